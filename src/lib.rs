@@ -1,0 +1,17 @@
+//! talkpath: a programmable engine for telephone and web conferences.
+//!
+//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`], [`sdp`],
+//! [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]), the pure top
+//! ([`engine`]), and last the shells that carry bytes, time and files.
+
+pub mod audio;
+pub mod codec;
+pub mod id;
+pub mod media;
+pub mod pii;
+pub mod routing;
+pub mod rtp;
+pub mod script;
+pub mod sdp;
+pub mod sip;
+pub mod termination;

@@ -1,0 +1,2 @@
+//! talkpath.
+fn main() {}
