@@ -6,7 +6,7 @@
 //! | CRLF CRLF | [`Framed::Ping`], to be answered with CRLF |
 //! | CRLF, nothing behind it yet | [`Framed::Pong`]; if CRLF comes next, then a `Ping` |
 //! | CRLF and a message | the message |
-//! | headers, empty line, Content-Length octets | [`Framed::Message`]; without Content-Length no body |
+//! | headers, empty line, Content-Length octets | [`Framed::Message`]; no Content-Length, no body |
 //! | Content-Length twice, not a number; too long | an error, from then on for ever |
 
 use super::error::Fault;
