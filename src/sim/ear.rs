@@ -89,17 +89,15 @@ impl Ear {
         let timestamp = RtpTimestamp(self.timestamp);
         let mut packets = Vec::new();
         match self.digits.poll_tick(timestamp) {
-            Tick::Audio => {
+            Tick::Idle | Tick::Gap | Tick::Finished => {
                 let pcm = self.next_frame();
                 let mut payload = Vec::new();
                 self.encoder.encode(&pcm, &mut payload);
                 packets.push(self.packet(self.payload_type, false, timestamp, &payload));
             }
-            Tick::Events(events) => {
-                for event in events {
-                    let kind = EVENT_PAYLOAD_TYPE;
-                    packets.push(self.packet(kind, event.marker, event.timestamp, &event.payload));
-                }
+            Tick::Packet(event) => {
+                let kind = EVENT_PAYLOAD_TYPE;
+                packets.push(self.packet(kind, event.marker, event.timestamp, &event.payload));
             }
         }
         self.timestamp = self.timestamp.wrapping_add(step);
