@@ -6,6 +6,7 @@
 
 pub mod audio;
 pub mod codec;
+pub mod config;
 pub mod id;
 pub mod media;
 pub mod pii;
