@@ -83,6 +83,7 @@ headers = { X-DirectCall = "true", X-Kind = "a|b" }
 scenarios = ["a.rhai"]
 "#;
 
+// tidy: table
 #[test]
 fn the_trace_says_of_each_rule_why_it_did_not_match() {
     let router = Router::new(parse(MIXED));
@@ -689,4 +690,18 @@ fn the_shipped_rules_are_free_of_findings() {
     let ruleset = Ruleset::parse("videoconf", "rules/videoconf.toml", SHIPPED).expect("valid");
     let files = ["pstn_gatekeeper.rhai", "conference.rhai"].map(|name| (name.to_owned(), Ok(())));
     assert_eq!(lint(&ruleset, &ScenarioFiles::from(files)), []);
+}
+
+#[test]
+fn the_rules_in_the_documents_are_valid() {
+    let document = include_str!("../../docs/rules.md");
+    let blocks: Vec<&str> = document
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        parse(block);
+    }
 }
