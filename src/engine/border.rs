@@ -80,17 +80,13 @@ pub enum Output {
         /// What is wanted.
         sound: Sound,
     },
-    /// Open a recording; its samples come from the media core under `unit`.
+    /// Open a recording; its samples come from the media core under `unit`, and its end is told by
+    /// [`Input::Recording`].
     OpenRecording {
         /// The recorder.
         unit: UnitId,
         /// File name wanted, without folder and suffix.
         name: String,
-    },
-    /// Finish a recording; answered by [`Input::Recording`].
-    CloseRecording {
-        /// The recorder.
-        unit: UnitId,
     },
     /// A line that a scenario wrote.
     Log {

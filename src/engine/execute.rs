@@ -301,12 +301,10 @@ impl Engine {
     /// Removes a conference, player or recorder.
     pub(super) fn remove_unit(&mut self, session: SessionId, unit: UnitId) {
         self.stop_playback(unit);
-        let removed =
-            self.sessions.get_mut(&session).and_then(|session| session.units.remove(&unit));
-        self.units.remove(&unit);
-        if let Some(Unit { kind: UnitKind::Recorder, .. }) = removed {
-            self.close_recorder(unit);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.units.remove(&unit);
         }
+        self.units.remove(&unit);
         self.media(media::Command::Close { unit });
     }
 

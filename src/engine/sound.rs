@@ -196,11 +196,6 @@ impl Engine {
         self.tell_recording(now, unit, &Recording { session, of }, Written::Started(name));
     }
 
-    /// Finishes the file of a recorder; its end is told when the file is written.
-    pub(super) fn close_recorder(&mut self, unit: UnitId) {
-        self.outputs.push_back(Output::CloseRecording { unit });
-    }
-
     /// A leg ends: what plays and records on it ends too.
     pub(super) fn close_sound(&mut self, _now: Instant, leg: &Leg) {
         if let Some(playing) = &leg.playing {

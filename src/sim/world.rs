@@ -431,12 +431,6 @@ impl World {
             engine::Output::OpenRecording { unit, name } => {
                 self.recordings.insert(unit, (name, 0));
             }
-            engine::Output::CloseRecording { unit } => {
-                let (name, samples) = self.recordings.remove(&unit).unwrap_or_default();
-                let recorded = Recorded { url: name, duration_ms: samples / 8 };
-                let input = engine::Input::Recording { unit, result: Ok(recorded) };
-                self.engine.handle(now, input);
-            }
             engine::Output::Log { text, .. } => {
                 let line = format!("{:>9.3} s  script  {text}", self.elapsed().as_secs_f64());
                 self.timeline.push(line);
@@ -475,7 +469,12 @@ impl World {
                     *taken += samples.len() as u64 * 8000 / u64::from(rate.hz());
                 }
             }
-            media::Output::RecordEnd { .. } => {}
+            media::Output::RecordEnd { unit } => {
+                let (name, samples) = self.recordings.remove(&unit).unwrap_or_default();
+                let recorded = Recorded { url: name, duration_ms: samples / 8 };
+                let input = engine::Input::Recording { unit, result: Ok(recorded) };
+                self.engine.handle(now, input);
+            }
         }
     }
 
