@@ -36,7 +36,8 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 
-pub(super) use arrive::Arrival;
+pub(super) use arrive::{Arrival, RETRY_AFTER_S};
+pub(super) use emit::{add_contact, add_extra, bad, overload};
 pub(super) use reply::Reply;
 
 use super::counters::Counters;
@@ -254,7 +255,9 @@ pub enum Event {
 pub(super) enum Owner {
     /// Nobody: its message is the last of its kind.
     Nobody,
-    /// The call that a request of the peer belongs to.
+    /// The call that an INVITE of the peer belongs to.
+    Incoming(CallKey),
+    /// A request of the peer that waits for our user.
     Waiting(CallKey, RequestKey),
     /// An INVITE of ours.
     Invite(Box<OutgoingInvite>),
@@ -388,7 +391,7 @@ impl Endpoint {
                 self.finish_request(now, call, key, code, None);
             }
             Some(Owner::Waiting(call, key)) => self.forget_waiting(call, key),
-            Some(Owner::Nobody) | None => {}
+            Some(Owner::Nobody | Owner::Incoming(_)) | None => {}
         }
     }
 
@@ -425,7 +428,7 @@ impl Endpoint {
                 let (call, key) = (*call, *key);
                 self.finish_request(now, call, key, response.code, Some(response));
             }
-            Owner::Request(..) | Owner::Waiting(..) | Owner::Nobody => {}
+            Owner::Request(..) | Owner::Waiting(..) | Owner::Incoming(_) | Owner::Nobody => {}
         }
     }
 

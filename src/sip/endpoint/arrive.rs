@@ -19,13 +19,13 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, Reply, reply};
+use super::{Endpoint, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::invite::Phase;
 use crate::sip::invite::body::{SDP, accepts_sdp, reduce_to_sdp};
-use crate::sip::message::{Message, Method, Request};
+use crate::sip::message::{Method, Request};
 use crate::sip::transaction::{Key, Merged};
 use crate::sip::uri::Scheme;
 use crate::sip::wire::{self, Unparsable};
@@ -83,7 +83,7 @@ impl Endpoint {
             return;
         }
         self.counters.refused_unparsable += 1;
-        self.send(back, wire::write(&Message::Response(refusal)));
+        self.send(back, wire::write(&refusal));
     }
 
     fn handle_new_request(&mut self, now: Instant, mut arrival: Arrival) {
@@ -186,12 +186,6 @@ impl Endpoint {
         let contact = arrival.flow.contact(arrival.request.uri.scheme == Scheme::Sips);
         let extra = [("Contact", contact.as_str()), ("Allow", ALLOW), ("Accept", SDP)];
         self.answer(now, arrival, 200, &extra);
-    }
-
-    /// What the responses to a request share, with a To tag that no call gives.
-    pub(in crate::sip) fn reply_to(&self, arrival: &Arrival) -> Option<Reply> {
-        let tag = self.stable_tag(&arrival.request.headers);
-        Reply::new(&arrival.request, &tag, arrival.back).ok()
     }
 }
 

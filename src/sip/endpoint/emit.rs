@@ -14,7 +14,7 @@ use crate::sip::error::HeaderError;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::invite::body::SDP;
-use crate::sip::message::{Message, Method, Request, Response};
+use crate::sip::message::{Method, Request, Response};
 use crate::sip::transaction::{
     InviteServer, Key, Machine, Merged, NonInviteClient, NonInviteServer, Steps, Tell, Transaction,
     TransactionId,
@@ -94,7 +94,7 @@ impl Endpoint {
         add_extra(&mut response.headers, extra, redirects)?;
         response.body = add_body(&mut response.headers, body)?;
         response.headers.push("Server", &self.settings.user_agent).map_err(bad("Server"))?;
-        Ok(wire::write(&Message::Response(response)))
+        Ok(wire::write(&response))
     }
 
     /// The final answer to a request that no user needs to see, in a transaction of its own. Without room for
@@ -107,7 +107,18 @@ impl Endpoint {
         extra: &[(&str, &str)],
     ) {
         let tag = self.stable_tag(&arrival.request.headers);
-        let Some(bytes) = self.write_answer(arrival, &tag, code, extra) else { return };
+        self.answer_tagged(now, arrival, &tag, (code, extra));
+    }
+
+    /// The same as [`Endpoint::answer`] with the To tag of a call.
+    pub(in crate::sip) fn answer_tagged(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        tag: &str,
+        (code, extra): (u16, &[(&str, &str)]),
+    ) {
+        let Some(bytes) = self.write_answer(arrival, tag, code, extra) else { return };
         self.settle_arrival(now, arrival, code, bytes);
     }
 
@@ -194,7 +205,7 @@ impl Endpoint {
         flow: Flow,
         owner: Owner,
     ) -> Result<(), Refused> {
-        let bytes = wire::write(&Message::Request(request));
+        let bytes = wire::write(&request);
         let machine = NonInviteClient::new(now, flow.transport.reliable(), bytes.clone());
         let transaction =
             Transaction { machine: Machine::NonInviteClient(machine), flow, owner };
@@ -223,7 +234,7 @@ pub(in crate::sip) fn overload(error: crate::sip::transaction::Full) -> Refused 
     Refused::new("overload", error.to_string())
 }
 
-fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, redirects: bool) -> Result<(), Refused> {
+pub(in crate::sip) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, redirects: bool) -> Result<(), Refused> {
     for (name, value) in extra {
         let contact = name.eq_ignore_ascii_case("Contact");
         let reserved = RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));

@@ -28,6 +28,7 @@ use bytes::Bytes;
 
 use super::dialog::{Dialog, DialogId};
 use super::endpoint::{Body, CallKey, ExtraHeaders, Reply, RequestKey};
+use super::headers::Headers;
 use super::message::Request;
 use super::transaction::TransactionId;
 
@@ -81,6 +82,8 @@ pub(super) struct ServerInvite {
     pub key: Option<RequestKey>,
     /// Its CSeq number, which the ACK repeats.
     pub seq: u32,
+    /// Its Contact, the remote target once it is accepted.
+    pub contact: Headers,
     /// Whether it is answered.
     pub state: ServerState,
 }
@@ -129,8 +132,8 @@ pub(super) struct Waiting {
     pub transaction: TransactionId,
     /// What its responses share.
     pub reply: Reply,
-    /// Whether it is an UPDATE, whose 2xx refreshes the target.
-    pub update: bool,
+    /// The Contact of an UPDATE, the remote target once it is accepted; `None` for an INFO.
+    pub update: Option<Headers>,
 }
 
 /// An INVITE of ours as its transaction remembers it after the call is gone: enough to acknowledge and hang up
