@@ -27,8 +27,15 @@ struct Entry<V> {
 impl<V: PartialEq> ClipCache<V> {
     /// An empty cache that keeps at most `bytes_max` bytes of samples.
     pub fn new(bytes_max: usize) -> Self {
-        let inner = Inner { entries: BTreeMap::new(), bytes: 0, uses: 0 };
-        ClipCache { bytes_max, inner: Mutex::new(inner) }
+        let inner = Inner {
+            entries: BTreeMap::new(),
+            bytes: 0,
+            uses: 0,
+        };
+        ClipCache {
+            bytes_max,
+            inner: Mutex::new(inner),
+        }
     }
 
     /// The clip of `key` if it is of this version.
@@ -36,7 +43,10 @@ impl<V: PartialEq> ClipCache<V> {
         let mut inner = self.lock();
         inner.uses += 1;
         let last_use = inner.uses;
-        let entry = inner.entries.get_mut(key).filter(|entry| entry.version == *version)?;
+        let entry = inner
+            .entries
+            .get_mut(key)
+            .filter(|entry| entry.version == *version)?;
         entry.last_use = last_use;
         Some(Arc::clone(&entry.clip))
     }
@@ -50,14 +60,20 @@ impl<V: PartialEq> ClipCache<V> {
         }
         let mut inner = self.lock();
         inner.uses += 1;
-        let entry = Entry { clip: Arc::clone(clip), version, last_use: inner.uses };
+        let entry = Entry {
+            clip: Arc::clone(clip),
+            version,
+            last_use: inner.uses,
+        };
         inner.bytes += size;
         if let Some(replaced) = inner.entries.insert(key.to_owned(), entry) {
             inner.bytes -= size_of_clip(&replaced.clip);
         }
         while inner.bytes > self.bytes_max {
             let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.last_use);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else {
+                return;
+            };
             if let Some(gone) = inner.entries.remove(&key) {
                 inner.bytes -= size_of_clip(&gone.clip);
             }
@@ -85,7 +101,11 @@ mod tests {
 
     fn clip(samples: usize) -> Arc<Clip> {
         let samples = vec![0; samples];
-        Arc::new(Clip { name: String::new(), rate: Rate::Hz8000, samples })
+        Arc::new(Clip {
+            name: String::new(),
+            rate: Rate::Hz8000,
+            samples,
+        })
     }
 
     #[test]
@@ -95,7 +115,10 @@ mod tests {
         cache.insert("b", 1, &clip(100));
         assert!(cache.get("a", &1).is_some());
         cache.insert("c", 1, &clip(100));
-        assert_eq!(["a", "b", "c"].map(|key| cache.get(key, &1).is_some()), [true, false, true]);
+        assert_eq!(
+            ["a", "b", "c"].map(|key| cache.get(key, &1).is_some()),
+            [true, false, true]
+        );
         assert!(cache.get("a", &2).is_none(), "another version of the file");
         cache.insert("a", 2, &clip(50));
         assert_eq!(cache.bytes(), 300);

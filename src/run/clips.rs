@@ -89,7 +89,11 @@ impl Clips {
     /// A loader with an empty cache. The folder need not exist yet.
     pub fn new(settings: ClipSettings) -> Self {
         let cache = ClipCache::new(settings.cache_bytes_max);
-        Clips { settings, cache, decoders: Semaphore::new(DECODERS_MAX) }
+        Clips {
+            settings,
+            cache,
+            decoders: Semaphore::new(DECODERS_MAX),
+        }
     }
 
     /// The folder that is read.
@@ -103,8 +107,10 @@ impl Clips {
     /// See [`ClipError`]; every text names the path as it was asked for.
     pub async fn load(&self, path: &str) -> Result<Arc<Clip>, ClipError> {
         let file = self.confine(path)?;
-        let unreadable =
-            |error: std::io::Error| ClipError::Unreadable { path: path.to_owned(), error };
+        let unreadable = |error: std::io::Error| ClipError::Unreadable {
+            path: path.to_owned(),
+            error,
+        };
         let dir = self.settings.prompts_dir.clone();
         let (file, metadata) = run_blocking(move || {
             // Symbolic links must not lead out of the folder.
@@ -120,7 +126,11 @@ impl Clips {
         }
         let (bytes, bytes_max) = (metadata.len(), self.settings.file_bytes_max);
         if bytes > bytes_max {
-            return Err(ClipError::TooLarge { path: path.to_owned(), bytes, bytes_max });
+            return Err(ClipError::TooLarge {
+                path: path.to_owned(),
+                bytes,
+                bytes_max,
+            });
         }
         let version = (bytes, metadata.modified().ok());
         if let Some(clip) = self.cache.get(path, &version) {
@@ -139,14 +149,23 @@ impl Clips {
         let name = path.to_owned();
         let (bytes_max, duration_max) = (self.settings.file_bytes_max, self.settings.duration_max);
         run_blocking(move || {
-            let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
+            let extension = file
+                .extension()
+                .and_then(|e| e.to_str())
+                .unwrap_or_default();
             let bytes = read_bounded(&file, bytes_max)?;
             Ok(decode(&name, bytes, extension, None, duration_max))
         })
         .await
-        .map_err(|error| ClipError::Unreadable { path: path.to_owned(), error })?
+        .map_err(|error| ClipError::Unreadable {
+            path: path.to_owned(),
+            error,
+        })?
         .map(Arc::new)
-        .map_err(|error| ClipError::Undecodable { path: path.to_owned(), error })
+        .map_err(|error| ClipError::Undecodable {
+            path: path.to_owned(),
+            error,
+        })
     }
 
     fn confine(&self, path: &str) -> Result<PathBuf, ClipError> {
@@ -170,14 +189,18 @@ impl Clips {
 pub(super) async fn run_blocking<R: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<R> + Send + 'static,
 ) -> std::io::Result<R> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
 }
 
 /// Reads a file that may have grown since its size was asked for.
 fn read_bounded(file: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(bytes_max).read_to_end(&mut bytes)?;
+    std::fs::File::open(file)?
+        .take(bytes_max)
+        .read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -204,7 +227,10 @@ mod tests {
         let first = clips.load("welcome.flac").await.expect("a clip");
         let again = clips.load("welcome.flac").await.expect("a clip");
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!((first.name.as_str(), first.duration_ms()), ("welcome.flac", 500));
+        assert_eq!(
+            (first.name.as_str(), first.duration_ms()),
+            ("welcome.flac", 500)
+        );
         std::fs::write(&file, OGG).expect("a file");
         let changed = clips.load("welcome.flac").await.expect("a clip");
         assert!(!Arc::ptr_eq(&first, &changed));
@@ -216,13 +242,23 @@ mod tests {
         let link = clips.prompts_dir().join("link.flac");
         std::os::unix::fs::symlink(dir.path().join("secret.flac"), link).expect("a link");
         let absolute = dir.path().join("secret.flac").display().to_string();
-        for path in ["../secret.flac", "a/../../secret.flac", &absolute, "", "link.flac", "a\0b"] {
+        for path in [
+            "../secret.flac",
+            "a/../../secret.flac",
+            &absolute,
+            "",
+            "link.flac",
+            "a\0b",
+        ] {
             let error = clips.load(path).await.expect_err(path);
             let outside = matches!(error, ClipError::Outside(_));
             // The part before `..` need not exist for the path to be refused.
             assert!(outside, "{path:?}: {error}");
         }
-        let error = clips.load("http://example.org/a.mp3").await.expect_err("an address");
+        let error = clips
+            .load("http://example.org/a.mp3")
+            .await
+            .expect_err("an address");
         assert!(error.to_string().contains("network address"), "{error}");
     }
 
@@ -235,7 +271,10 @@ mod tests {
         for (path, text) in [
             ("big.flac", "\"big.flac\" has 12446 bytes; 6000 are allowed"),
             ("text.wav", "cannot play \"text.wav\": not a WAV"),
-            ("gone.wav", "cannot read \"gone.wav\" in the prompts folder: No such file"),
+            (
+                "gone.wav",
+                "cannot read \"gone.wav\" in the prompts folder: No such file",
+            ),
             (".", "cannot read \".\" in the prompts folder: not a file"),
         ] {
             let error = clips.load(path).await.expect_err(path).to_string();

@@ -79,7 +79,11 @@ pub fn decode(
     if samples.is_empty() {
         return Err(DecodeError::Empty);
     }
-    Ok(Clip { name: name.to_owned(), rate, samples })
+    Ok(Clip {
+        name: name.to_owned(),
+        rate,
+        samples,
+    })
 }
 
 /// Writes the real lengths into the RIFF and `data` headers where they promise more than there is.
@@ -87,7 +91,9 @@ pub(super) fn repair_wav_lengths(bytes: &mut [u8]) {
     let length = bytes.len();
     let mut at = 12usize;
     while let Some(header) = bytes.get(at..at.saturating_add(8)) {
-        let [a, b, c, d, size @ ..] = header else { return };
+        let [a, b, c, d, size @ ..] = header else {
+            return;
+        };
         let is_data = [*a, *b, *c, *d] == *b"data";
         let size = u32::from_le_bytes(size.try_into().unwrap_or_default()) as usize;
         let end = at.saturating_add(8).saturating_add(size);
@@ -113,9 +119,14 @@ pub(super) fn repair_wav_lengths(bytes: &mut [u8]) {
 }
 
 fn wav_block_align(bytes: &[u8]) -> usize {
-    let at = bytes.windows(4).take(4096).position(|window| window == b"fmt ");
+    let at = bytes
+        .windows(4)
+        .take(4096)
+        .position(|window| window == b"fmt ");
     let field = at.and_then(|at| bytes.get(at + 20..at + 22));
-    field.map_or(1, |field| usize::from(u16::from_le_bytes(field.try_into().unwrap_or_default())))
+    field.map_or(1, |field| {
+        usize::from(u16::from_le_bytes(field.try_into().unwrap_or_default()))
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -176,7 +187,10 @@ fn decode_any(bytes: Vec<u8>, extension: &str, target: Target) -> Result<MonoSin
     let mut hint = Hint::new();
     hint.with_extension(extension);
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let options = FormatOptions { enable_gapless: true, ..Default::default() };
+    let options = FormatOptions {
+        enable_gapless: true,
+        ..Default::default()
+    };
     let mut format = symphonia::default::get_probe()
         .format(&hint, stream, &options, &MetadataOptions::default())
         .map_err(|error| DecodeError::Format(error.to_string()))?
@@ -217,7 +231,10 @@ fn decode_any(bytes: Vec<u8>, extension: &str, target: Target) -> Result<MonoSin
             none => none.insert(MonoSink::new(spec.rate, spec.channels.count(), target)?),
         };
         let needed = decoded.frames() * spec.channels.count();
-        if buffer.as_ref().is_none_or(|buffer| buffer.capacity() < needed) {
+        if buffer
+            .as_ref()
+            .is_none_or(|buffer| buffer.capacity() < needed)
+        {
             buffer = Some(SampleBuffer::new(decoded.capacity() as u64, spec));
         }
         let Some(buffer) = &mut buffer else { continue };
@@ -247,10 +264,14 @@ struct MonoSink {
 impl MonoSink {
     fn new(source_hz: u32, channels: usize, target: Target) -> Result<Self, DecodeError> {
         if !SOURCE_RATES_HZ.contains(&source_hz) {
-            return Err(DecodeError::Content(format!("{source_hz} Hz is outside 4000 to 192000")));
+            return Err(DecodeError::Content(format!(
+                "{source_hz} Hz is outside 4000 to 192000"
+            )));
         }
         if channels == 0 || channels > CHANNELS_MAX {
-            return Err(DecodeError::Content(format!("{channels} channels; 1 to 8 can be used")));
+            return Err(DecodeError::Content(format!(
+                "{channels} channels; 1 to 8 can be used"
+            )));
         }
         let rate = target.rate.unwrap_or_else(|| rate_for(source_hz));
         let resampler = if rate.hz() == source_hz {
@@ -265,7 +286,10 @@ impl MonoSink {
             channel: 0,
             sum: 0.0,
             frames: 0,
-            frames_max: target.duration_max.as_secs().saturating_mul(u64::from(source_hz)),
+            frames_max: target
+                .duration_max
+                .as_secs()
+                .saturating_mul(u64::from(source_hz)),
             duration_max: target.duration_max,
             source_hz,
             rate,
@@ -288,7 +312,11 @@ impl MonoSink {
             return Err(DecodeError::TooLong(self.duration_max.as_secs()));
         }
         self.chunk.push(mono);
-        if self.chunk.len() == CHUNK_FRAMES { self.flush() } else { Ok(()) }
+        if self.chunk.len() == CHUNK_FRAMES {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), DecodeError> {

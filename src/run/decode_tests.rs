@@ -22,10 +22,22 @@ fn wav(spec: hound::WavSpec, frames: u32) -> Vec<u8> {
 }
 
 fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16) -> hound::WavSpec {
-    let sample_format =
-        if bits_per_sample == 33 { hound::SampleFormat::Float } else { hound::SampleFormat::Int };
-    let bits_per_sample = if bits_per_sample == 33 { 32 } else { bits_per_sample };
-    hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format }
+    let sample_format = if bits_per_sample == 33 {
+        hound::SampleFormat::Float
+    } else {
+        hound::SampleFormat::Int
+    };
+    let bits_per_sample = if bits_per_sample == 33 {
+        32
+    } else {
+        bits_per_sample
+    };
+    hound::WavSpec {
+        channels,
+        sample_rate,
+        bits_per_sample,
+        sample_format,
+    }
 }
 
 /// Amplitude of 440 Hz (0 to 1) by correlation over the middle of the clip.
@@ -60,7 +72,10 @@ fn wav_of_every_width_becomes_mono_at_an_engine_rate() {
         let clip = decode("x", bytes, "wav", wanted, MINUTE).expect(&row);
         assert_eq!((clip.rate, clip.duration_ms()), (rate, 500), "{row}");
         let amplitude = amplitude_440(&clip);
-        assert!((0.47..0.53).contains(&amplitude), "{row}: amplitude {amplitude}");
+        assert!(
+            (0.47..0.53).contains(&amplitude),
+            "{row}: amplitude {amplitude}"
+        );
     }
 }
 
@@ -77,21 +92,39 @@ fn resampling_leaves_no_delay_at_the_start() {
     let clip = decode("click", bytes.into_inner(), "wav", None, MINUTE).expect("a WAV");
     let loudest = (0..clip.samples.len()).max_by_key(|at| clip.samples[*at].unsigned_abs());
     let loudest = loudest.expect("samples");
-    assert!((4_790..=4_810).contains(&loudest), "the click at 100 ms came at sample {loudest}");
+    assert!(
+        (4_790..=4_810).contains(&loudest),
+        "the click at 100 ms came at sample {loudest}"
+    );
 }
 
 #[test]
 fn compressed_formats_hold_the_tone_that_was_put_in() {
     for (extension, bytes) in [
-        ("mp3", include_bytes!("../../fixtures/audio/tone-440.mp3").as_slice()),
-        ("ogg", include_bytes!("../../fixtures/audio/tone-440.ogg").as_slice()),
-        ("flac", include_bytes!("../../fixtures/audio/tone-440.flac").as_slice()),
+        (
+            "mp3",
+            include_bytes!("../../fixtures/audio/tone-440.mp3").as_slice(),
+        ),
+        (
+            "ogg",
+            include_bytes!("../../fixtures/audio/tone-440.ogg").as_slice(),
+        ),
+        (
+            "flac",
+            include_bytes!("../../fixtures/audio/tone-440.flac").as_slice(),
+        ),
         // The content decides, not the name.
-        ("wav", include_bytes!("../../fixtures/audio/tone-440.flac").as_slice()),
+        (
+            "wav",
+            include_bytes!("../../fixtures/audio/tone-440.flac").as_slice(),
+        ),
     ] {
         let clip = decode(extension, bytes.to_vec(), extension, None, MINUTE).expect(extension);
         let (amplitude, length) = (amplitude_440(&clip), clip.duration_ms());
-        assert!((0.45..0.55).contains(&amplitude), "{extension}: amplitude {amplitude}");
+        assert!(
+            (0.45..0.55).contains(&amplitude),
+            "{extension}: amplitude {amplitude}"
+        );
         assert!((480..=600).contains(&length), "{extension}: {length} ms");
     }
 }
@@ -110,7 +143,10 @@ fn a_wav_header_that_promises_too_much_is_repaired() {
         bytes[40..44].copy_from_slice(&data.to_le_bytes());
         bytes.truncate(bytes.len() - cut);
         let clip = decode("x", bytes, "wav", None, MINUTE).expect("repaired");
-        assert!((999..=1000).contains(&clip.duration_ms()), "{data:#x}: {clip:?}");
+        assert!(
+            (999..=1000).contains(&clip.duration_ms()),
+            "{data:#x}: {clip:?}"
+        );
     }
 }
 
@@ -124,14 +160,28 @@ fn what_is_no_sound_is_refused_with_the_reason() {
     no_channels[22..24].copy_from_slice(&0u16.to_le_bytes());
     for (what, bytes, error) in [
         ("too long", minute, "longer than 1 s"),
-        ("nothing", Vec::new(), "not a WAV, MP3, Ogg Vorbis or FLAC file"),
-        ("text", b"Hello, this is no sound at all. ".repeat(50), "not a WAV, MP3"),
+        (
+            "nothing",
+            Vec::new(),
+            "not a WAV, MP3, Ogg Vorbis or FLAC file",
+        ),
+        (
+            "text",
+            b"Hello, this is no sound at all. ".repeat(50),
+            "not a WAV, MP3",
+        ),
         ("only RIFF", b"RIFF".to_vec(), "unusable sound"),
-        ("no samples", wav(spec(1, 8_000, 16), 0), "the file holds no sound"),
+        (
+            "no samples",
+            wav(spec(1, 8_000, 16), 0),
+            "the file holds no sound",
+        ),
         ("1 Hz", odd_rate, "unusable sound"),
         ("no channels", no_channels, "unusable sound"),
     ] {
-        let refused = decode("x", bytes, "", None, short).expect_err(what).to_string();
+        let refused = decode("x", bytes, "", None, short)
+            .expect_err(what)
+            .to_string();
         assert!(refused.starts_with(error), "{what}: {refused}");
     }
 }

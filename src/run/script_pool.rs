@@ -28,7 +28,9 @@ thread_local! {
 /// Whether the job that runs on this thread has used up its wall time. `false` on a thread of no pool and
 /// between jobs.
 pub fn over_budget() -> bool {
-    DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline)
+    DEADLINE
+        .get()
+        .is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Size and budget of a pool.
@@ -44,7 +46,11 @@ pub struct ScriptPoolSettings {
 
 impl Default for ScriptPoolSettings {
     fn default() -> Self {
-        ScriptPoolSettings { threads: 2, queue_jobs_max: QUEUE_JOBS_MAX, budget: BUDGET }
+        ScriptPoolSettings {
+            threads: 2,
+            queue_jobs_max: QUEUE_JOBS_MAX,
+            budget: BUDGET,
+        }
     }
 }
 
@@ -109,7 +115,10 @@ impl<T: Send + 'static, J: Send + 'static> ScriptPool<T, J> {
                     .spawn(move || run_jobs(&jobs, &results, settings.budget))
             })
             .collect::<Result<_, _>>()?;
-        Ok(ScriptPool { queue: Some(queue), threads })
+        Ok(ScriptPool {
+            queue: Some(queue),
+            threads,
+        })
     }
 
     /// Puts a job in the queue. Never waits.
@@ -117,7 +126,10 @@ impl<T: Send + 'static, J: Send + 'static> ScriptPool<T, J> {
     /// # Errors
     /// [`Rejected`] when the queue is full.
     pub fn submit(&self, tag: T, job: J) -> Result<(), Rejected<T, J>> {
-        let queue = self.queue.as_ref().expect("the queue is there until the pool is dropped");
+        let queue = self
+            .queue
+            .as_ref()
+            .expect("the queue is there until the pool is dropped");
         queue.try_send((tag, job)).map_err(|refused| match refused {
             TrySendError::Full((tag, job)) | TrySendError::Disconnected((tag, job)) => {
                 Rejected { tag, job }
@@ -176,9 +188,16 @@ mod tests {
         threads: usize,
         queue_jobs_max: usize,
         budget: Duration,
-    ) -> (ScriptPool<u32, Job>, tokio::sync::mpsc::Receiver<Finished<u32, u32>>) {
+    ) -> (
+        ScriptPool<u32, Job>,
+        tokio::sync::mpsc::Receiver<Finished<u32, u32>>,
+    ) {
         let (results, done) = tokio::sync::mpsc::channel(16);
-        let settings = ScriptPoolSettings { threads, queue_jobs_max, budget };
+        let settings = ScriptPoolSettings {
+            threads,
+            queue_jobs_max,
+            budget,
+        };
         (ScriptPool::start(settings, results).expect("threads"), done)
     }
 
@@ -186,7 +205,8 @@ mod tests {
     fn results_carry_the_tag_and_a_panic_ends_only_its_own_job() {
         let (pool, mut done) = pool(1, 8, BUDGET);
         pool.submit(1, Box::new(|| 10)).expect("room");
-        pool.submit(2, Box::new(|| panic!("scenario {}", "x"))).expect("room");
+        pool.submit(2, Box::new(|| panic!("scenario {}", "x")))
+            .expect("room");
         pool.submit(3, Box::new(|| 30)).expect("room");
         let outcomes: Vec<_> = (0..3)
             .map(|_| done.blocking_recv().expect("a result"))
@@ -208,12 +228,16 @@ mod tests {
         });
         pool.submit(1, first).expect("room");
         running.recv().expect("the first job runs");
-        pool.submit(2, Box::new(|| 2)).expect("one place in the queue");
+        pool.submit(2, Box::new(|| 2))
+            .expect("one place in the queue");
         let refused = pool.submit(3, Box::new(|| 3)).expect_err("full");
         assert_eq!((refused.tag, (refused.job)()), (3, 3));
         open.send(()).expect("the job waits");
         drop(pool);
-        let tags: Vec<_> = (0..2).filter_map(|_| done.blocking_recv()).map(|f| f.tag).collect();
+        let tags: Vec<_> = (0..2)
+            .filter_map(|_| done.blocking_recv())
+            .map(|f| f.tag)
+            .collect();
         assert_eq!(tags, [1, 2]);
         assert!(done.blocking_recv().is_none());
     }
@@ -224,14 +248,30 @@ mod tests {
         let spin: Job = Box::new(|| {
             let begun = Instant::now();
             while !over_budget() {
-                assert!(begun.elapsed() < Duration::from_secs(10), "never over budget");
+                assert!(
+                    begun.elapsed() < Duration::from_secs(10),
+                    "never over budget"
+                );
             }
             1
         });
         pool.submit(1, spin).expect("room");
-        pool.submit(2, Box::new(|| u32::from(over_budget()))).expect("room");
-        assert_eq!(done.blocking_recv().expect("first").outcome.expect("no panic"), 1);
-        assert_eq!(done.blocking_recv().expect("second").outcome.expect("no panic"), 0);
+        pool.submit(2, Box::new(|| u32::from(over_budget())))
+            .expect("room");
+        assert_eq!(
+            done.blocking_recv()
+                .expect("first")
+                .outcome
+                .expect("no panic"),
+            1
+        );
+        assert_eq!(
+            done.blocking_recv()
+                .expect("second")
+                .outcome
+                .expect("no panic"),
+            0
+        );
         assert!(!over_budget(), "a thread of no pool has no budget");
     }
 }

@@ -137,7 +137,14 @@ impl Speaker {
     ) -> Self {
         let cache = ClipCache::new(settings.cache_bytes_max);
         let running = Semaphore::new(settings.running_max.max(1));
-        Speaker { settings, engine, clips, cache, running, waiting: AtomicUsize::new(0) }
+        Speaker {
+            settings,
+            engine,
+            clips,
+            cache,
+            running,
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// The clip of a text. Empty fields of `choice` take the settings' defaults; a rate of 0 is 1, others
@@ -158,7 +165,9 @@ impl Speaker {
         if file != ".wav" && self.clips.prompts_dir().join(&file).is_file() {
             return Ok(self.clips.load(&file).await?);
         }
-        let Some(engine) = &self.engine else { return Err(SpeechError::NoEngine(file)) };
+        let Some(engine) = &self.engine else {
+            return Err(SpeechError::NoEngine(file));
+        };
         let voice = self.fill(choice)?;
         let key = format!(
             "{}\n{}\n{}\n{}\n{text}",
@@ -170,8 +179,11 @@ impl Speaker {
         if let Some(clip) = self.cache.get(&key, &()) {
             return Ok(clip);
         }
-        let _place = Place::take(&self.waiting, self.settings.waiting_max + self.settings.running_max)
-            .ok_or(SpeechError::Busy)?;
+        let _place = Place::take(
+            &self.waiting,
+            self.settings.waiting_max + self.settings.running_max,
+        )
+        .ok_or(SpeechError::Busy)?;
         let _turn = self.running.acquire().await;
         if let Some(clip) = self.cache.get(&key, &()) {
             return Ok(clip);
@@ -179,7 +191,10 @@ impl Speaker {
         let clip = match self.read_disk(&key, text).await {
             Some(clip) => clip,
             None => {
-                let clip = Clip { name: text.to_owned(), ..engine.synthesize(text, &voice).await? };
+                let clip = Clip {
+                    name: text.to_owned(),
+                    ..engine.synthesize(text, &voice).await?
+                };
                 self.write_disk(&key, &clip).await;
                 clip
             }
@@ -194,10 +209,20 @@ impl Speaker {
             let name = if given.is_empty() { default } else { given };
             let sound = !name.starts_with('-')
                 && name.len() <= 64
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_+./".contains(c));
-            if sound { Ok(name.clone()) } else { Err(SpeechError::BadVoice(name.clone())) }
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_+./".contains(c));
+            if sound {
+                Ok(name.clone())
+            } else {
+                Err(SpeechError::BadVoice(name.clone()))
+            }
         };
-        let rate = if choice.rate.is_finite() && choice.rate > 0.0 { choice.rate } else { 1.0 };
+        let rate = if choice.rate.is_finite() && choice.rate > 0.0 {
+            choice.rate
+        } else {
+            1.0
+        };
         Ok(VoiceChoice {
             language: or(&choice.language, &self.settings.language)?,
             voice: or(&choice.voice, &self.settings.voice)?,
@@ -222,10 +247,14 @@ impl Speaker {
 
     /// A disk that cannot be written costs the next run its cache and this one a line in the log.
     async fn write_disk(&self, key: &str, clip: &Clip) {
-        let Some((wav, txt)) = self.disk_paths(key) else { return };
+        let Some((wav, txt)) = self.disk_paths(key) else {
+            return;
+        };
         let (key, clip, files_max) = (key.to_owned(), clip.clone(), self.settings.disk_files_max);
         let written = run_blocking(move || {
-            let dir = wav.parent().ok_or_else(|| std::io::Error::other("no folder"))?;
+            let dir = wav
+                .parent()
+                .ok_or_else(|| std::io::Error::other("no folder"))?;
             std::fs::create_dir_all(dir)?;
             remove_oldest(dir, files_max.saturating_sub(1))?;
             let part = wav.with_extension("wav.part");
@@ -241,7 +270,10 @@ impl Speaker {
     fn disk_paths(&self, key: &str) -> Option<(PathBuf, PathBuf)> {
         let dir = self.settings.data_dir.as_ref()?.join("speech");
         let name = format!("{:016x}", fnv1a_64(key.as_bytes()));
-        Some((dir.join(format!("{name}.wav")), dir.join(format!("{name}.txt"))))
+        Some((
+            dir.join(format!("{name}.wav")),
+            dir.join(format!("{name}.txt")),
+        ))
     }
 }
 

@@ -34,7 +34,10 @@ pub struct EspeakNg {
 
 impl Default for EspeakNg {
     fn default() -> Self {
-        EspeakNg { program: "espeak-ng".to_owned(), timeout: Duration::from_secs(10) }
+        EspeakNg {
+            program: "espeak-ng".to_owned(),
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -53,14 +56,46 @@ impl Speech for EspeakNg {
             "-s".into(),
             speed.to_string().into(),
         ];
-        Box::pin(speak_by_program(&self.program, arguments, text, self.timeout))
+        Box::pin(speak_by_program(
+            &self.program,
+            arguments,
+            text,
+            self.timeout,
+        ))
     }
 }
 
-/// `en-GB` and `female` are `en-gb+f3`; any other voice name is espeak-ng's own, alone if it names a
-/// language itself.
+/// Tags that have a voice file of their own in espeak-ng. Any other regional tag is cut to its language:
+/// espeak-ng 1.51 finds `en-gb`, `de-de` and `fr-fr` by their aliases and then drops the `+f3` after them.
+const ESPEAK_REGIONAL: &[&str] = &[
+    "en-029",
+    "en-gb-scotland",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+    "en-gb-x-rp",
+    "en-us",
+    "en-us-nyc",
+    "es-419",
+    "fr-be",
+    "fr-ch",
+    "pt-br",
+    "vi-vn-x-central",
+    "vi-vn-x-south",
+];
+
+/// `en-GB` and `female` are `en+f3`; a voice that begins with `+` is another variant of the language; any
+/// other name is espeak-ng's own and stands alone.
 fn espeak_voice(voice: &VoiceChoice) -> String {
-    let language = voice.language.to_ascii_lowercase();
+    let tag = voice.language.to_ascii_lowercase();
+    let language = match tag.as_str() {
+        regional if ESPEAK_REGIONAL.contains(&regional) => regional,
+        "es-mx" => "es-419",
+        other => match other.split('-').next().unwrap_or_default() {
+            "zh" => "cmn",
+            "no" => "nb",
+            language => language,
+        },
+    };
     match voice.voice.as_str() {
         "" | "female" => format!("{language}+f3"),
         "male" => format!("{language}+m3"),
@@ -94,7 +129,12 @@ impl Speech for VoiceCommand {
                 .into()
         };
         let arguments = self.arguments.iter().map(fill).collect();
-        Box::pin(speak_by_program(&self.program, arguments, text, self.timeout))
+        Box::pin(speak_by_program(
+            &self.program,
+            arguments,
+            text,
+            self.timeout,
+        ))
     }
 }
 
@@ -115,9 +155,12 @@ async fn speak_by_program(
             ErrorKind::NotFound => SpeechError::ProgramMissing(program.to_owned()),
             _ => failed(program, error),
         })?;
-    let wav = tokio::time::timeout(timeout, converse(program, child, text)).await.map_err(|_| {
-        SpeechError::TimedOut { program: program.to_owned(), seconds: timeout.as_secs() }
-    })??;
+    let wav = tokio::time::timeout(timeout, converse(program, child, text))
+        .await
+        .map_err(|_| SpeechError::TimedOut {
+            program: program.to_owned(),
+            seconds: timeout.as_secs(),
+        })??;
     let name = text.to_owned();
     let decoded = run_blocking(move || Ok(decode(&name, wav, "wav", None, SPEECH_MAX))).await;
     Ok(decoded.map_err(|error| failed(program, error))??)
@@ -143,7 +186,10 @@ async fn converse(program: &str, mut child: Child, text: &str) -> Result<Vec<u8>
         };
         let wav = wav.map_err(|error| failed(program, error))?;
         if wav.len() > WAV_BYTES_MAX {
-            return Err(failed(program, format!("it gave more than {WAV_BYTES_MAX} bytes")));
+            return Err(failed(
+                program,
+                format!("it gave more than {WAV_BYTES_MAX} bytes"),
+            ));
         }
         Ok(wav)
     };
@@ -176,11 +222,42 @@ async fn read_and_drain(
     limit: usize,
 ) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    (&mut from).take(limit as u64).read_to_end(&mut bytes).await?;
+    (&mut from)
+        .take(limit as u64)
+        .read_to_end(&mut bytes)
+        .await?;
     tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
     Ok(bytes)
 }
 
 fn failed(program: &str, error: impl ToString) -> SpeechError {
-    SpeechError::Failed { program: program.to_owned(), error: error.to_string() }
+    SpeechError::Failed {
+        program: program.to_owned(),
+        error: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_and_voice_name_an_espeak_voice() {
+        for (language, voice, expected) in [
+            ("en-GB", "female", "en+f3"),
+            ("en-US", "male", "en-us+m3"),
+            ("de-DE", "", "de+f3"),
+            ("zh-CN", "female", "cmn+f3"),
+            ("es-MX", "male", "es-419+m3"),
+            ("nl", "+whisper", "nl+whisper"),
+            ("nl", "mb-nl2", "mb-nl2"),
+        ] {
+            let choice = VoiceChoice {
+                language: language.into(),
+                voice: voice.into(),
+                rate: 1.0,
+            };
+            assert_eq!(espeak_voice(&choice), expected);
+        }
+    }
 }
