@@ -1,1 +1,29 @@
-//! (in progress)
+//! The SIP core: messages over bytes, without sockets, clocks or threads.
+//!
+//! Reading order: [`message`] and [`headers`] are the values, [`uri`], [`name_addr`], [`params`] and [`views`] give
+//! header values their meaning on demand, [`wire`] turns bytes into messages and back, [`framing`] cuts a byte
+//! stream into messages.
+
+pub mod error;
+pub mod framing;
+pub mod headers;
+pub mod message;
+pub mod name_addr;
+pub mod params;
+pub mod text;
+pub mod uri;
+pub mod views;
+pub mod wire;
+
+#[cfg(test)]
+mod torture;
+
+pub use error::{Fault, HeaderError, SipParseError};
+pub use framing::{Framed, FramingError, StreamFramer};
+pub use headers::Headers;
+pub use message::{Message, Method, Request, Response, reason_phrase};
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use uri::{Host, Scheme, Uri};
+pub use views::{CSeq, MediaType, RAck, Reason, Replaces, SessionExpires, Via};
+pub use wire::{Framing, Unparsable};
