@@ -385,13 +385,13 @@ impl Growing {
         writer.flush().map_err(error)
     }
 
-    fn finish(self: Box<Self>) -> Result<RecordedFile, String> {
+    fn finish(self) -> Result<RecordedFile, String> {
         let Growing {
             name,
             path,
             part,
             wav,
-        } = *self;
+        } = self;
         let duration_ms = u64::from(wav.duration()) * 1000 / u64::from(wav.spec().sample_rate);
         wav.finalize()
             .map_err(|error| format!("cannot finish {}: {error}", part.display()))?;

@@ -151,9 +151,12 @@ async fn speak_by_program(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| match error.kind() {
-            ErrorKind::NotFound => SpeechError::ProgramMissing(program.to_owned()),
-            _ => failed(program, error),
+        .map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                SpeechError::ProgramMissing(program.to_owned())
+            } else {
+                failed(program, error)
+            }
         })?;
     let wav = tokio::time::timeout(timeout, converse(program, child, text))
         .await
