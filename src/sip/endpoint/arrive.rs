@@ -1,0 +1,222 @@
+//! What a received request meets, in the order of RFC 3261 §8.2: its transaction, the refusals that need no
+//! dialog, its dialog, its method.
+//!
+//! | what is wrong | answer |
+//! |---|---|
+//! | unreadable | the refusal of the parser, 400 or 505 |
+//! | CSeq of another method | 400 |
+//! | unknown method | 501 with Allow |
+//! | Request-URI neither sip, sips nor tel | 416 |
+//! | the same request over another path | 482 |
+//! | known method that is not served | 405 with Allow |
+//! | new INVITE with Max-Forwards 0 | 483 |
+//! | Require or Proxy-Require | 420 with Unsupported: no extension is implemented |
+//! | INVITE whose Accept leaves out SDP | 406 |
+//! | INVITE or UPDATE with another body | 415 with Accept |
+//! | no such dialog | 481 |
+//! | CSeq not higher than the last | 500 |
+//! | no room | 503 with Retry-After |
+
+use std::time::Instant;
+
+use super::{Endpoint, Reply, reply};
+use crate::sip::dialog::DialogId;
+use crate::sip::flow::Flow;
+use crate::sip::headers::Headers;
+use crate::sip::invite::Phase;
+use crate::sip::invite::body::{SDP, accepts_sdp, reduce_to_sdp};
+use crate::sip::message::{Message, Method, Request};
+use crate::sip::transaction::{Key, Merged};
+use crate::sip::uri::Scheme;
+use crate::sip::wire::{self, Unparsable};
+
+use super::emit::ALLOW;
+
+/// Retry-After of a 503, in seconds.
+pub(in crate::sip) const RETRY_AFTER_S: &str = "10";
+
+/// A request with what is known about its way.
+#[derive(Debug)]
+pub(in crate::sip) struct Arrival {
+    /// The request, with `received` and `rport` in its Via.
+    pub request: Request,
+    /// Its transaction.
+    pub key: Key,
+    /// How it came.
+    pub flow: Flow,
+    /// Where its responses go.
+    pub back: Flow,
+}
+
+impl Endpoint {
+    pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request) {
+        let key = Key::server(&request);
+        let back = reply::receive(&mut request.headers, flow);
+        let (Ok(key), Ok(back)) = (key, back) else {
+            self.counters.garbage += 1;
+            return;
+        };
+        let arrival = Arrival { request, key, flow, back };
+        if arrival.request.method == Method::Ack {
+            self.handle_ack(now, &arrival);
+        } else if let Some(id) = self.layer.find(&arrival.key) {
+            self.counters.retransmissions += 1;
+            let steps = self.layer.drive(id, |transaction| transaction.machine.handle_request());
+            self.step(id, steps.unwrap_or_default());
+        } else if arrival.request.method == Method::Cancel {
+            self.handle_cancel(now, &arrival);
+        } else {
+            self.handle_new_request(now, arrival);
+        }
+    }
+
+    pub(super) fn handle_unparsable(&mut self, flow: Flow, unparsable: Unparsable) {
+        self.counters.garbage += 1;
+        tracing::debug!(error = %unparsable.error, "Unreadable message");
+        let Some(mut refusal) = unparsable.refusal else { return };
+        let Ok(back) = reply::receive(&mut refusal.headers, flow) else { return };
+        let tag = self.stable_tag(&refusal.headers);
+        // A To that cannot be read gets no tag: appending to it could only make it worse.
+        if refusal.headers.to().is_ok_and(|to| to.tag().is_none())
+            && refusal.headers.append("To", &format!(";tag={tag}")).is_err()
+        {
+            return;
+        }
+        self.counters.refused_unparsable += 1;
+        self.send(back, wire::write(&Message::Response(refusal)));
+    }
+
+    fn handle_new_request(&mut self, now: Instant, mut arrival: Arrival) {
+        let inside = arrival.request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let ends = arrival.request.method == Method::Bye;
+        if self.layer.is_full() && !inside && !ends {
+            self.counters.shed += 1;
+            self.answer_stateless(&arrival, 503, &[("Retry-After", RETRY_AFTER_S)]);
+            return;
+        }
+        if let Some((code, name, value)) = self.refusal(&mut arrival.request, inside) {
+            let extra = [(name, value.as_str())];
+            let extra = if name.is_empty() { &[][..] } else { &extra[..] };
+            self.answer(now, &arrival, code, extra);
+        } else if inside {
+            self.handle_in_dialog(now, arrival);
+        } else {
+            match arrival.request.method {
+                Method::Invite => self.handle_invite(now, arrival),
+                Method::Options => self.answer_options(now, &arrival),
+                _ => self.answer(now, &arrival, 481, &[]),
+            }
+        }
+    }
+
+    /// The refusal that a request outside of our state earns: code, and a header that belongs to it or "".
+    fn refusal(
+        &self,
+        request: &mut Request,
+        inside: bool,
+    ) -> Option<(u16, &'static str, String)> {
+        let plain = |code| Some((code, "", String::new()));
+        if let Method::Other(_) = request.method {
+            return Some((501, "Allow", ALLOW.to_owned()));
+        }
+        let headers = &request.headers;
+        match headers.cseq() {
+            Ok(cseq) if cseq.method == request.method => {}
+            Ok(_) | Err(_) => return plain(400),
+        }
+        if matches!(request.uri.scheme, Scheme::Other(_)) {
+            return plain(416);
+        }
+        if Merged::of(headers).is_some_and(|merged| self.layer.is_merged(&merged)) {
+            return plain(482);
+        }
+        if !is_served(&request.method) {
+            return Some((405, "Allow", ALLOW.to_owned()));
+        }
+        match headers.max_forwards() {
+            Ok(Some(0)) if request.method == Method::Invite && !inside => return plain(483),
+            Ok(_) => {}
+            Err(_) => return plain(400),
+        }
+        let required = required(headers);
+        if !required.is_empty() {
+            return Some((420, "Unsupported", required.join(", ")));
+        }
+        if request.method == Method::Invite && !accepts_sdp(headers) {
+            return plain(406);
+        }
+        if matches!(request.method, Method::Invite | Method::Update) && !reduce_to_sdp(request) {
+            return Some((415, "Accept", SDP.to_owned()));
+        }
+        None
+    }
+
+    fn handle_in_dialog(&mut self, now: Instant, arrival: Arrival) {
+        let id = DialogId::of_request(&arrival.request.headers);
+        let Ok((id, seq)) = id.and_then(|id| Ok((id, arrival.request.headers.cseq()?.seq))) else {
+            return self.answer(now, &arrival, 400, &[]);
+        };
+        let key = self.dialogs.get(&id).copied();
+        let call = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
+        let Some((key, call)) = call else {
+            return self.answer(now, &arrival, 481, &[]);
+        };
+        let hanging_up = matches!(call.phase, Phase::HangingUp { .. });
+        let Some(dialog) = call.dialog_mut(&id) else {
+            return self.answer(now, &arrival, 481, &[]);
+        };
+        if !dialog.accept_seq(seq) {
+            return self.answer(now, &arrival, 500, &[]);
+        }
+        // Symmetric: what the dialog used last is what a NAT or a reconnected phone listens on.
+        dialog.flow = arrival.back;
+        call.flow_lost = false;
+        match arrival.request.method {
+            Method::Bye => self.handle_bye(now, key, arrival),
+            Method::Options => self.answer_options(now, &arrival),
+            _ if hanging_up => self.answer(now, &arrival, 481, &[]),
+            Method::Invite => self.handle_reinvite(now, key, &id, arrival),
+            Method::Update => self.handle_update(now, key, &id, arrival),
+            Method::Info => self.handle_info(now, key, arrival),
+            _ => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
+        }
+    }
+
+    fn answer_options(&mut self, now: Instant, arrival: &Arrival) {
+        let contact = arrival.flow.contact(arrival.request.uri.scheme == Scheme::Sips);
+        let extra = [("Contact", contact.as_str()), ("Allow", ALLOW), ("Accept", SDP)];
+        self.answer(now, arrival, 200, &extra);
+    }
+
+    /// What the responses to a request share, with a To tag that no call gives.
+    pub(in crate::sip) fn reply_to(&self, arrival: &Arrival) -> Option<Reply> {
+        let tag = self.stable_tag(&arrival.request.headers);
+        Reply::new(&arrival.request, &tag, arrival.back).ok()
+    }
+}
+
+fn is_served(method: &Method) -> bool {
+    match method {
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Info
+        | Method::Update => true,
+        Method::Register
+        | Method::Message
+        | Method::Prack
+        | Method::Refer
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Publish
+        | Method::Other(_) => false,
+    }
+}
+
+/// The option tags that the sender insists on, of us or of a proxy, which a back-to-back user agent is to it.
+fn required(headers: &Headers) -> Vec<String> {
+    let both = [headers.require(), headers.list("Proxy-Require")];
+    both.into_iter().flatten().flatten().map(str::to_owned).collect()
+}
