@@ -1,11 +1,17 @@
-//! Audio codecs: one table, one file per codec. SDP, RTP, mixer and documents read [`CODECS`]; adding a
-//! codec is its file and one line here.
+//! Audio codecs: one table, one file per codec. SDP, RTP, mixer and documents read [`CODECS`];
+//! adding a codec is its file and one line here.
 
 use crate::audio::Rate;
 
 pub mod g711;
 pub mod g722;
 pub mod opus;
+#[cfg(test)]
+mod tests;
+
+/// The longest time that one packet may hold; decoders refuse more. It is Opus's own limit (RFC
+/// 6716 §3.2.5).
+pub const PACKET_MS_MAX: usize = 120;
 
 /// What the rest of the engine needs to know about a codec.
 #[derive(Debug)]
@@ -31,7 +37,7 @@ pub struct CodecInfo {
 }
 
 /// Every codec, the preferred first.
-pub static CODECS: &[&CodecInfo] = &[];
+pub static CODECS: &[&CodecInfo] = &[&opus::OPUS, &g722::G722, &g711::PCMU, &g711::PCMA];
 
 /// Finds a codec by its rtpmap name (any case), clock rate and channels.
 pub fn by_rtpmap(name: &str, clock_rate_hz: u32, channels: u8) -> Option<&'static CodecInfo> {
@@ -47,7 +53,8 @@ pub fn by_static_payload_type(payload_type: u8) -> Option<&'static CodecInfo> {
     CODECS.iter().copied().find(|codec| codec.payload_type == payload_type && payload_type < 96)
 }
 
-/// Turns 20 ms frames into payloads. One value serves one stream; it may keep state from frame to frame.
+/// Turns 20 ms frames into payloads. One value serves one stream; it may keep state from frame to
+/// frame.
 pub trait Encoder: Send {
     /// Appends the payload of `pcm`, which is 20 ms of mono at the codec's audio rate, to `out`.
     fn encode(&mut self, pcm: &[i16], out: &mut Vec<u8>);
@@ -56,7 +63,8 @@ pub trait Encoder: Send {
     fn set_expected_loss(&mut self, _percent: u8) {}
 }
 
-/// Turns payloads into samples. One value serves one stream; it may keep state from packet to packet.
+/// Turns payloads into samples. One value serves one stream; it may keep state from packet to
+/// packet.
 pub trait Decoder: Send {
     /// Appends the samples of `payload` (whatever its length in time, 2.5 to 120 ms) to `out`.
     ///
@@ -64,14 +72,14 @@ pub trait Decoder: Send {
     /// [`DecodeError`] when the payload is not of this codec; nothing is appended then.
     fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) -> Result<(), DecodeError>;
 
-    /// Appends the 20 ms that the lost predecessor of `next` held, from redundancy in `next`. Returns false,
-    /// and appends nothing, when the codec has none.
+    /// Appends the 20 ms that the lost predecessor of `next` held, from redundancy in `next`.
+    /// Returns false, and appends nothing, when the codec has none.
     fn recover(&mut self, _next: &[u8], _out: &mut Vec<i16>) -> bool {
         false
     }
 
-    /// Appends 20 ms of the codec's own concealment. Returns false, and appends nothing, when the codec has
-    /// none and the caller must conceal from the waveform.
+    /// Appends 20 ms of the codec's own concealment. Returns false, and appends nothing, when the
+    /// codec has none and the caller must conceal from the waveform.
     fn conceal(&mut self, _out: &mut Vec<i16>) -> bool {
         false
     }
