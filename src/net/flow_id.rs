@@ -43,7 +43,12 @@ mod tests {
 
     #[test]
     fn an_id_names_its_listener_and_differs_by_peer() {
-        let peers = ["192.0.2.1:5060", "192.0.2.1:5061", "192.0.2.2:5060", "[2001:db8::1]:5060"];
+        let peers = [
+            "192.0.2.1:5060",
+            "192.0.2.1:5061",
+            "192.0.2.2:5060",
+            "[2001:db8::1]:5060",
+        ];
         let mut ids = Vec::new();
         for listener in [0, 1, LISTENERS_MAX - 1] {
             for peer in peers {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::id::FlowId;
-use crate::sip::Flow;
+use crate::sip::flow::Flow;
 
 /// Messages that may wait for the engine, ordinary ones.
 pub(super) const ORDINARY_MAX: usize = 4096;
@@ -71,7 +71,10 @@ pub(super) struct QueueFull;
 pub(super) fn queue(ordinary_max: usize, kept_max: usize) -> (IncomingSender, IncomingQueue) {
     let (sender, receiver) = channel(ordinary_max + kept_max);
     let ordinary = Arc::new(Semaphore::new(ordinary_max));
-    (IncomingSender { sender, ordinary }, IncomingQueue { receiver })
+    (
+        IncomingSender { sender, ordinary },
+        IncomingQueue { receiver },
+    )
 }
 
 impl IncomingSender {
@@ -80,29 +83,57 @@ impl IncomingSender {
         let ordinary = if is_kept(&received.bytes) {
             None
         } else {
-            Some(Arc::clone(&self.ordinary).try_acquire_owned().map_err(|_| QueueFull)?)
+            Some(
+                Arc::clone(&self.ordinary)
+                    .try_acquire_owned()
+                    .map_err(|_| QueueFull)?,
+            )
         };
-        let places = Places { _ordinary: ordinary, _of_connection: None };
+        let places = Places {
+            _ordinary: ordinary,
+            _of_connection: None,
+        };
         let message = Incoming::Message(received.clone());
-        self.sender.try_send((message, places)).map_err(|_| QueueFull)
+        self.sender
+            .try_send((message, places))
+            .map_err(|_| QueueFull)
     }
 
     /// For streams: waits for a place in the connection's share and in the queue.
     pub async fn push(&self, received: Received, share: &Arc<Semaphore>) -> Result<(), QueueFull> {
-        let of_connection = Arc::clone(share).acquire_owned().await.map_err(|_| QueueFull)?;
+        let of_connection = Arc::clone(share)
+            .acquire_owned()
+            .await
+            .map_err(|_| QueueFull)?;
         let ordinary = if is_kept(&received.bytes) {
             None
         } else {
-            Some(Arc::clone(&self.ordinary).acquire_owned().await.map_err(|_| QueueFull)?)
+            Some(
+                Arc::clone(&self.ordinary)
+                    .acquire_owned()
+                    .await
+                    .map_err(|_| QueueFull)?,
+            )
         };
-        let places = Places { _ordinary: ordinary, _of_connection: Some(of_connection) };
+        let places = Places {
+            _ordinary: ordinary,
+            _of_connection: Some(of_connection),
+        };
         let message = Incoming::Message(received);
-        self.sender.send((message, places)).await.map_err(|_| QueueFull)
+        self.sender
+            .send((message, places))
+            .await
+            .map_err(|_| QueueFull)
     }
 
     /// Waits for a place: a notice is never lost while the engine lives.
     pub async fn flow_closed(&self, flow: FlowId) {
-        if self.sender.send((Incoming::FlowClosed(flow), Places::default())).await.is_err() {
+        if self
+            .sender
+            .send((Incoming::FlowClosed(flow), Places::default()))
+            .await
+            .is_err()
+        {
             tracing::debug!(%flow, "Nobody is left to hear of a closed flow");
         }
     }
@@ -111,19 +142,29 @@ impl IncomingSender {
 /// Whether a message is a response, an ACK, a BYE or a CANCEL, by its first word.
 fn is_kept(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
-    [b"SIP/2.0 ".as_slice(), b"ACK ", b"BYE ", b"CANCEL "].iter().any(|word| start.starts_with(word))
+    [b"SIP/2.0 ".as_slice(), b"ACK ", b"BYE ", b"CANCEL "]
+        .iter()
+        .any(|word| start.starts_with(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::Transport;
+    use crate::sip::flow::Transport;
 
     fn message(text: &'static str) -> Received {
         let address = "192.0.2.1:5060".parse().expect("an address");
         let transport = Transport::Udp;
-        let flow = Flow { id: FlowId(1), transport, local: address, remote: address };
-        Received { flow, bytes: Bytes::from_static(text.as_bytes()) }
+        let flow = Flow {
+            id: FlowId(1),
+            transport,
+            local: address,
+            remote: address,
+        };
+        Received {
+            flow,
+            bytes: Bytes::from_static(text.as_bytes()),
+        }
     }
 
     #[tokio::test]
@@ -149,17 +190,20 @@ mod tests {
     async fn a_stream_waits_for_its_share_without_taking_the_others_places() {
         let (sender, mut queue) = queue(10, 10);
         let share = Arc::new(Semaphore::new(1));
-        sender.push(message("INVITE sip:a@b SIP/2.0"), &share).await.expect("a place");
+        sender
+            .push(message("INVITE sip:a@b SIP/2.0"), &share)
+            .await
+            .expect("a place");
         let second = sender.push(message("INVITE sip:b@b SIP/2.0"), &share);
         tokio::pin!(second);
-        let waits = futures_poll_once(second.as_mut()).await;
+        let waits = poll_once(second.as_mut()).await;
         assert!(waits.is_none(), "the share of one connection is used up");
         assert_eq!(sender.try_push(&message("INVITE sip:c@b SIP/2.0")), Ok(()));
         drop(queue.recv().await);
         assert_eq!(second.await, Ok(()));
     }
 
-    async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
         std::future::poll_fn(|context| {
             std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
                 std::task::Poll::Ready(output) => Some(output),

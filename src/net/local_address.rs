@@ -19,7 +19,11 @@ impl LocalAddress {
     pub fn new(bound: SocketAddr, advertised: Option<IpAddr>) -> Self {
         // An advertised address serves the listeners of its family.
         let advertised = advertised.filter(|ip| ip.is_ipv4() == bound.is_ipv4());
-        LocalAddress { bound, advertised, by_peer: Mutex::default() }
+        LocalAddress {
+            bound,
+            advertised,
+            by_peer: Mutex::default(),
+        }
     }
 
     pub fn bound(&self) -> SocketAddr {

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::sip::flow::Transport;
 use crate::sip::wire::{self, Framing};
-use crate::sip::{Message, Method, Response, Transport};
+use crate::sip::{Message, Method, Response};
 
 use super::incoming::Received;
 
@@ -19,13 +20,19 @@ const DEFAULT_PORT: u16 = 5060;
 pub(super) fn refuse(received: &Received) -> Option<(SocketAddr, Bytes)> {
     debug_assert_eq!(received.flow.transport, Transport::Udp);
     let parsed = wire::parse(received.bytes.clone(), Framing::Datagram).ok()?;
-    let Message::Request(request) = parsed else { return None };
+    let Message::Request(request) = parsed else {
+        return None;
+    };
     if request.method == Method::Ack || request.headers.to().ok()?.tag().is_some() {
         return None;
     }
     let remote = received.flow.remote;
     let mut via = request.headers.via().ok()?;
-    let seed = format!("{}{}", via.branch().unwrap_or_default(), request.headers.call_id().ok()?);
+    let seed = format!(
+        "{}{}",
+        via.branch().unwrap_or_default(),
+        request.headers.call_id().ok()?
+    );
     let port = if via.has_rport() {
         via.set_rport(remote.port());
         remote.port()
@@ -35,7 +42,10 @@ pub(super) fn refuse(received: &Received) -> Option<(SocketAddr, Bytes)> {
     via.set_received(remote.ip().to_canonical());
     let mut response = Response::to_request(&request.headers, 503, None);
     response.headers.set_topmost("Via", Some(&via)).ok()?;
-    response.headers.append("To", &format!(";tag=busy-{:x}", tag(seed.as_bytes()))).ok()?;
+    response
+        .headers
+        .append("To", &format!(";tag=busy-{:x}", tag(seed.as_bytes())))
+        .ok()?;
     response.headers.set("Retry-After", RETRY_AFTER_S).ok()?;
     Some((SocketAddr::new(remote.ip(), port), wire::write(&response)))
 }
@@ -50,7 +60,7 @@ fn tag(seed: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use crate::id::FlowId;
-    use crate::sip::Flow;
+    use crate::sip::flow::Flow;
 
     fn request(method: &str, via: &str, to: &str) -> Received {
         let text = format!(
@@ -60,8 +70,16 @@ mod tests {
         );
         let local = "192.0.2.1:5060".parse().expect("an address");
         let remote = "192.0.2.9:40000".parse().expect("an address");
-        let flow = Flow { id: FlowId(1), transport: Transport::Udp, local, remote };
-        Received { flow, bytes: Bytes::from(text) }
+        let flow = Flow {
+            id: FlowId(1),
+            transport: Transport::Udp,
+            local,
+            remote,
+        };
+        Received {
+            flow,
+            bytes: Bytes::from(text),
+        }
     }
 
     #[test]
@@ -69,7 +87,10 @@ mod tests {
         let rport = "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;rport";
         let port = "SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1";
         let none = "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1";
-        let (new, dialog) = ("<sip:room@talkpath.example>", "<sip:room@talkpath.example>;tag=2");
+        let (new, dialog) = (
+            "<sip:room@talkpath.example>",
+            "<sip:room@talkpath.example>;tag=2",
+        );
         for (method, via, to, destination) in [
             ("INVITE", rport, new, Some("192.0.2.9:40000")),
             ("OPTIONS", port, new, Some("192.0.2.9:5070")),
@@ -83,8 +104,13 @@ mod tests {
             assert_eq!(sent_to.as_deref(), destination, "{method} {via} {to}");
             let Some((_, bytes)) = refusal else { continue };
             let parsed = wire::parse(bytes.clone(), Framing::Datagram).expect("our own response");
-            let Message::Response(response) = parsed else { panic!("a request") };
-            assert_eq!((response.code, response.headers.get("Retry-After")), (503, Some("5")));
+            let Message::Response(response) = parsed else {
+                panic!("a request")
+            };
+            assert_eq!(
+                (response.code, response.headers.get("Retry-After")),
+                (503, Some("5"))
+            );
             assert!(response.headers.to().expect("To").tag().is_some());
             let again = refuse(&request(method, via, to)).expect("the same");
             assert_eq!(again.1, bytes, "a repeated request gets the same refusal");

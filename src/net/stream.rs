@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::counters::{Counters, count};
 use super::incoming::{IncomingSender, Received};
-use crate::sip::{Flow, Framed, StreamFramer};
+use crate::sip::flow::Flow;
+use crate::sip::{Framed, StreamFramer};
 
 /// Messages that may wait to be written to one connection.
 const WRITE_MESSAGES_MAX: usize = 1024;
@@ -80,7 +81,14 @@ pub(super) fn outbox() -> (Outbox, OutboxQueue) {
         bytes: Arc::clone(&bytes),
         overflow: Arc::clone(&overflow),
     };
-    (Outbox { messages: sender, bytes, overflow }, queue)
+    (
+        Outbox {
+            messages: sender,
+            bytes,
+            overflow,
+        },
+        queue,
+    )
 }
 
 impl Outbox {
@@ -130,10 +138,24 @@ pub(super) enum End {
 impl Connection {
     /// Carries messages until one side ends it.
     pub async fn run(self, stream: TcpStream) -> End {
-        let Connection { flow, outbox, mut queue, incoming, counters, deadlines, mut closing } = self;
+        let Connection {
+            flow,
+            outbox,
+            mut queue,
+            incoming,
+            counters,
+            deadlines,
+            mut closing,
+        } = self;
         let overflow = Arc::clone(&queue.overflow);
         let (read, write) = stream.into_split();
-        let reader = Reader { flow, outbox, incoming, counters: Arc::clone(&counters), deadlines };
+        let reader = Reader {
+            flow,
+            outbox,
+            incoming,
+            counters: Arc::clone(&counters),
+            deadlines,
+        };
         let writer = write_messages(write, &mut queue, deadlines.write);
         tokio::pin!(writer);
         let end = tokio::select! {
@@ -228,8 +250,14 @@ impl Reader {
             }
             Framed::Message(bytes) if !has_sip_version(&bytes) => Err(End::NotSip),
             Framed::Message(bytes) => {
-                let received = Received { flow: self.flow, bytes };
-                self.incoming.push(received, share).await.map_err(|_| End::Closing)?;
+                let received = Received {
+                    flow: self.flow,
+                    bytes,
+                };
+                self.incoming
+                    .push(received, share)
+                    .await
+                    .map_err(|_| End::Closing)?;
                 count(&self.counters.messages_in);
                 Ok(())
             }
@@ -239,15 +267,21 @@ impl Reader {
 
 /// A method, `SIP/2.0`, or a keepalive. A TLS handshake on the wrong port is none.
 fn may_begin_message(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+    bytes
+        .first()
+        .is_some_and(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 /// Whether the start line names a SIP version, in any of its shapes. A broken SIP message is answered with
 /// 400; what was never meant to be SIP is not.
 fn has_sip_version(message: &[u8]) -> bool {
     let start = message.trim_ascii_start();
-    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    line.windows(4).any(|window| window.eq_ignore_ascii_case(b"SIP/"))
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    line.windows(4)
+        .any(|window| window.eq_ignore_ascii_case(b"SIP/"))
 }
 
 /// Sets what every connection has: no delay for small messages, and keepalive that finds a peer that is gone

@@ -19,7 +19,7 @@ use super::local_address::LocalAddress;
 use super::stream::{self, Connection, Outbox, StreamDeadlines};
 use super::udp::{self, UdpListener};
 use crate::id::FlowId;
-use crate::sip::{Flow, Transport};
+use crate::sip::flow::{Flow, Transport};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -143,20 +143,31 @@ impl Transports {
                 Transport::Udp => {
                     let index = udp.len();
                     if index == flow_id::LISTENERS_MAX {
-                        return Err(failed(std::io::Error::other("128 UDP listeners are enough")));
+                        return Err(failed(std::io::Error::other(
+                            "128 UDP listeners are enough",
+                        )));
                     }
                     let socket = udp::bind(one.address).map_err(failed)?;
                     let bound = socket.local_addr().map_err(failed)?;
                     let local = LocalAddress::new(bound, settings.advertised);
-                    udp.push(Arc::new(UdpListener { index, socket, local }));
+                    udp.push(Arc::new(UdpListener {
+                        index,
+                        socket,
+                        local,
+                    }));
                 }
                 Transport::Tcp => {
                     let listener = bind_tcp(one.address).map_err(failed)?;
                     let bound = listener.local_addr().map_err(failed)?;
-                    tcp.push((listener, Arc::new(LocalAddress::new(bound, settings.advertised))));
+                    tcp.push((
+                        listener,
+                        Arc::new(LocalAddress::new(bound, settings.advertised)),
+                    ));
                 }
                 Transport::Tls | Transport::Ws | Transport::Wss => {
-                    return Err(failed(std::io::Error::other("this transport is not offered")));
+                    return Err(failed(std::io::Error::other(
+                        "this transport is not offered",
+                    )));
                 }
             }
         }
@@ -191,7 +202,11 @@ impl Transports {
             }
             return;
         }
-        let outbox = shared.table().connections.get(&flow.id).map(|entry| entry.outbox.clone());
+        let outbox = shared
+            .table()
+            .connections
+            .get(&flow.id)
+            .map(|entry| entry.outbox.clone());
         let outbox = match outbox {
             Some(outbox) => outbox,
             None => match shared.open(*flow) {
@@ -224,9 +239,11 @@ impl Transports {
                 .map(|listener| listener.flow(remote))
                 .ok_or(NoFlow::NoListener),
             Transport::Tcp => {
-                let open = shared.table().connections.values().find_map(|entry| {
-                    (entry.flow.remote == remote).then_some(entry.flow)
-                });
+                let open = shared
+                    .table()
+                    .connections
+                    .values()
+                    .find_map(|entry| (entry.flow.remote == remote).then_some(entry.flow));
                 if let Some(flow) = open {
                     return Ok(flow);
                 }
@@ -236,7 +253,12 @@ impl Transports {
                     .find(|local| local.bound().is_ipv4() == remote.is_ipv4())
                     .ok_or(NoFlow::NoListener)?
                     .reached_by(remote.ip());
-                let flow = Flow { id: shared.next_id(), transport, local, remote };
+                let flow = Flow {
+                    id: shared.next_id(),
+                    transport,
+                    local,
+                    remote,
+                };
                 shared.open(flow).map(|_| flow)
             }
             Transport::Tls | Transport::Ws | Transport::Wss => Err(NoFlow::NoListener),
@@ -245,8 +267,16 @@ impl Transports {
 
     /// The addresses that are bound, in the order of the list: UDP first, then TCP.
     pub fn bound(&self) -> Vec<(Transport, SocketAddr)> {
-        let udp = self.shared.udp.iter().map(|one| (Transport::Udp, one.local.bound()));
-        let tcp = self.shared.tcp.iter().map(|local| (Transport::Tcp, local.bound()));
+        let udp = self
+            .shared
+            .udp
+            .iter()
+            .map(|one| (Transport::Udp, one.local.bound()));
+        let tcp = self
+            .shared
+            .tcp
+            .iter()
+            .map(|local| (Transport::Tcp, local.bound()));
         udp.chain(tcp).collect()
     }
 
@@ -265,8 +295,19 @@ impl Transports {
         self.shared.closing.send_replace(true);
         // The outboxes of the table are what keeps writers waiting for more.
         self.shared.table().connections.clear();
-        let ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let ended = self
+            .shared
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(
+            self.shared
+                .running
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         if let Some(mut ended) = ended
             && tokio::time::timeout(CLOSE_MAX, ended.recv()).await.is_err()
         {
@@ -278,7 +319,11 @@ impl Transports {
 /// With address reuse: on Linux it lets a restarted engine bind while old connections fade, but never two
 /// listeners on one port.
 fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -300,7 +345,11 @@ impl Shared {
 
     /// Runs a task that closing waits for. Nothing is started any more once closing has begun.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Some(running) = running else { return };
         self.runtime.spawn(async move {
             task.await;
@@ -384,7 +433,13 @@ impl Shared {
             return Err(NoFlow::TooManyConnections);
         }
         *from_address += 1;
-        table.connections.insert(flow.id, Entry { outbox: outbox.clone(), flow });
+        table.connections.insert(
+            flow.id,
+            Entry {
+                outbox: outbox.clone(),
+                flow,
+            },
+        );
         Ok(Connection {
             flow,
             outbox,

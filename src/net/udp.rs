@@ -13,7 +13,7 @@ use super::flow_id;
 use super::incoming::{IncomingSender, Received};
 use super::local_address::LocalAddress;
 use super::shed;
-use crate::sip::{Flow, Transport};
+use crate::sip::flow::{Flow, Transport};
 
 /// Datagrams that are read before other tasks get their turn.
 const DATAGRAMS_PER_TURN: usize = 64;
@@ -34,7 +34,11 @@ pub(super) struct UdpListener {
 
 /// Binds without address reuse, so that a port in use is an error.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         // Mapped IPv4 addresses would come with a family that the peer does not have.
         socket.set_only_v6(true)?;
@@ -93,7 +97,14 @@ pub(super) async fn receive(
             match listener.socket.try_recv_from(&mut buffer) {
                 Ok((length, remote)) => {
                     let datagram = buffer.get(..length).unwrap_or_default();
-                    take(&listener, &incoming, &counters, &mut refusals, remote, datagram);
+                    take(
+                        &listener,
+                        &incoming,
+                        &counters,
+                        &mut refusals,
+                        remote,
+                        datagram,
+                    );
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -116,16 +127,26 @@ fn take(
     datagram: &[u8],
 ) {
     // Keepalives of phones: empty, CRLFs, or zero bytes. RFC 5626 wants no answer on UDP.
-    if datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0)) {
+    if datagram
+        .iter()
+        .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
+    {
         return;
     }
     let bytes = Bytes::copy_from_slice(datagram);
-    let received = Received { flow: listener.flow(remote), bytes };
+    let received = Received {
+        flow: listener.flow(remote),
+        bytes,
+    };
     if incoming.try_push(&received).is_ok() {
         count(&counters.messages_in);
         return;
     }
-    let refusal = if *refusals > 0 { shed::refuse(&received) } else { None };
+    let refusal = if *refusals > 0 {
+        shed::refuse(&received)
+    } else {
+        None
+    };
     match refusal {
         Some((to, bytes)) => {
             *refusals -= 1;

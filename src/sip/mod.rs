@@ -5,6 +5,7 @@
 //! back, [`framing`] cuts a byte stream into messages.
 
 pub mod error;
+pub mod flow;
 pub mod framing;
 pub mod headers;
 pub mod message;
