@@ -56,11 +56,10 @@ impl PortPool {
     /// A pool over `first` to `last`, both included. An odd `first` and an even `last` are left out; a range
     /// without a pair gives no ports.
     pub fn new(address: IpAddr, first: u16, last: u16) -> Self {
-        let first = first
-            .checked_next_multiple_of(2)
-            .unwrap_or(u16::MAX - 1)
-            .max(2);
-        let pairs = (u32::from(last) + 1).saturating_sub(u32::from(first)) / 2;
+        let even = u32::from(first.max(2)).next_multiple_of(2);
+        let pairs = (u32::from(last) + 1).saturating_sub(even) / 2;
+        // Past the end there are no pairs, so that neither conversion changes a value that is used.
+        let first = u16::try_from(even).unwrap_or(u16::MAX);
         let pairs = u16::try_from(pairs).unwrap_or(u16::MAX);
         PortPool {
             address,
