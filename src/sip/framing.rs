@@ -94,6 +94,11 @@ impl StreamFramer {
         self.next_message().map_err(|error| self.fail(error))
     }
 
+    /// Whether nothing waits to be completed. For the deadline of a half message.
+    pub fn is_between_messages(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     fn fail(&mut self, error: FramingError) -> FramingError {
         self.failed = Some(error);
         self.buffer = BytesMut::new();

@@ -1,3 +1,4 @@
 //! One integration binary.
 
+mod loopback_net;
 mod tidy;

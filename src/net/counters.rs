@@ -1,0 +1,59 @@
+//! What the transports count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Totals since the start, written by every socket's task.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub(super) $name: AtomicU64,)*
+        }
+
+        /// A reading of [`Counters`].
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct CountersRead {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// The totals.
+            pub fn read(&self) -> CountersRead {
+                CountersRead { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages handed to the engine.
+    messages_in,
+    /// Messages given to a socket or a connection's queue.
+    messages_out,
+    /// Messages that a full queue to the engine lost.
+    shed_dropped,
+    /// New requests that a full queue refused with 503.
+    shed_refused,
+    /// Datagrams that a UDP socket did not take.
+    udp_send_failed,
+    /// Errors of UDP sockets while reading.
+    udp_receive_failed,
+    /// Connections that were accepted.
+    connections_accepted,
+    /// Connections that a limit refused.
+    connections_refused,
+    /// Connections that could not be opened.
+    connects_failed,
+    /// Connections closed because the peer did not read.
+    closed_not_reading,
+    /// Connections closed because what came is not SIP.
+    closed_not_sip,
+    /// Connections closed because nothing, or only half a message, came in time.
+    closed_silent,
+    /// Failures to accept a connection.
+    accept_failed,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,26 @@
+//! The SIP transports: sockets in, whole messages out, and back. Owns every socket, connection and deadline of
+//! SIP; knows where a message ends and which may be shed, not what it means. RFC 3261 §18, RFC 5626 §3.5.1.
+//!
+//! Policies, each with its limit beside it:
+//!
+//! | what is full | what happens |
+//! |---|---|
+//! | the queue to the engine | streams are not read until there is room; a new UDP request gets a stateless 503, the rest of UDP is dropped and counted; responses, ACK, BYE and CANCEL have places of their own ([`incoming`]) |
+//! | one connection's share of that queue | that connection is not read |
+//! | a connection's write queue, or its write deadline | the connection is closed |
+//! | a UDP socket's send buffer | the datagram is dropped and counted; timers repeat it |
+//! | connections, in all or per address | a new one is closed at once |
+
+mod counters;
+mod flow_id;
+mod incoming;
+mod local_address;
+mod shed;
+mod stream;
+mod transports;
+mod udp;
+
+pub use counters::{Counters, CountersRead};
+pub use incoming::{Incoming, IncomingQueue, Received};
+pub use stream::StreamDeadlines;
+pub use transports::{BindError, Listen, NetSettings, NoFlow, Transports};

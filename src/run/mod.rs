@@ -1,0 +1,13 @@
+//! The shells around the pure machines: threads, files, programs, media sockets. They carry values across the
+//! border and decide nothing about calls.
+
+pub mod cache;
+pub mod clips;
+pub mod decode;
+pub mod media_ports;
+pub mod recordings;
+pub mod script_pool;
+pub mod sounds;
+pub mod speech;
+pub mod tones;
+pub mod voice_program;

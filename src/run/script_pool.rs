@@ -1,0 +1,277 @@
+//! A small pool of threads for script jobs, so that a scenario that computes for long delays no signalling.
+//! It owns the threads, the bounded queue and each job's wall-clock budget; what a job is, it does not know.
+//!
+//! Policy: a full queue refuses the job and gives it back ([`Rejected`]); a panic ends that job alone, with
+//! its message as the error; a worker whose result finds the result channel full waits for room. The taker
+//! of results must therefore never wait for the pool, and [`ScriptPool::submit`] never waits.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Sender;
+
+/// Wall time that one job may take before [`over_budget`] says so.
+pub const BUDGET: Duration = Duration::from_millis(50);
+/// Jobs that may wait.
+pub const QUEUE_JOBS_MAX: usize = 4096;
+
+thread_local! {
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Whether the job that runs on this thread has used up its wall time. `false` on a thread of no pool and
+/// between jobs.
+pub fn over_budget() -> bool {
+    DEADLINE
+        .get()
+        .is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// Size and budget of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptPoolSettings {
+    /// Threads, at least 1.
+    pub threads: usize,
+    /// Jobs that may wait, at least 1.
+    pub queue_jobs_max: usize,
+    /// Wall time of one job.
+    pub budget: Duration,
+}
+
+impl Default for ScriptPoolSettings {
+    fn default() -> Self {
+        ScriptPoolSettings {
+            threads: 2,
+            queue_jobs_max: QUEUE_JOBS_MAX,
+            budget: BUDGET,
+        }
+    }
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub struct Finished<T, R> {
+    /// The tag that was given with the job.
+    pub tag: T,
+    /// What the job returned.
+    pub outcome: Result<R, JobPanicked>,
+}
+
+/// The job panicked; whatever it owned is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the script thread panicked: {message}")]
+pub struct JobPanicked {
+    /// The panic's message, or a sentence in its place when it carried none.
+    pub message: String,
+}
+
+/// A job that was not taken, with what is needed to try it again.
+#[derive(thiserror::Error)]
+#[error("the script queue is full")]
+pub struct Rejected<T, J> {
+    /// The tag that was given.
+    pub tag: T,
+    /// The job.
+    pub job: J,
+}
+
+impl<T, J> fmt::Debug for Rejected<T, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected").finish_non_exhaustive()
+    }
+}
+
+/// The pool. Dropping it closes the queue and waits for the jobs that were taken.
+pub struct ScriptPool<T, J> {
+    queue: Option<SyncSender<(T, J)>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static, J: Send + 'static> ScriptPool<T, J> {
+    /// Starts the threads. Results come over `results`, in the order in which jobs end.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start<R: Send + 'static>(
+        settings: ScriptPoolSettings,
+        results: Sender<Finished<T, R>>,
+    ) -> std::io::Result<Self>
+    where
+        J: FnOnce() -> R,
+    {
+        let (queue, jobs) = sync_channel(settings.queue_jobs_max.max(1));
+        let jobs = Arc::new(Mutex::new(jobs));
+        let threads = (0..settings.threads.max(1))
+            .map(|index| {
+                let (jobs, results) = (Arc::clone(&jobs), results.clone());
+                std::thread::Builder::new()
+                    .name(format!("script-{index}"))
+                    .spawn(move || run_jobs(&jobs, &results, settings.budget))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(ScriptPool {
+            queue: Some(queue),
+            threads,
+        })
+    }
+
+    /// Puts a job in the queue. Never waits.
+    ///
+    /// # Errors
+    /// [`Rejected`] when the queue is full.
+    pub fn submit(&self, tag: T, job: J) -> Result<(), Rejected<T, J>> {
+        let queue = self
+            .queue
+            .as_ref()
+            .expect("the queue is there until the pool is dropped");
+        queue.try_send((tag, job)).map_err(|refused| match refused {
+            TrySendError::Full((tag, job)) | TrySendError::Disconnected((tag, job)) => {
+                Rejected { tag, job }
+            }
+        })
+    }
+}
+
+impl<T, J> Drop for ScriptPool<T, J> {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("A script thread ended by a panic");
+            }
+        }
+    }
+}
+
+fn run_jobs<T, J: FnOnce() -> R, R>(
+    jobs: &Mutex<Receiver<(T, J)>>,
+    results: &Sender<Finished<T, R>>,
+    budget: Duration,
+) {
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((tag, job)) = next else { return };
+        DEADLINE.set(Some(Instant::now() + budget));
+        let outcome = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
+            let message = panic_message(panic.as_ref());
+            tracing::error!(%message, "A script job panicked");
+            JobPanicked { message }
+        });
+        DEADLINE.set(None);
+        if results.blocking_send(Finished { tag, outcome }).is_err() {
+            return;
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Job = Box<dyn FnOnce() -> u32 + Send>;
+
+    fn pool(
+        threads: usize,
+        queue_jobs_max: usize,
+        budget: Duration,
+    ) -> (
+        ScriptPool<u32, Job>,
+        tokio::sync::mpsc::Receiver<Finished<u32, u32>>,
+    ) {
+        let (results, done) = tokio::sync::mpsc::channel(16);
+        let settings = ScriptPoolSettings {
+            threads,
+            queue_jobs_max,
+            budget,
+        };
+        (ScriptPool::start(settings, results).expect("threads"), done)
+    }
+
+    #[test]
+    fn results_carry_the_tag_and_a_panic_ends_only_its_own_job() {
+        let (pool, mut done) = pool(1, 8, BUDGET);
+        pool.submit(1, Box::new(|| 10)).expect("room");
+        pool.submit(2, Box::new(|| panic!("scenario {}", "x")))
+            .expect("room");
+        pool.submit(3, Box::new(|| 30)).expect("room");
+        let outcomes: Vec<_> = (0..3)
+            .map(|_| done.blocking_recv().expect("a result"))
+            .map(|f| (f.tag, f.outcome.map_err(|e| e.to_string())))
+            .collect();
+        let panicked = "the script thread panicked: scenario x".to_owned();
+        assert_eq!(outcomes, vec![(1, Ok(10)), (2, Err(panicked)), (3, Ok(30))]);
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_job_back_and_drop_finishes_what_was_taken() {
+        let (pool, mut done) = pool(1, 1, BUDGET);
+        let (open, gate) = sync_channel::<()>(0);
+        let (entered, running) = sync_channel::<()>(0);
+        let first: Job = Box::new(move || {
+            entered.send(()).expect("the test listens");
+            gate.recv().expect("the test opens");
+            1
+        });
+        pool.submit(1, first).expect("room");
+        running.recv().expect("the first job runs");
+        pool.submit(2, Box::new(|| 2))
+            .expect("one place in the queue");
+        let refused = pool.submit(3, Box::new(|| 3)).expect_err("full");
+        assert_eq!((refused.tag, (refused.job)()), (3, 3));
+        open.send(()).expect("the job waits");
+        drop(pool);
+        let tags: Vec<_> = (0..2)
+            .filter_map(|_| done.blocking_recv())
+            .map(|f| f.tag)
+            .collect();
+        assert_eq!(tags, [1, 2]);
+        assert!(done.blocking_recv().is_none());
+    }
+
+    #[test]
+    fn the_budget_is_of_the_running_job_alone() {
+        let (pool, mut done) = pool(1, 4, Duration::from_millis(5));
+        let spin: Job = Box::new(|| {
+            let begun = Instant::now();
+            while !over_budget() {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(10),
+                    "never over budget"
+                );
+            }
+            1
+        });
+        pool.submit(1, spin).expect("room");
+        pool.submit(2, Box::new(|| u32::from(over_budget())))
+            .expect("room");
+        assert_eq!(
+            done.blocking_recv()
+                .expect("first")
+                .outcome
+                .expect("no panic"),
+            1
+        );
+        assert_eq!(
+            done.blocking_recv()
+                .expect("second")
+                .outcome
+                .expect("no panic"),
+            0
+        );
+        assert!(!over_budget(), "a thread of no pool has no budget");
+    }
+}
