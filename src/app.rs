@@ -115,7 +115,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let budget = Duration::from_millis(u64::from(config.script.handler_ms));
     let pool_settings = ScriptPoolSettings { budget, ..ScriptPoolSettings::default() };
     let pool = ScriptPool::start(pool_settings, turns_out)?;
-    let sounds = Arc::new(make_sounds(&config));
+    let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
     let shells =
@@ -259,7 +259,7 @@ fn make_sounds(config: &Config) -> Sounds {
     };
     let settings =
         SpeechSettings { data_dir: Some(config.data_dir.clone()), ..SpeechSettings::default() };
-    Sounds::new(clips.clone(), Speaker::new(settings, engine, clips))
+    Sounds::new(clips.clone(), Arc::new(Speaker::new(settings, engine, clips)))
 }
 
 /// What the person who started the engine wants to know: where it listens, what it does, how to try it.

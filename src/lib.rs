@@ -7,6 +7,7 @@
 pub mod audio;
 pub mod codec;
 pub mod config;
+pub mod engine;
 pub mod id;
 pub mod media;
 pub mod net;

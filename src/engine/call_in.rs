@@ -18,7 +18,7 @@ use crate::media::{Command, LegStats, StreamParams, TelephoneEventParams};
 use crate::pii::Pii;
 use crate::routing::{CallInfo, Source};
 use crate::script::{self, Headers, LegEvent, LegInfo, Place};
-use crate::sdp::{Agreed, Direction, Local, Negotiation, Refusal};
+use crate::sdp::{Agreed, Direction, Local, Negotiation};
 use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
@@ -72,12 +72,17 @@ impl Engine {
                 return;
             }
         };
+        if self.rule_is_full(&choice) {
+            info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
+            self.refuse_call(now, call, Reason::Overload);
+            return;
+        }
         let birth = Birth { choice, conference_name: None, catalog };
         let Some(session) = self.open_session(now, birth) else {
             self.refuse_call(now, call, Reason::InternalError);
             return;
         };
-        let sip = SipLink::new(call, &request, self.next_seed());
+        let sip = SipLink::new(call, &request, flow, self.next_seed());
         let leg = Leg::new(&info, session, Link::Sip(Box::new(sip)), now);
         self.calls.insert(call, info.id);
         self.add_leg(now, leg);
@@ -132,12 +137,20 @@ impl Engine {
         rtcp: SocketAddr,
     ) {
         let id = LegId(unit.0);
+        let media_address = self.settings.media_address;
         let Some(leg) = self.legs.get_mut(&id) else {
             self.media(Command::Close { unit });
             return;
         };
         let Some(sip) = leg.sip_mut() else { return };
-        let local = Local { rtp, rtcp };
+        let address = media_address.unwrap_or(match rtp.ip() {
+            ip if ip.is_unspecified() => sip.reached_at,
+            ip => ip,
+        });
+        let local = Local {
+            rtp: SocketAddr::new(address, rtp.port()),
+            rtcp: SocketAddr::new(address, rtcp.port()),
+        };
         let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
         match before {
             MediaState::Opening(Wanted::Answer(headers, place)) => {
@@ -221,7 +234,7 @@ impl Engine {
             }
             Err(refusal) => {
                 info!(leg_id = %id, %refusal, "Offer refused");
-                self.hang_up(now, id, reason_of(&refusal), &[]);
+                self.hang_up(now, id, refusal.reason(), &[]);
                 None
             }
         }
@@ -265,7 +278,7 @@ impl Engine {
                 Ok(agreed) => self.apply_stream(now, id, &agreed),
                 Err(refusal) => {
                     info!(leg_id = %id, %refusal, "Answer in ACK refused");
-                    self.hang_up(now, id, reason_of(&refusal), &[]);
+                    self.hang_up(now, id, refusal.reason(), &[]);
                     return;
                 }
             }
@@ -316,6 +329,15 @@ impl Engine {
                 let warning = ("Warning".to_owned(), format!("399 talkpath \"{refusal}\""));
                 self.respond(now, key, 488, vec![warning], None);
             }
+        }
+    }
+
+    /// A re-INVITE was taken back: what it asked for is not done.
+    pub(super) fn reinvite_cancelled(&mut self, call: CallKey) {
+        let Some(&id) = self.calls.get(&call) else { return };
+        if let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) {
+            sip.negotiation.rollback();
+            sip.answer_due = false;
         }
     }
 
@@ -456,10 +478,11 @@ impl Engine {
 }
 
 impl SipLink {
-    fn new(call: CallKey, request: &Request, seed: u64) -> SipLink {
+    fn new(call: CallKey, request: &Request, flow: Flow, seed: u64) -> SipLink {
         SipLink {
             call,
             sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
+            reached_at: flow.local.ip(),
             offer: Some(request.body.clone()).filter(|body: &Bytes| !body.is_empty()),
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
             negotiation: Negotiation::new(seed >> 1, CODECS),
@@ -491,13 +514,6 @@ fn reason_header(reason: Reason) -> Headers {
     let row = reason.row();
     let value = format!("Q.850;cause={};text=\"{}\"", row.q850_cause, row.text);
     vec![("Reason".to_owned(), value)]
-}
-
-fn reason_of(refusal: &Refusal) -> Reason {
-    match refusal {
-        Refusal::NoCommonCodec => Reason::NoCommonCodec,
-        _ => Reason::BadOffer,
-    }
 }
 
 fn report(unit: UnitId, ended: &EndedLeg, stats: LegStats) {

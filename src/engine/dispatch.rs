@@ -153,6 +153,7 @@ impl Engine {
             sip::Event::Reinvite { call, key, request } => {
                 self.handle_reinvite(now, call, key, &request);
             }
+            sip::Event::ReinviteCancelled { call, .. } => self.reinvite_cancelled(call),
             sip::Event::Info { call, key, request } => self.handle_info(now, call, key, &request),
             sip::Event::Bye { call, .. } => {
                 let incoming = self.leg_of(call).is_none_or(|leg| leg.incoming);

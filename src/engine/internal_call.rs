@@ -116,6 +116,10 @@ impl Engine {
         };
         let conference_name = Some(name.to_owned());
         let choice = Choice { application, rule };
+        if self.rule_is_full(&choice) {
+            info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
+            return None;
+        }
         self.open_session(now, Birth { choice, conference_name, catalog })
     }
 

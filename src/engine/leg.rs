@@ -1,7 +1,7 @@
 //! One leg: a SIP dialog with its negotiation and media, or one end of an internal call.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub(super) enum Link {
 pub(super) struct SipLink {
     pub(super) call: CallKey,
     pub(super) sip_call_id: String,
+    /// Our address as the peer reached it.
+    pub(super) reached_at: IpAddr,
     /// The offer of the INVITE; absent for a late offer.
     pub(super) offer: Option<Bytes>,
     pub(super) negotiation: Negotiation,

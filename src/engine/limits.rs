@@ -1,5 +1,6 @@
 //! What the engine is told once, at its start: addresses, limits and times.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Settings of the engine. The defaults are those of the configuration.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub messages_waiting_max: usize,
     /// Internal calls that may follow one upon the other.
     pub internal_hops_max: u8,
+    /// The address in session descriptions; absent: the one on which the peer reached us.
+    pub media_address: Option<IpAddr>,
     /// How long a call may stay unanswered.
     pub unanswered: Duration,
     /// How long media may flow before the answer.
@@ -40,6 +43,7 @@ impl Default for Settings {
             message_bytes_max: 8192,
             messages_waiting_max: 100,
             internal_hops_max: 10,
+            media_address: None,
             unanswered: Duration::from_secs(60),
             early_media: Duration::from_secs(60),
             idle: Duration::from_secs(60),

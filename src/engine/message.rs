@@ -37,8 +37,8 @@ impl Engine {
             self.respond(now, key, 413, Vec::new(), None);
             return;
         }
-        let mime = request.headers.content_type().unwrap_or_default();
-        let mime = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let mime = request.headers.content_type().ok().flatten();
+        let mime = mime.map(|kind| kind.essence.to_ascii_lowercase()).unwrap_or_default();
         let Ok(text) = std::str::from_utf8(&request.body) else {
             self.respond(now, key, 415, Vec::new(), None);
             return;

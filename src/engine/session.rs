@@ -6,6 +6,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use crate::id::{LegId, SessionId, TimerId, UnitId};
+use crate::routing::Variable;
 use crate::script::{Event, Instance, SessionInfo, Turn};
 use crate::termination::Reason;
 
@@ -87,6 +88,15 @@ pub(super) struct Birth {
     pub(super) catalog: std::sync::Arc<Catalog>,
 }
 
+fn variable(value: &Variable) -> serde_json::Value {
+    match value {
+        Variable::Text(text) => text.clone().into(),
+        Variable::Integer(number) => (*number).into(),
+        Variable::Float(number) => (*number).into(),
+        Variable::Bool(flag) => (*flag).into(),
+    }
+}
+
 impl Engine {
     /// Starts a session; its `started` event is queued first.
     pub(super) fn open_session(&mut self, now: Instant, birth: Birth) -> Option<SessionId> {
@@ -100,7 +110,12 @@ impl Engine {
                 rule: rule.name.clone(),
                 application: application.clone(),
                 conference_name: birth.conference_name.clone().unwrap_or_default(),
-                variables: rule.variables.clone(),
+                custom_data: String::new(),
+                variables: rule
+                    .variables
+                    .iter()
+                    .map(|(name, value)| (name.clone(), variable(value)))
+                    .collect(),
                 seed: self.next_seed(),
             },
         );
@@ -128,6 +143,15 @@ impl Engine {
         self.sessions.insert(id, session);
         self.tell(now, id, Event::Started);
         Some(id)
+    }
+
+    /// Whether a rule has as many sessions as its limit allows.
+    pub(super) fn rule_is_full(&self, choice: &Choice) -> bool {
+        let Some(max) = choice.rule.limits.sessions_max else { return false };
+        let of_rule = |session: &&Session| {
+            session.rule == choice.rule.name && session.application == choice.application
+        };
+        self.sessions.values().filter(of_rule).count() >= max as usize
     }
 
     /// Queues an event and hands it out when the session is free.

@@ -27,9 +27,10 @@ use crate::script::{Host, Instance, Outcome, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
+use super::media_loop::MediaHandle;
 use super::recordings::{Recorded as RecordedFile, RecordingSink};
 use super::script_pool::{Finished, ScriptPool};
-use super::{MediaHandle, Sounds};
+use super::sounds::Sounds;
 
 /// Inputs that are taken in before outputs are carried out again.
 const BUDGET: usize = 256;
@@ -118,7 +119,7 @@ pub struct Shells {
     /// The media thread.
     pub media: MediaHandle,
     /// Files, speech and tones.
-    pub sounds: Arc<Sounds>,
+    pub sounds: Sounds,
     /// The recordings thread.
     pub recordings: RecordingSink,
 }
@@ -280,7 +281,7 @@ impl EngineLoop {
     fn fetch(&self, id: PlaybackId, sound: Sound) {
         let (sounds, done) = (self.shells.sounds.clone(), self.clips.0.clone());
         tokio::spawn(async move {
-            let result = sounds.fetch(&sound).await;
+            let result = sounds.load(&sound).await;
             // An error means that the engine is gone, and with it whoever wanted the sound.
             let _ = done.send((id, result)).await;
         });

@@ -217,6 +217,12 @@ impl World {
         self.phones[phone.0].ear = None;
     }
 
+    /// The engine takes no new calls from here on.
+    pub fn drain(&mut self) {
+        self.engine.handle(self.now, engine::Input::Drain);
+        self.settle();
+    }
+
     /// Time since the beginning.
     pub fn elapsed(&self) -> Duration {
         self.now - self.start

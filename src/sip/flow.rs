@@ -57,6 +57,11 @@ impl Transport {
         matches!(self, Transport::Tls | Transport::Wss)
     }
 
+    /// Whether browsers speak it.
+    pub fn is_web(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
     /// How a message of this transport ends.
     pub fn framing(self) -> Framing {
         match self {
