@@ -1,1 +1,9 @@
-//! x
+//! The endpoint from outside: text goes in, text and events come out, in virtual time.
+
+mod bench;
+mod calls;
+mod fuzz;
+mod headers;
+mod lossy;
+mod refusals;
+mod torture;

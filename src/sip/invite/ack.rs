@@ -30,8 +30,15 @@ impl OutgoingInvite {
         }
         headers.copy_first(to, "To");
         let seq = invite.cseq().map_or(0, |cseq| cseq.seq);
-        headers.push("CSeq", format!("{seq} {method}")).expect("a number and a method name fit");
-        Request { method, uri: self.request.uri.clone(), headers, body: Bytes::new() }
+        headers
+            .push("CSeq", format!("{seq} {method}"))
+            .expect("a number and a method name fit");
+        Request {
+            method,
+            uri: self.request.uri.clone(),
+            headers,
+            body: Bytes::new(),
+        }
     }
 }
 
@@ -44,8 +51,12 @@ impl Endpoint {
     pub fn ack(&mut self, now: Instant, call: CallKey, body: Option<Body>) -> Result<(), Refused> {
         let state = self.calls.get(&call).ok_or_else(unknown_call)?;
         let answered = state.client.as_ref().filter(|client| client.answered);
-        let Some(client) = answered else { return Err(wrong_state("no answer waits for its ACK")) };
-        let Some(dialog) = state.dialogs.first().cloned() else { return Err(unknown_call()) };
+        let Some(client) = answered else {
+            return Err(wrong_state("no answer waits for its ACK"));
+        };
+        let Some(dialog) = state.dialogs.first().cloned() else {
+            return Err(unknown_call());
+        };
         let (id, seq) = (client.transaction, client.request.headers.cseq());
         let seq = seq.map_err(|_| wrong_state("the INVITE has no CSeq"))?.seq;
         self.send_ack(id, &dialog, seq, body)?;
@@ -79,8 +90,12 @@ impl Endpoint {
 
     /// Repeats the ACK to a 2xx that came again. False when none was sent to this To tag.
     pub(in crate::sip) fn repeat_ack(&mut self, invite: TransactionId, to_tag: &str) -> bool {
-        let Some(transaction) = self.layer.get(invite) else { return false };
-        let Owner::Invite(outgoing) = &transaction.owner else { return false };
+        let Some(transaction) = self.layer.get(invite) else {
+            return false;
+        };
+        let Owner::Invite(outgoing) = &transaction.owner else {
+            return false;
+        };
         let ack = outgoing.acks.iter().find(|(tag, _)| tag == to_tag);
         let Some((_, bytes)) = ack else { return false };
         let (flow, bytes) = (transaction.flow, bytes.clone());
@@ -95,8 +110,12 @@ impl Endpoint {
         invite: TransactionId,
         response: &Response,
     ) {
-        let Some(transaction) = self.layer.get(invite) else { return };
-        let Owner::Invite(outgoing) = &transaction.owner else { return };
+        let Some(transaction) = self.layer.get(invite) else {
+            return;
+        };
+        let Owner::Invite(outgoing) = &transaction.owner else {
+            return;
+        };
         if outgoing.acks.len() >= FORKS_MAX {
             return;
         }
@@ -115,9 +134,15 @@ impl Endpoint {
 
     /// Gives up an INVITE of ours: CANCEL at once, or when the first provisional response allows it.
     pub(in crate::sip) fn abandon(&mut self, now: Instant, invite: TransactionId) {
-        let Some(transaction) = self.layer.get_mut(invite) else { return };
-        let Owner::Invite(outgoing) = &mut transaction.owner else { return };
-        let Machine::InviteClient(machine) = &transaction.machine else { return };
+        let Some(transaction) = self.layer.get_mut(invite) else {
+            return;
+        };
+        let Owner::Invite(outgoing) = &mut transaction.owner else {
+            return;
+        };
+        let Machine::InviteClient(machine) = &transaction.machine else {
+            return;
+        };
         if outgoing.cancel == Cancel::Sent || !machine.is_pending() {
             return;
         }
@@ -128,7 +153,11 @@ impl Endpoint {
         outgoing.cancel = Cancel::Sent;
         let cancel = outgoing.of_same_transaction(Method::Cancel, &outgoing.request.headers);
         let flow = transaction.flow;
-        let branch = cancel.headers.via().ok().and_then(|via| Some(via.branch()?.to_owned()));
+        let branch = cancel
+            .headers
+            .via()
+            .ok()
+            .and_then(|via| Some(via.branch()?.to_owned()));
         let key = Key::client(&branch.unwrap_or_default(), &Method::Cancel);
         self.layer.drive(invite, |transaction| {
             if let Machine::InviteClient(machine) = &mut transaction.machine {
@@ -137,7 +166,10 @@ impl Endpoint {
             Default::default()
         });
         let bytes = wire::write(&cancel);
-        if self.start_request(now, cancel, key, flow, Owner::Nobody).is_err() {
+        if self
+            .start_request(now, cancel, key, flow, Owner::Nobody)
+            .is_err()
+        {
             self.send(flow, bytes);
         }
     }
@@ -146,6 +178,8 @@ impl Endpoint {
 impl Call {
     /// Whether `id` is the INVITE of ours that this call waits for.
     pub fn awaits(&self, id: TransactionId) -> bool {
-        self.client.as_ref().is_some_and(|client| client.transaction == id && !client.answered)
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.transaction == id && !client.answered)
     }
 }

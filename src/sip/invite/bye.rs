@@ -9,9 +9,7 @@ use super::uas::{unknown_call, wrong_state};
 use super::{Phase, ServerState};
 use crate::id::FlowId;
 use crate::sip::dialog::Dialog;
-use crate::sip::endpoint::{
-    Arrival, CallKey, Endpoint, Event, ExtraHeaders, Owner, Refused, bad,
-};
+use crate::sip::endpoint::{Arrival, CallKey, Endpoint, Event, ExtraHeaders, Owner, Refused, bad};
 use crate::sip::headers::Headers;
 use crate::sip::message::Method;
 use crate::sip::wire;
@@ -56,14 +54,19 @@ impl Endpoint {
         self.answer(now, &arrival, 200, &[]);
         self.drop_call(now, key);
         if !hanging_up {
-            self.tell(Event::Bye { call: key, request: arrival.request });
+            self.tell(Event::Bye {
+                call: key,
+                request: arrival.request,
+            });
         }
     }
 
     /// Sends BYE, unless the way is lost, and forgets the call.
     pub(in crate::sip) fn hang_up(&mut self, now: Instant, key: CallKey, extra: &ExtraHeaders) {
         let call = self.calls.get(&key);
-        let dialog = call.filter(|call| !call.flow_lost).and_then(|call| call.dialogs.first());
+        let dialog = call
+            .filter(|call| !call.flow_lost)
+            .and_then(|call| call.dialogs.first());
         if let Some(mut dialog) = dialog.cloned()
             && let Err(error) = self.send_bye(now, &mut dialog, extra)
         {
@@ -92,14 +95,20 @@ impl Endpoint {
     /// Forgets a call and all that names it. What its peer still waits for is answered with 487, an INVITE of
     /// ours is cancelled.
     pub(in crate::sip) fn drop_call(&mut self, now: Instant, key: CallKey) {
-        if self.calls.get(&key).is_some_and(|call| call.unanswered().is_some()) {
+        if self
+            .calls
+            .get(&key)
+            .is_some_and(|call| call.unanswered().is_some())
+        {
             let request = self.calls.get(&key).and_then(|call| call.unanswered()?.key);
             if let Err(error) = self.reject_invite(now, key, 487, None, &ExtraHeaders::new()) {
                 tracing::debug!(%error, "487 cannot be written");
             }
             request.map(|request| self.requests.remove(&request));
         }
-        let Some(call) = self.calls.remove(&key) else { return };
+        let Some(call) = self.calls.remove(&key) else {
+            return;
+        };
         self.deadlines.set(key, None);
         for dialog in &call.dialogs {
             self.dialogs.remove(&dialog.id);

@@ -56,7 +56,10 @@ impl Endpoint {
         let unknown = || Refused::new("unknown-request", "the request is no longer open");
         let call = *self.requests.get(&key).ok_or_else(unknown)?;
         let state = self.calls.get(&call).ok_or_else(unknown)?;
-        if state.unanswered().is_some_and(|server| server.key == Some(key)) {
+        if state
+            .unanswered()
+            .is_some_and(|server| server.key == Some(key))
+        {
             return self.respond_reinvite(now, (call, key), code, extra, body);
         }
         if !(200..700).contains(&code) {
@@ -70,8 +73,12 @@ impl Endpoint {
         }
         let bytes = self.finish(response, &extra, body)?;
         self.requests.remove(&key);
-        let Some(call) = self.calls.get_mut(&call) else { return Err(unknown()) };
-        let Some(waiting) = call.waiting.remove(&key) else { return Err(unknown()) };
+        let Some(call) = self.calls.get_mut(&call) else {
+            return Err(unknown());
+        };
+        let Some(waiting) = call.waiting.remove(&key) else {
+            return Err(unknown());
+        };
         if let (Some(contact), Some(dialog), ..300) =
             (&waiting.update, call.dialogs.first_mut(), code)
         {
@@ -83,7 +90,11 @@ impl Endpoint {
 
     pub(in crate::sip) fn handle_info(&mut self, now: Instant, call: CallKey, arrival: Arrival) {
         if let Some(key) = self.wait_for_user(now, call, &arrival, None) {
-            self.tell(Event::Info { call, key, request: arrival.request });
+            self.tell(Event::Info {
+                call,
+                key,
+                request: arrival.request,
+            });
         }
     }
 
@@ -114,9 +125,16 @@ impl Endpoint {
             flow: arrival.back,
             owner: Owner::Waiting(call, key),
         };
-        let transaction = self.layer.insert(arrival.key.clone(), None, transaction).ok()?;
+        let transaction = self
+            .layer
+            .insert(arrival.key.clone(), None, transaction)
+            .ok()?;
         self.requests.insert(key, call);
-        let waiting = Waiting { transaction, reply, update };
+        let waiting = Waiting {
+            transaction,
+            reply,
+            update,
+        };
         self.calls.get_mut(&call)?.waiting.insert(key, waiting);
         Some(key)
     }
@@ -139,12 +157,14 @@ impl Endpoint {
 
     fn drive_waiting(&mut self, now: Instant, waiting: &Waiting, bytes: bytes::Bytes) {
         let id = waiting.transaction;
-        let steps = self.layer.drive(id, |transaction| match &mut transaction.machine {
-            Machine::NonInviteServer(machine) => machine.respond(now, bytes),
-            Machine::InviteServer(_)
-            | Machine::InviteClient(_)
-            | Machine::NonInviteClient(_) => Default::default(),
-        });
+        let steps = self
+            .layer
+            .drive(id, |transaction| match &mut transaction.machine {
+                Machine::NonInviteServer(machine) => machine.respond(now, bytes),
+                Machine::InviteServer(_)
+                | Machine::InviteClient(_)
+                | Machine::NonInviteClient(_) => Default::default(),
+            });
         self.step(id, steps.unwrap_or_default());
         if let Some(transaction) = self.layer.get_mut(id) {
             transaction.owner = Owner::Nobody;
@@ -163,14 +183,26 @@ impl Endpoint {
         response: Option<Response>,
     ) {
         self.requests.remove(&key);
-        if !self.calls.get(&call).is_some_and(|call| call.is_confirmed()) {
+        if !self
+            .calls
+            .get(&call)
+            .is_some_and(|call| call.is_confirmed())
+        {
             return;
         }
-        self.tell(Event::RequestAnswered { call, key, response_code: code, response });
+        self.tell(Event::RequestAnswered {
+            call,
+            key,
+            response_code: code,
+            response,
+        });
         match code {
             408 => {
                 self.hang_up(now, call, &ExtraHeaders::new());
-                self.tell(Event::Ended { call, reason: Reason::PeerGone });
+                self.tell(Event::Ended {
+                    call,
+                    reason: Reason::PeerGone,
+                });
             }
             481 => self.end_call(now, call, Reason::PeerGone),
             _ => {}
@@ -193,9 +225,13 @@ impl Endpoint {
         }
         if call.flow_lost {
             self.end_call(now, key, Reason::PeerGone);
-            return Err(Refused::new("flow-lost", "the stream of the call is closed"));
+            return Err(Refused::new(
+                "flow-lost",
+                "the stream of the call is closed",
+            ));
         }
         let call = self.calls.get_mut(&key);
-        call.and_then(|call| call.dialogs.first_mut()).ok_or_else(unknown_call)
+        call.and_then(|call| call.dialogs.first_mut())
+            .ok_or_else(unknown_call)
     }
 }

@@ -50,12 +50,27 @@ impl Endpoint {
     ) -> Result<RequestKey, Refused> {
         self.usable_dialog(now, call)?;
         let state = self.calls.get(&call).ok_or_else(unknown_call)?;
-        let update = state.waiting.values().any(|waiting| waiting.update.is_some());
+        let update = state
+            .waiting
+            .values()
+            .any(|waiting| waiting.update.is_some());
         if state.client.is_some() || state.server.is_some() || state.retry.is_some() || update {
-            return Err(Refused::new("request-pending", "another INVITE or UPDATE is open"));
+            return Err(Refused::new(
+                "request-pending",
+                "another INVITE or UPDATE is open",
+            ));
         }
         let key = self.new_request_key();
-        self.send_reinvite(now, call, Retry { at: now, key, body, glares: 0 })?;
+        self.send_reinvite(
+            now,
+            call,
+            Retry {
+                at: now,
+                key,
+                body,
+                glares: 0,
+            },
+        )?;
         self.requests.insert(key, call);
         Ok(key)
     }
@@ -69,14 +84,22 @@ impl Endpoint {
         let transaction = self.complete_request(&mut request, &flow, &extra, plan.body)?;
         let client = self.start_invite(now, request, transaction, flow, call)?;
         let state = self.calls.get_mut(&call).ok_or_else(unknown_call)?;
-        state.client = Some(ClientInvite { key: Some(plan.key), glares: plan.glares, ..client });
+        state.client = Some(ClientInvite {
+            key: Some(plan.key),
+            glares: plan.glares,
+            ..client
+        });
         Ok(())
     }
 
     /// Sends the re-INVITE that waited after a 491, or waits longer while one of theirs is open.
     pub(in crate::sip) fn retry_reinvite(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(mut retry) = call.retry.take_if(|retry| retry.at <= now) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(mut retry) = call.retry.take_if(|retry| retry.at <= now) else {
+            return;
+        };
         if call.server.is_some() {
             retry.at = self.after_glare(now, key);
             if let Some(call) = self.calls.get_mut(&key) {
@@ -115,7 +138,12 @@ impl Endpoint {
         let at = self.after_glare(now, call);
         let body = Body::of(&client.request.headers, &client.request.body);
         if let Some(state) = self.calls.get_mut(&call) {
-            state.retry = Some(Retry { at, key, body, glares: client.glares + 1 });
+            state.retry = Some(Retry {
+                at,
+                key,
+                body,
+                glares: client.glares + 1,
+            });
         }
         self.arm(call);
     }
@@ -127,7 +155,9 @@ impl Endpoint {
         call: CallKey,
         response: Response,
     ) {
-        let Some(state) = self.calls.get_mut(&call) else { return };
+        let Some(state) = self.calls.get_mut(&call) else {
+            return;
+        };
         let (Some(client), Some(dialog)) = (&mut state.client, state.dialogs.first_mut()) else {
             return;
         };
@@ -154,14 +184,22 @@ impl Endpoint {
         let Ok(reply) = Reply::new(&arrival.request, &id.local_tag, arrival.back) else {
             return self.answer(now, &arrival, 400, &[]);
         };
-        let Ok(mut server) = self.open_invite(now, &arrival, reply, key) else { return };
+        let Ok(mut server) = self.open_invite(now, &arrival, reply, key) else {
+            return;
+        };
         let request_key = self.new_request_key();
         server.key = Some(request_key);
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         call.server = Some(server);
         self.requests.insert(request_key, key);
         self.arm(key);
-        self.tell(Event::Reinvite { call: key, key: request_key, request: arrival.request });
+        self.tell(Event::Reinvite {
+            call: key,
+            key: request_key,
+            request: arrival.request,
+        });
     }
 
     pub(in crate::sip) fn handle_update(
@@ -172,7 +210,10 @@ impl Endpoint {
         arrival: Arrival,
     ) {
         if arrival.request.body.is_empty() {
-            let dialog = self.calls.get_mut(&key).and_then(|call| call.dialog_mut(id));
+            let dialog = self
+                .calls
+                .get_mut(&key)
+                .and_then(|call| call.dialog_mut(id));
             let sips = dialog.as_ref().is_some_and(|dialog| dialog.sips);
             if let Some(dialog) = dialog {
                 dialog.refresh_target(&arrival.request.headers);
@@ -186,18 +227,27 @@ impl Endpoint {
         let mut contact = Headers::new();
         contact.copy_all(&arrival.request.headers, "Contact");
         if let Some(request) = self.wait_for_user(now, key, &arrival, Some(contact)) {
-            self.tell(Event::Reinvite { call: key, key: request, request: arrival.request });
+            self.tell(Event::Reinvite {
+                call: key,
+                key: request,
+                request: arrival.request,
+            });
         }
     }
 
     /// Answers an offer that meets another. False when there is none.
     fn refuse_glare(&mut self, now: Instant, key: CallKey, arrival: &Arrival) -> bool {
-        let Some(call) = self.calls.get(&key) else { return false };
+        let Some(call) = self.calls.get(&key) else {
+            return false;
+        };
         if call.client.is_some() {
             self.answer(now, arrival, 491, &[]);
             return true;
         }
-        let update = call.waiting.values().any(|waiting| waiting.update.is_some());
+        let update = call
+            .waiting
+            .values()
+            .any(|waiting| waiting.update.is_some());
         if call.server.is_some() || update {
             let after = self.random_below(10).to_string();
             self.answer(now, arrival, 500, &[("Retry-After", &after)]);

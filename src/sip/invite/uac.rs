@@ -61,14 +61,21 @@ impl Endpoint {
         let (mut from, mut to) = (params.from, params.to);
         from.params.set("tag", Some(&self.new_tag()));
         to.params.remove("tag");
-        headers.push("Max-Forwards", "70").map_err(bad("Max-Forwards"))?;
+        headers
+            .push("Max-Forwards", "70")
+            .map_err(bad("Max-Forwards"))?;
         headers.push("From", from).map_err(bad("From"))?;
         headers.push("To", to).map_err(bad("To"))?;
         let call_id = format!("{}{}", self.new_tag(), self.new_tag());
         headers.push("Call-ID", call_id).map_err(bad("Call-ID"))?;
         headers.push("CSeq", "1 INVITE").map_err(bad("CSeq"))?;
         add_contact(&mut headers, &flow, sips)?;
-        let mut request = Request { method: Method::Invite, uri: target, headers, body: Bytes::new() };
+        let mut request = Request {
+            method: Method::Invite,
+            uri: target,
+            headers,
+            body: Bytes::new(),
+        };
         let key = self.complete_request(&mut request, &flow, &params.extra, params.body)?;
         let call = self.new_call_key();
         let room = self.calls.len() < self.settings.calls_max;
@@ -81,7 +88,11 @@ impl Endpoint {
             }
             Ok(_) | Err(_) => {
                 self.counters.shed += 1;
-                self.tell(Event::Failed { call, code: 503, response: None });
+                self.tell(Event::Failed {
+                    call,
+                    code: 503,
+                    response: None,
+                });
             }
         }
         Ok(call)
@@ -89,7 +100,9 @@ impl Endpoint {
 
     /// Gives up a call of ours that is not answered; `Failed` follows. Nothing happens to any other call.
     pub fn cancel(&mut self, now: Instant, call: CallKey) {
-        let Some(state) = self.calls.get(&call) else { return };
+        let Some(state) = self.calls.get(&call) else {
+            return;
+        };
         if let (Phase::Outgoing, Some(client)) = (&state.phase, &state.client) {
             self.abandon(now, client.transaction);
         }
@@ -106,16 +119,29 @@ impl Endpoint {
     ) -> Result<ClientInvite, Refused> {
         let bytes = wire::write(&request);
         let machine = InviteClient::new(now, flow.transport.reliable(), bytes.clone());
-        let invite =
-            OutgoingInvite { call, request: request.clone(), cancel: Cancel::No, acks: Vec::new() };
+        let invite = OutgoingInvite {
+            call,
+            request: request.clone(),
+            cancel: Cancel::No,
+            acks: Vec::new(),
+        };
         let transaction = Transaction {
             machine: Machine::InviteClient(machine),
             flow,
             owner: Owner::Invite(Box::new(invite)),
         };
-        let transaction = self.layer.insert(key, None, transaction).map_err(overload)?;
+        let transaction = self
+            .layer
+            .insert(key, None, transaction)
+            .map_err(overload)?;
         self.send(flow, bytes);
-        Ok(ClientInvite { transaction, request, key: None, glares: 0, answered: false })
+        Ok(ClientInvite {
+            transaction,
+            request,
+            key: None,
+            glares: 0,
+            answered: false,
+        })
     }
 
     /// A response to an INVITE of ours that its transaction has not absorbed.
@@ -125,9 +151,13 @@ impl Endpoint {
         id: TransactionId,
         response: Response,
     ) {
-        let Some(transaction) = self.layer.get_mut(id) else { return };
+        let Some(transaction) = self.layer.get_mut(id) else {
+            return;
+        };
         let flow = transaction.flow;
-        let Owner::Invite(outgoing) = &transaction.owner else { return };
+        let Owner::Invite(outgoing) = &transaction.owner else {
+            return;
+        };
         let (key, cancel) = (outgoing.call, outgoing.cancel);
         if response.code >= 300 {
             let owner = std::mem::replace(&mut transaction.owner, Owner::Nobody);
@@ -145,14 +175,21 @@ impl Endpoint {
                 }
                 if first == Some(true) && response.code > 100 {
                     self.add_early_dialog(key, flow, &response);
-                    self.tell(Event::Provisional { call: key, response });
+                    self.tell(Event::Provisional {
+                        call: key,
+                        response,
+                    });
                 }
             }
             (200.., Some(true)) if cancel != Cancel::No => {
                 self.end_fork(now, id, &response);
                 self.forget_client(key);
                 self.drop_call(now, key);
-                self.tell(Event::Failed { call: key, code: 487, response: None });
+                self.tell(Event::Failed {
+                    call: key,
+                    code: 487,
+                    response: None,
+                });
             }
             (200.., Some(true)) => self.handle_first_answer(now, key, id, response),
             (200.., Some(false)) => self.handle_reinvite_answer(now, key, response),
@@ -170,21 +207,33 @@ impl Endpoint {
         response: Option<Response>,
     ) {
         let key = invite.call;
-        let Some(call) = self.calls.get_mut(&key).filter(|call| call.awaits(id)) else { return };
-        let Some(client) = call.client.take() else { return };
+        let Some(call) = self.calls.get_mut(&key).filter(|call| call.awaits(id)) else {
+            return;
+        };
+        let Some(client) = call.client.take() else {
+            return;
+        };
         if client.key.is_some() {
             return self.fail_reinvite(now, key, client, code, response);
         }
         let given_up = invite.cancel != Cancel::No && response.is_none();
         self.drop_call(now, key);
         let code = if given_up { 487 } else { code };
-        self.tell(Event::Failed { call: key, code, response });
+        self.tell(Event::Failed {
+            call: key,
+            code,
+            response,
+        });
     }
 
     fn add_early_dialog(&mut self, key: CallKey, flow: Flow, response: &Response) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let Some(client) = &call.client else { return };
-        let Ok(dialog) = Dialog::uac(&client.request, response, flow) else { return };
+        let Ok(dialog) = Dialog::uac(&client.request, response, flow) else {
+            return;
+        };
         let known = call.dialogs.iter().any(|known| known.id == dialog.id);
         if known || dialog.id.remote_tag.is_empty() || call.dialogs.len() >= FORKS_MAX {
             return;
@@ -201,13 +250,23 @@ impl Endpoint {
         id: TransactionId,
         response: Response,
     ) {
-        let Some(flow) = self.layer.get(id).map(|transaction| transaction.flow) else { return };
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(client) = &mut call.client else { return };
+        let Some(flow) = self.layer.get(id).map(|transaction| transaction.flow) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(client) = &mut call.client else {
+            return;
+        };
         let Ok(mut chosen) = Dialog::uac(&client.request, &response, flow) else {
             self.forget_client(key);
             self.drop_call(now, key);
-            self.tell(Event::Failed { call: key, code: 502, response: Some(response) });
+            self.tell(Event::Failed {
+                call: key,
+                code: 502,
+                response: Some(response),
+            });
             return;
         };
         client.answered = true;
@@ -222,7 +281,10 @@ impl Endpoint {
         self.dialogs.insert(chosen.id.clone(), key);
         call.dialogs.push(chosen);
         call.phase = Phase::Confirmed;
-        self.tell(Event::Answered { call: key, response });
+        self.tell(Event::Answered {
+            call: key,
+            response,
+        });
     }
 
     /// A 2xx after the first: the same again, or that of another fork, or one whose call is over.
@@ -233,13 +295,17 @@ impl Endpoint {
         id: TransactionId,
         response: &Response,
     ) {
-        let Ok(dialog) = DialogId::of_response(&response.headers) else { return };
+        let Ok(dialog) = DialogId::of_response(&response.headers) else {
+            return;
+        };
         if self.repeat_ack(id, &dialog.remote_tag) {
             return;
         }
         let call = self.calls.get(&key);
         let waits = call.is_some_and(|call| {
-            call.client.as_ref().is_some_and(|client| client.transaction == id)
+            call.client
+                .as_ref()
+                .is_some_and(|client| client.transaction == id)
                 && call.dialogs.iter().any(|known| known.id == dialog)
         });
         if !waits {

@@ -47,7 +47,10 @@ impl Endpoint {
         body: Option<Body>,
     ) -> Result<(), Refused> {
         if !(101..200).contains(&code) {
-            return Err(Refused::new("bad-status", format!("{code} is not provisional")));
+            return Err(Refused::new(
+                "bad-status",
+                format!("{code} is not provisional"),
+            ));
         }
         self.first_invite(call)?;
         let bytes = self.write_invite_response(call, code, None, &extra, body)?;
@@ -86,7 +89,10 @@ impl Endpoint {
         extra: ExtraHeaders,
     ) -> Result<(), Refused> {
         if !(300..700).contains(&code) {
-            return Err(Refused::new("bad-status", format!("{code} is not a refusal")));
+            return Err(Refused::new(
+                "bad-status",
+                format!("{code} is not a refusal"),
+            ));
         }
         self.first_invite(call)?;
         self.reject_invite(now, call, code, reason, &extra)?;
@@ -106,14 +112,20 @@ impl Endpoint {
             return self.answer(now, &arrival, 400, &[]);
         };
         let key = self.new_call_key();
-        let Ok(server) = self.open_invite(now, &arrival, reply, key) else { return };
+        let Ok(server) = self.open_invite(now, &arrival, reply, key) else {
+            return;
+        };
         self.counters.calls_in += 1;
         self.dialogs.insert(dialog.id.clone(), key);
         let mut call = Call::new(Phase::Incoming, false);
         call.dialogs.push(dialog);
         call.server = Some(server);
         self.calls.insert(key, call);
-        self.tell(Event::Invite { call: key, request: arrival.request, flow: arrival.flow });
+        self.tell(Event::Invite {
+            call: key,
+            request: arrival.request,
+            flow: arrival.flow,
+        });
     }
 
     /// Starts the server transaction of an INVITE and sends 100. Without room it answers 503.
@@ -132,7 +144,10 @@ impl Endpoint {
             flow: arrival.back,
             owner: Owner::Incoming(call),
         };
-        let id = match self.layer.insert(arrival.key.clone(), Merged::of(headers), transaction) {
+        let id = match self
+            .layer
+            .insert(arrival.key.clone(), Merged::of(headers), transaction)
+        {
             Ok(id) => id,
             Err(full) => {
                 self.counters.shed += 1;
@@ -144,8 +159,18 @@ impl Endpoint {
         self.drive_invite(now, id, 100, wire::write(&trying));
         let mut contact = Headers::new();
         contact.copy_all(headers, "Contact");
-        let state = ServerState::Unanswered { last: None, repeat_at: None };
-        Ok(ServerInvite { transaction: id, reply, key: None, seq, contact, state })
+        let state = ServerState::Unanswered {
+            last: None,
+            repeat_at: None,
+        };
+        Ok(ServerInvite {
+            transaction: id,
+            reply,
+            key: None,
+            seq,
+            contact,
+            state,
+        })
     }
 
     /// Writes a response to the unanswered INVITE of a call, with what makes or refreshes a dialog below 300.
@@ -158,11 +183,16 @@ impl Endpoint {
         body: Option<Body>,
     ) -> Result<Bytes, Refused> {
         let call = self.calls.get(&call).ok_or_else(unknown_call)?;
-        let server = call.unanswered().ok_or_else(|| wrong_state("the INVITE is answered"))?;
+        let server = call
+            .unanswered()
+            .ok_or_else(|| wrong_state("the INVITE is answered"))?;
         if let Some(reason) = reason
             && reason.contains(['\r', '\n', '\0'])
         {
-            return Err(Refused::new("bad-header", "reason phrase holds CR, LF or NUL"));
+            return Err(Refused::new(
+                "bad-header",
+                "reason phrase holds CR, LF or NUL",
+            ));
         }
         if code >= 300 {
             return self.finish(server.reply.response(code, reason), extra, body);
@@ -180,10 +210,17 @@ impl Endpoint {
         code: u16,
         bytes: Bytes,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(server) = &mut call.server else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(server) = &mut call.server else {
+            return;
+        };
         let repeat_at = Some(now + PROVISIONAL_AGAIN);
-        server.state = ServerState::Unanswered { last: Some((code, bytes.clone())), repeat_at };
+        server.state = ServerState::Unanswered {
+            last: Some((code, bytes.clone())),
+            repeat_at,
+        };
         let id = server.transaction;
         self.drive_invite(now, id, code, bytes);
         self.arm(key);
@@ -191,8 +228,12 @@ impl Endpoint {
 
     /// Sends the 2xx and starts its repetition.
     pub(in crate::sip) fn send_answer(&mut self, now: Instant, key: CallKey, bytes: Bytes) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Some(server) = &mut call.server else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(server) = &mut call.server else {
+            return;
+        };
         server.state = ServerState::Answered {
             response: bytes.clone(),
             interval: T1,
@@ -234,18 +275,24 @@ impl Endpoint {
         code: u16,
         bytes: Bytes,
     ) {
-        let steps = self.layer.drive(id, |transaction| match &mut transaction.machine {
-            Machine::InviteServer(machine) => machine.respond(now, code, bytes),
-            Machine::NonInviteServer(_)
-            | Machine::InviteClient(_)
-            | Machine::NonInviteClient(_) => Default::default(),
-        });
+        let steps = self
+            .layer
+            .drive(id, |transaction| match &mut transaction.machine {
+                Machine::InviteServer(machine) => machine.respond(now, code, bytes),
+                Machine::NonInviteServer(_)
+                | Machine::InviteClient(_)
+                | Machine::NonInviteClient(_) => Default::default(),
+            });
         self.step(id, steps.unwrap_or_default());
     }
 
     pub(in crate::sip) fn handle_cancel(&mut self, now: Instant, arrival: &Arrival) {
-        let invite = Key::cancelled(&arrival.request).ok().and_then(|key| self.layer.find(&key));
-        let Some(id) = invite else { return self.answer(now, arrival, 481, &[]) };
+        let invite = Key::cancelled(&arrival.request)
+            .ok()
+            .and_then(|key| self.layer.find(&key));
+        let Some(id) = invite else {
+            return self.answer(now, arrival, 481, &[]);
+        };
         let key = match self.layer.get(id).map(|transaction| &transaction.owner) {
             Some(Owner::Incoming(call)) => *call,
             Some(Owner::Nobody | Owner::Waiting(..) | Owner::Invite(_) | Owner::Request(..))
@@ -256,7 +303,9 @@ impl Endpoint {
         let tag = tag.unwrap_or_else(|| self.stable_tag(&arrival.request.headers));
         self.answer_tagged(now, arrival, &tag, (200, &[]));
         let server = self.calls.get(&key).and_then(Call::unanswered);
-        let Some(server) = server.filter(|server| server.transaction == id) else { return };
+        let Some(server) = server.filter(|server| server.transaction == id) else {
+            return;
+        };
         let request = server.key;
         if let Err(error) = self.reject_invite(now, key, 487, None, &ExtraHeaders::new()) {
             tracing::debug!(%error, "487 cannot be written");
@@ -264,7 +313,10 @@ impl Endpoint {
         match request {
             Some(request) => {
                 self.requests.remove(&request);
-                self.tell(Event::ReinviteCancelled { call: key, key: request });
+                self.tell(Event::ReinviteCancelled {
+                    call: key,
+                    key: request,
+                });
             }
             None => {
                 self.drop_call(now, key);
@@ -275,12 +327,14 @@ impl Endpoint {
 
     pub(in crate::sip) fn handle_ack(&mut self, now: Instant, arrival: &Arrival) {
         if let Some(id) = self.layer.find(&arrival.key) {
-            let steps = self.layer.drive(id, |transaction| match &mut transaction.machine {
-                Machine::InviteServer(machine) => machine.handle_ack(now),
-                Machine::NonInviteServer(_)
-                | Machine::InviteClient(_)
-                | Machine::NonInviteClient(_) => Default::default(),
-            });
+            let steps = self
+                .layer
+                .drive(id, |transaction| match &mut transaction.machine {
+                    Machine::InviteServer(machine) => machine.handle_ack(now),
+                    Machine::NonInviteServer(_)
+                    | Machine::InviteClient(_)
+                    | Machine::NonInviteClient(_) => Default::default(),
+                });
             let told = self.step(id, steps.unwrap_or_default());
             self.layer.settle(id);
             if told != Some(Tell::Ack) {
@@ -325,36 +379,51 @@ impl Endpoint {
 
     /// The earliest thing that time brings to a call came.
     pub(in crate::sip) fn handle_call_timeout(&mut self, now: Instant, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         let hanging_up = match &call.phase {
             Phase::HangingUp { extra } => Some(extra.clone()),
             Phase::Incoming | Phase::Outgoing | Phase::Confirmed => None,
         };
         let server = call.server.as_mut();
-        let repeated = match server.map(|server| (server.transaction, server.reply.flow, &mut server.state)) {
-            Some((_, _, ServerState::Answered { give_up_at, .. })) if *give_up_at <= now => {
-                self.counters.no_ack += 1;
-                self.hang_up(now, key, &hanging_up.clone().unwrap_or_default());
-                if hanging_up.is_none() {
-                    self.tell(Event::NoAck { call: key });
+        let repeated =
+            match server.map(|server| (server.transaction, server.reply.flow, &mut server.state)) {
+                Some((_, _, ServerState::Answered { give_up_at, .. })) if *give_up_at <= now => {
+                    self.counters.no_ack += 1;
+                    self.hang_up(now, key, &hanging_up.clone().unwrap_or_default());
+                    if hanging_up.is_none() {
+                        self.tell(Event::NoAck { call: key });
+                    }
+                    return;
                 }
-                return;
-            }
-            Some((_, flow, ServerState::Answered { response, interval, repeat_at, .. }))
-                if *repeat_at <= now =>
-            {
-                *interval = (*interval * 2).min(T2);
-                *repeat_at = now + *interval;
-                Some(Repeated::Answer(flow, response.clone()))
-            }
-            Some((id, _, ServerState::Unanswered { last: Some((code, bytes)), repeat_at }))
-                if repeat_at.is_some_and(|at| at <= now) =>
-            {
-                *repeat_at = Some(now + PROVISIONAL_AGAIN);
-                Some(Repeated::Provisional(id, *code, bytes.clone()))
-            }
-            Some(_) | None => None,
-        };
+                Some((
+                    _,
+                    flow,
+                    ServerState::Answered {
+                        response,
+                        interval,
+                        repeat_at,
+                        ..
+                    },
+                )) if *repeat_at <= now => {
+                    *interval = (*interval * 2).min(T2);
+                    *repeat_at = now + *interval;
+                    Some(Repeated::Answer(flow, response.clone()))
+                }
+                Some((
+                    id,
+                    _,
+                    ServerState::Unanswered {
+                        last: Some((code, bytes)),
+                        repeat_at,
+                    },
+                )) if repeat_at.is_some_and(|at| at <= now) => {
+                    *repeat_at = Some(now + PROVISIONAL_AGAIN);
+                    Some(Repeated::Provisional(id, *code, bytes.clone()))
+                }
+                Some(_) | None => None,
+            };
         match repeated {
             Some(Repeated::Answer(flow, bytes)) => {
                 self.counters.repeated_answers += 1;
