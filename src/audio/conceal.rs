@@ -125,15 +125,13 @@ impl Gap {
     fn lengthen(&mut self, history: &[i16], per_ms: usize) {
         let periods = (self.made / (20 * per_ms) + 1).min(PERIODS_MAX);
         if periods * self.pitch > self.cycle.len() {
-            let last = self
-                .cycle
-                .get((self.at + self.cycle.len() - 1) % self.cycle.len());
-            let last = last.copied().unwrap_or(0.0);
+            let last = self.before().unwrap_or(0.0);
             self.repeat(history, periods, last);
         }
     }
 
-    /// Makes a cycle of the last `periods`; `last` is the sample that it follows.
+    /// Makes a cycle of the last `periods`, entered at the phase that the old one has reached; `last` is the sample
+    /// that it follows.
     fn repeat(&mut self, history: &[i16], periods: usize, last: f32) {
         let length = self.pitch * periods;
         let begin = history.len().saturating_sub(length);
@@ -150,13 +148,15 @@ impl Gap {
             let share = (index + 1) as f32 / quarter as f32;
             *sample = *sample * (1.0 - share) + f32::from(before) * share;
         }
-        self.at = 0;
-        self.step = last
-            - history
-                .get(begin.wrapping_sub(1))
-                .copied()
-                .map_or(0.0, f32::from);
+        self.at %= self.pitch;
+        self.step = last - self.before().unwrap_or(0.0);
         self.step_at = self.made;
+    }
+
+    /// The sample of the cycle before the next one.
+    fn before(&self) -> Option<f32> {
+        let length = self.cycle.len();
+        self.cycle.get((self.at + length - 1) % length).copied()
     }
 
     fn next(&mut self, per_ms: usize) -> f32 {
