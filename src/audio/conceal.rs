@@ -1,6 +1,6 @@
-//! Fills gaps in the waveform by repeating its last pitch periods, in the manner of ITU-T G.711 Appendix I, for codecs that
-//! have no concealment of their own. Unlike the appendix it adds no delay: the step between the last sample
-//! and the first repeated one is faded out instead.
+//! Fills gaps in the waveform by repeating its last pitch periods, in the manner of ITU-T G.711
+//! Appendix I, for codecs that have no concealment of their own. Unlike the appendix it adds no
+//! delay: the step between the last sample and the first repeated one is faded out instead.
 //!
 //! | time since the gap began | what is made |
 //! |---|---|
@@ -61,8 +61,8 @@ impl Concealer {
         }
     }
 
-    /// Takes received samples, any number of them. After a gap their beginning is cross-faded in place with the
-    /// concealment.
+    /// Takes received samples, any number of them. After a gap their beginning is cross-faded in
+    /// place with the concealment.
     pub fn handle_samples(&mut self, samples: &mut [i16]) {
         if let Some(mut gap) = self.gap.take() {
             let made_ms = gap.made / self.per_ms;
@@ -130,8 +130,8 @@ impl Gap {
         }
     }
 
-    /// Makes a cycle of the last `periods`, entered at the phase that the old one has reached; `last` is the sample
-    /// that it follows.
+    /// Makes a cycle of the last `periods`, entered at the phase that the old one has reached;
+    /// `last` is the sample that it follows.
     fn repeat(&mut self, history: &[i16], periods: usize, last: f32) {
         let length = self.pitch * periods;
         let begin = history.len().saturating_sub(length);
@@ -141,7 +141,8 @@ impl Gap {
             .skip(begin)
             .map(|&sample| f32::from(sample))
             .collect();
-        // The end is blended with what came before the beginning, so that the end runs into the beginning.
+        // The end is blended with what came before the beginning, so that the end runs into the
+        // beginning.
         let tail = self.cycle.iter_mut().skip(length - quarter);
         let before = history.iter().skip(begin.saturating_sub(quarter));
         for (index, (sample, &before)) in tail.zip(before).enumerate() {
@@ -173,8 +174,8 @@ impl Gap {
     }
 }
 
-/// The period of the end of `history` in samples: the lag that correlates best. `stride` is its rate over 8 kHz; the search
-/// looks at every `stride`th sample first.
+/// The period of the end of `history` in samples: the lag that correlates best. `stride` is its
+/// rate over 8 kHz; the search looks at every `stride`th sample first.
 fn find_pitch(history: &[i16], stride: usize) -> usize {
     let coarse = (PITCH_LEAST..=PITCH_MOST).map(|lag| lag * stride);
     let best = best_lag(history, coarse, stride).unwrap_or(PITCH_MOST * stride);

@@ -24,8 +24,8 @@ fn packet(seq: u16, timestamp: u32, payload: &[u8]) -> RtpPacket<'_> {
 /// What arrives: milliseconds, sequence number, timestamp in milliseconds.
 type Arrival = (u64, u16, u32);
 
-/// Pops every 20 ms from 10 ms on, and writes each turn: the number popped, `L` lost, `R` lost with its
-/// successor there, `.` waiting, `-` empty.
+/// Pops every 20 ms from 10 ms on, and writes each turn: the number popped, `L` lost, `R` lost with
+/// its successor there, `.` waiting, `-` empty.
 fn turns(arrivals: &[Arrival], ticks: u64) -> (String, JitterBuffer) {
     let (start, mut buffer) = (Instant::now(), JitterBuffer::new(JitterConfig::new(8_000)));
     let mut arrivals = arrivals.iter().peekable();
@@ -239,11 +239,13 @@ fn a_buffer_that_nobody_pops_holds_a_second_at_most() {
     assert!(popped.seq.0 > 940, "the oldest have gone: {}", popped.seq.0);
 }
 
-/// A sender on a network, and the caller: pops 20 ms of audio a tick, drops when there is an excess.
+/// A sender on a network, and the caller: pops 20 ms of audio a tick, drops when there is an
+/// excess.
 struct Simulation {
     packet_ms: u64,
     seconds: u64,
-    /// Arrival of the packet sent at this millisecond, in microseconds after it was sent; nothing when lost.
+    /// Arrival of the packet sent at this millisecond, in microseconds after it was sent; nothing
+    /// when lost.
     network: Box<dyn FnMut(u64) -> Option<u64>>,
     /// The sender's clock against ours, in parts per million.
     drift_ppm: i64,
@@ -295,12 +297,11 @@ impl Simulation {
                 buffer.push(start + Duration::from_nanos(at), &row);
             }
             let now = start + Duration::from_nanos(now_ns);
-            if buffer.excess_ms(now) >= 20 {
-                fifo_ms = fifo_ms.saturating_sub(20);
+            if buffer.excess_ms(now) >= 20
+                && let Popped::Packet(_) = buffer.pop(now)
+            {
+                fifo_ms = (fifo_ms + self.packet_ms).saturating_sub(20);
                 outcome.dropped += 1;
-                let extra = matches!(buffer.pop(now), Popped::Packet(_));
-                fifo_ms += if extra { self.packet_ms } else { 0 };
-                fifo_ms = fifo_ms.saturating_sub(20);
             }
             while fifo_ms < 20 {
                 match buffer.pop(now) {
@@ -374,7 +375,8 @@ fn without_jitter_the_delay_is_the_least_for_every_packet_length() {
 
 #[test]
 fn jitter_raises_the_target_as_far_as_it_must() {
-    // Uniform jitter up to (ms), bounds of the target, concealed ticks per thousand at most, median delay.
+    // Uniform jitter up to (ms), bounds of the target, concealed ticks per thousand at most, median
+    // delay.
     let rows = [
         (3, (20, 30), 2, 25),
         (15, (30, 40), 5, 40),
@@ -499,12 +501,11 @@ proptest! {
             } else if buffer.push(now, &packet(seq, timestamp, &[1])) == PushOutcome::Restarted {
                 last = None;
             }
-            if pops {
-                if let Popped::Packet(popped) = buffer.pop(now) {
+            if pops
+                && let Popped::Packet(popped) = buffer.pop(now) {
                     prop_assert!(last.is_none_or(|last| popped.seq.distance_from(last) > 0));
                     last = Some(popped.seq);
                 }
-            }
             prop_assert!(buffer.slots.len() <= 512);
             let held = buffer.slots.iter().filter(|slot| slot.kind == Kind::Audio).count();
             prop_assert_eq!(held, buffer.held);
