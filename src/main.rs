@@ -132,7 +132,13 @@ impl Route {
                 .ok_or_else(|| anyhow::anyhow!("--header {header:?}: write NAME: VALUE"))?;
             headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
-        app::route(&self.common.read()?, &self.to, &self.from, self.source, &headers)
+        app::route(
+            &self.common.read()?,
+            &self.to,
+            &self.from,
+            self.source,
+            &headers,
+        )
     }
 }
 

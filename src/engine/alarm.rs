@@ -69,7 +69,11 @@ impl Engine {
                 }
             }
             Alarm::EarlyMedia(leg) => {
-                if self.legs.get(&leg).is_some_and(|leg| leg.state == LegState::Early) {
+                if self
+                    .legs
+                    .get(&leg)
+                    .is_some_and(|leg| leg.state == LegState::Early)
+                {
                     self.hang_up(now, leg, Reason::EarlyMediaTimeout, &[]);
                 }
             }
@@ -78,8 +82,12 @@ impl Engine {
 
     fn fire_timer(&mut self, now: Instant, at: Instant, id: SessionId, timer: TimerId) {
         let waiting_max = self.settings.session_events_max / 2;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(entry) = session.timers.get_mut(&timer) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(entry) = session.timers.get_mut(&timer) else {
+            return;
+        };
         if entry.at != at {
             return;
         }

@@ -52,12 +52,19 @@ impl Engine {
         self.stats.calls_total += 1;
         let info = self.describe(&request, flow);
         let catalog = self.catalog.clone();
-        let headers: Headers =
-            request.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        let headers: Headers = request
+            .headers
+            .iter()
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect();
         let question = CallInfo {
             destination: &info.destination,
             caller: &info.caller_id,
-            source: if flow.transport.is_web() { Source::Web } else { Source::Phone },
+            source: if flow.transport.is_web() {
+                Source::Web
+            } else {
+                Source::Phone
+            },
             headers: &headers,
             now_unix_s: (self.clock_ms(now) / 1000) as i64,
         };
@@ -77,7 +84,11 @@ impl Engine {
             self.refuse_call(now, call, Reason::Overload);
             return;
         }
-        let birth = Birth { choice, conference_name: None, catalog };
+        let birth = Birth {
+            choice,
+            conference_name: None,
+            catalog,
+        };
         let Some(session) = self.open_session(now, birth) else {
             self.refuse_call(now, call, Reason::InternalError);
             return;
@@ -104,13 +115,22 @@ impl Engine {
         let from = request.headers.from().ok();
         let caller_id = from
             .as_ref()
-            .map(|from| from.uri.user_unescaped().unwrap_or_else(|| from.uri.host.to_string()))
+            .map(|from| {
+                from.uri
+                    .user_unescaped()
+                    .unwrap_or_else(|| from.uri.host.to_string())
+            })
             .unwrap_or_default();
         let destination = request.uri.user_unescaped().unwrap_or_default();
         LegInfo {
             id: LegId(self.take_ids(1)),
             incoming: true,
-            source: if flow.transport.is_web() { "web" } else { "phone" }.to_owned(),
+            source: if flow.transport.is_web() {
+                "web"
+            } else {
+                "phone"
+            }
+            .to_owned(),
             number: caller_id.clone(),
             caller_id,
             display_name: from.and_then(|from| from.display_name).unwrap_or_default(),
@@ -122,7 +142,9 @@ impl Engine {
 
     fn refuse_call(&mut self, now: Instant, call: CallKey, reason: Reason) {
         let row = reason.row();
-        if let Err(error) = self.sip.reject(now, call, row.sip_status, None, reason_header(reason))
+        if let Err(error) = self
+            .sip
+            .reject(now, call, row.sip_status, None, reason_header(reason))
         {
             debug!(?call, %error, "Call could not be refused");
         }
@@ -163,7 +185,9 @@ impl Engine {
 
     /// Opens the sockets of a leg, or goes on at once when they are there.
     pub(super) fn want_media(&mut self, now: Instant, id: LegId, wanted: Wanted) {
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else { return };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
         match &sip.media {
             MediaState::Closed => {
                 sip.media = MediaState::Opening(wanted);
@@ -179,23 +203,40 @@ impl Engine {
     }
 
     fn early_media_now(&mut self, now: Instant, id: LegId) {
-        let Some((call, body)) = self.negotiate_first(now, id) else { return };
-        let body = Body { content_type: SDP.to_owned(), bytes: body.into() };
+        let Some((call, body)) = self.negotiate_first(now, id) else {
+            return;
+        };
+        let body = Body {
+            content_type: SDP.to_owned(),
+            bytes: body.into(),
+        };
         match self.sip.provisional(now, call, 183, Vec::new(), Some(body)) {
             Ok(()) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.state = LegState::Early;
                 }
                 self.set_alarm(now + self.settings.early_media, Alarm::EarlyMedia(id));
-                self.tell_leg(now, id, LegEvent::EarlyMedia { code: 183, headers: Vec::new() });
+                self.tell_leg(
+                    now,
+                    id,
+                    LegEvent::EarlyMedia {
+                        code: 183,
+                        headers: Vec::new(),
+                    },
+                );
             }
             Err(error) => debug!(leg_id = %id, %error, "Early media refused"),
         }
     }
 
     fn answer_now(&mut self, now: Instant, id: LegId, headers: Headers, place: &Place) {
-        let Some((call, body)) = self.negotiate_first(now, id) else { return };
-        let body = Body { content_type: SDP.to_owned(), bytes: body.into() };
+        let Some((call, body)) = self.negotiate_first(now, id) else {
+            return;
+        };
+        let body = Body {
+            content_type: SDP.to_owned(),
+            bytes: body.into(),
+        };
         match self.sip.accept(now, call, headers, Some(body)) {
             Ok(()) => {
                 if let Some(leg) = self.legs.get_mut(&id) {
@@ -219,7 +260,9 @@ impl Engine {
         if let Some(body) = &sip.local_body {
             return Some((call, body.clone()));
         }
-        let MediaState::Ready(local) = &sip.media else { return None };
+        let MediaState::Ready(local) = &sip.media else {
+            return None;
+        };
         let Some(offer) = &sip.offer else {
             let body = sip.negotiation.offer(local, Direction::SendRecv);
             sip.answer_due = true;
@@ -242,7 +285,9 @@ impl Engine {
 
     /// Tells media and script what has been agreed.
     fn apply_stream(&mut self, now: Instant, id: LegId, agreed: &Agreed) {
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else { return };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
         let held_before = std::mem::replace(&mut sip.on_hold, agreed.remote_hold);
         let stream = StreamParams {
             codec: agreed.codec,
@@ -260,17 +305,28 @@ impl Engine {
             relatch: sip.remote_rtp != Some(agreed.remote_rtp),
         };
         sip.remote_rtp = Some(agreed.remote_rtp);
-        self.media(Command::UpdateLeg { unit: id.unit(), stream: Box::new(stream) });
+        self.media(Command::UpdateLeg {
+            unit: id.unit(),
+            stream: Box::new(stream),
+        });
         if agreed.remote_hold != held_before {
-            let event = if agreed.remote_hold { LegEvent::Hold } else { LegEvent::Unhold };
+            let event = if agreed.remote_hold {
+                LegEvent::Hold
+            } else {
+                LegEvent::Unhold
+            };
             self.tell_leg(now, id, event);
         }
     }
 
     /// The caller has our answer: the leg is connected.
     pub(super) fn handle_acked(&mut self, now: Instant, call: CallKey, body: Option<Body>) {
-        let Some(&id) = self.calls.get(&call) else { return };
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(&id) = self.calls.get(&call) else {
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let Some(sip) = leg.sip_mut() else { return };
         if std::mem::take(&mut sip.answer_due) {
             let answer = body.map(|body| body.bytes).unwrap_or_default();
@@ -288,12 +344,21 @@ impl Engine {
 
     /// Marks a leg as connected and says so, once.
     pub(super) fn connect_leg(&mut self, now: Instant, id: LegId) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         if leg.is_connected() {
             return;
         }
         leg.state = LegState::Connected(now);
-        self.tell_leg(now, id, LegEvent::Connected { code: 200, headers: Vec::new() });
+        self.tell_leg(
+            now,
+            id,
+            LegEvent::Connected {
+                code: 200,
+                headers: Vec::new(),
+            },
+        );
     }
 
     /// Hold, resume, a new address, or a request for our offer.
@@ -306,7 +371,9 @@ impl Engine {
     ) {
         let found = self.calls.get(&call).copied();
         let Some(id) = found else { return };
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else { return };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
         let MediaState::Ready(local) = &sip.media else {
             self.respond(now, key, 488, Vec::new(), None);
             return;
@@ -314,14 +381,23 @@ impl Engine {
         if request.body.is_empty() {
             let body = sip.negotiation.offer(local, Direction::SendRecv);
             sip.answer_due = true;
-            let body = Body { content_type: SDP.to_owned(), bytes: body.into() };
+            let body = Body {
+                content_type: SDP.to_owned(),
+                bytes: body.into(),
+            };
             self.respond(now, key, 200, Vec::new(), Some(body));
             return;
         }
-        match sip.negotiation.answer(&request.body, local, Direction::SendRecv) {
+        match sip
+            .negotiation
+            .answer(&request.body, local, Direction::SendRecv)
+        {
             Ok((body, agreed)) => {
                 self.apply_stream(now, id, &agreed);
-                let body = Body { content_type: SDP.to_owned(), bytes: body.into() };
+                let body = Body {
+                    content_type: SDP.to_owned(),
+                    bytes: body.into(),
+                };
                 self.respond(now, key, 200, Vec::new(), Some(body));
             }
             Err(refusal) => {
@@ -334,7 +410,9 @@ impl Engine {
 
     /// A re-INVITE was taken back: what it asked for is not done.
     pub(super) fn reinvite_cancelled(&mut self, call: CallKey) {
-        let Some(&id) = self.calls.get(&call) else { return };
+        let Some(&id) = self.calls.get(&call) else {
+            return;
+        };
         if let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) {
             sip.negotiation.rollback();
             sip.answer_due = false;
@@ -362,8 +440,16 @@ impl Engine {
     }
 
     /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its other end.
-    pub(super) fn hang_up(&mut self, now: Instant, id: LegId, reason: Reason, headers: &[(String, String)]) {
-        let Some(leg) = self.legs.get(&id) else { return };
+    pub(super) fn hang_up(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        reason: Reason,
+        headers: &[(String, String)],
+    ) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
         if let Some(sip) = leg.sip() {
             let call = sip.call;
             let mut extra = reason_header(reason);
@@ -396,7 +482,9 @@ impl Engine {
         reason: Reason,
         code: Option<u16>,
     ) {
-        let Some(leg) = self.legs.remove(&id) else { return };
+        let Some(leg) = self.legs.remove(&id) else {
+            return;
+        };
         let row = reason.row();
         let duration_ms = match leg.state {
             LegState::Connected(since) => now.saturating_duration_since(since).as_millis() as u64,
@@ -404,11 +492,23 @@ impl Engine {
         };
         let event = if leg.is_connected() {
             let reason = reason.to_string();
-            LegEvent::Disconnected { reason, code: row.sip_status, duration_ms }
+            LegEvent::Disconnected {
+                reason,
+                code: row.sip_status,
+                duration_ms,
+            }
         } else {
-            let code = code.unwrap_or(if row.sip_status < 300 { 480 } else { row.sip_status });
+            let code = code.unwrap_or(if row.sip_status < 300 {
+                480
+            } else {
+                row.sip_status
+            });
             let class = row.class.label().to_owned();
-            LegEvent::Failed { code, reason: reason.to_string(), class }
+            LegEvent::Failed {
+                code,
+                reason: reason.to_string(),
+                class,
+            }
         };
         self.close_sound(now, &leg);
         self.leave_conferences(now, leg.session, id);
@@ -441,7 +541,10 @@ impl Engine {
             session: leg.session,
             sip_call_id: sip.sip_call_id.clone(),
             caller_id: leg.caller_id.clone(),
-            codec: sip.negotiation.current().map_or("none", |agreed| agreed.codec.name),
+            codec: sip
+                .negotiation
+                .current()
+                .map_or("none", |agreed| agreed.codec.name),
             reason,
             duration_ms,
         };
@@ -471,8 +574,16 @@ impl Engine {
     ) {
         self.stats.refused_commands += 1;
         let line = format!("{place}: {code}: {text}");
-        self.outputs.push_back(Output::Log { session, warn: true, text: line });
-        let event = script::Event::Refused { code: code.to_owned(), text, place: place.clone() };
+        self.outputs.push_back(Output::Log {
+            session,
+            warn: true,
+            text: line,
+        });
+        let event = script::Event::Refused {
+            code: code.to_owned(),
+            text,
+            place: place.clone(),
+        };
         self.tell(now, session, event);
     }
 }
@@ -500,8 +611,13 @@ impl SipLink {
 
 /// The headers that a script sees: `X-…` and a few that say who calls.
 fn script_headers(request: &Request) -> BTreeMap<String, String> {
-    const OTHERS: [&str; 5] =
-        ["user-agent", "subject", "diversion", "p-asserted-identity", "history-info"];
+    const OTHERS: [&str; 5] = [
+        "user-agent",
+        "subject",
+        "diversion",
+        "p-asserted-identity",
+        "history-info",
+    ];
     request
         .headers
         .iter()

@@ -37,7 +37,9 @@ pub struct Choice {
 impl Catalog {
     /// The application of this name; nothing when there is none.
     pub fn application(&self, name: &str) -> Option<&Application> {
-        self.applications.iter().find(|application| application.name == name)
+        self.applications
+            .iter()
+            .find(|application| application.name == name)
     }
 
     /// Asks the applications in order for a rule.

@@ -123,7 +123,11 @@ impl Engine {
 
     /// Numbers for metrics.
     pub fn stats(&self) -> Stats {
-        Stats { sessions: self.sessions.len(), legs: self.legs.len(), ..self.stats }
+        Stats {
+            sessions: self.sessions.len(),
+            legs: self.legs.len(),
+            ..self.stats
+        }
     }
 
     /// Numbers of the SIP endpoint for metrics.
@@ -144,7 +148,11 @@ impl Engine {
 
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Invite { call, request, flow } => {
+            sip::Event::Invite {
+                call,
+                request,
+                flow,
+            } => {
                 self.handle_invite(now, call, request, flow);
             }
             sip::Event::Cancelled { call } => self.call_ended(now, call, Reason::Cancelled),
@@ -157,10 +165,16 @@ impl Engine {
             sip::Event::Info { call, key, request } => self.handle_info(now, call, key, &request),
             sip::Event::Bye { call, .. } => {
                 let incoming = self.leg_of(call).is_none_or(|leg| leg.incoming);
-                let reason = if incoming { Reason::CallerHangup } else { Reason::CalleeHangup };
+                let reason = if incoming {
+                    Reason::CallerHangup
+                } else {
+                    Reason::CalleeHangup
+                };
                 self.call_ended(now, call, reason);
             }
-            sip::Event::RequestAnswered { key, response_code, .. } => {
+            sip::Event::RequestAnswered {
+                key, response_code, ..
+            } => {
                 self.handle_request_answered(now, key, response_code);
             }
             sip::Event::Ended { call, reason } => self.call_ended(now, call, reason),
@@ -179,7 +193,12 @@ impl Engine {
                 info!(%unit, error, "No media port for a leg");
                 self.hang_up(now, LegId(unit.0), Reason::NoMediaPort, &[]);
             }
-            M::Digit { unit, digit, kind, duration_ms } => {
+            M::Digit {
+                unit,
+                digit,
+                kind,
+                duration_ms,
+            } => {
                 self.handle_digit(now, LegId(unit.0), digit, kind, duration_ms);
             }
             M::DigitsSent { .. } => {}

@@ -22,7 +22,10 @@ pub(super) struct Refused {
 }
 
 pub(super) fn refuse<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused { code, text: text.into() })
+    Err(Refused {
+        code,
+        text: text.into(),
+    })
 }
 
 impl Engine {
@@ -30,10 +33,18 @@ impl Engine {
     pub(super) fn execute(&mut self, now: Instant, session: SessionId, placed: Placed) {
         let Placed { command, place } = placed;
         if let Command::Log { warn, text } = command {
-            self.outputs.push_back(Output::Log { session, warn, text });
+            self.outputs.push_back(Output::Log {
+                session,
+                warn,
+                text,
+            });
             return;
         }
-        if self.sessions.get(&session).is_none_or(|session| session.ending.is_some()) {
+        if self
+            .sessions
+            .get(&session)
+            .is_none_or(|session| session.ending.is_some())
+        {
             return;
         }
         if let Err(refused) = self.try_execute(now, session, command, &place) {
@@ -61,7 +72,12 @@ impl Engine {
                 self.add_unit(session, unit, UnitKind::Conference(Conference::default()));
                 self.media(media::Command::AddMixer { unit });
             }
-            Command::CreatePlayer { unit, sound, looped, gain_db } => {
+            Command::CreatePlayer {
+                unit,
+                sound,
+                looped,
+                gain_db,
+            } => {
                 self.add_unit(session, unit, UnitKind::Player);
                 self.media(media::Command::AddPlayer { unit });
                 self.play(unit, sound, looped, gain_db);
@@ -77,8 +93,16 @@ impl Engine {
                 self.media(media::Command::Disconnect { from, to });
                 self.note_membership(now, session, from, to, false);
             }
-            Command::SetTimer { timer, after_ms, repeat } => {
-                let after_ms = if repeat { after_ms.max(TIMER_PERIOD_MIN_MS) } else { after_ms };
+            Command::SetTimer {
+                timer,
+                after_ms,
+                repeat,
+            } => {
+                let after_ms = if repeat {
+                    after_ms.max(TIMER_PERIOD_MIN_MS)
+                } else {
+                    after_ms
+                };
                 let at = now + Duration::from_millis(after_ms);
                 if let Some(session) = self.sessions.get_mut(&session) {
                     let period_ms = repeat.then_some(after_ms);
@@ -109,7 +133,9 @@ impl Engine {
         place: &Place,
     ) -> Result<(), Refused> {
         // A leg may have ended while the turn that speaks of it was running; that is nobody's fault.
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if leg.session != session {
             return refuse("not-yours", "the leg belongs to another session");
         }
@@ -122,16 +148,35 @@ impl Engine {
                 self.hang_up(now, id, Reason::ScriptHangup, &headers);
             }
             LegCommand::StartEarlyMedia => return self.start_early_media(now, id),
-            LegCommand::Play { sound, looped, gain_db } => {
+            LegCommand::Play {
+                sound,
+                looped,
+                gain_db,
+            } => {
                 return self.play_on_leg(id, sound, looped, gain_db);
             }
             LegCommand::StopPlayback => self.stop_playback(id.unit()),
-            LegCommand::DetectDigits { telephone_event, in_band, info } => {
-                self.detect_digits(id, DigitChoice { telephone_event, in_band, info });
+            LegCommand::DetectDigits {
+                telephone_event,
+                in_band,
+                info,
+            } => {
+                self.detect_digits(
+                    id,
+                    DigitChoice {
+                        telephone_event,
+                        in_band,
+                        info,
+                    },
+                );
             }
             LegCommand::SendDigits { digits } => return self.send_digits(now, id, digits),
             LegCommand::SendMessage { text } => return self.send_message(now, id, text, place),
-            LegCommand::SendInfo { mime, body, headers } => {
+            LegCommand::SendInfo {
+                mime,
+                body,
+                headers,
+            } => {
                 let headers = extra_headers(headers)?;
                 return self.send_info(now, id, mime, body, headers, place);
             }
@@ -141,10 +186,17 @@ impl Engine {
             LegCommand::Mute { on } => self.silence(id, Some(on), None),
             LegCommand::Deafen { on } => self.silence(id, None, Some(on)),
             LegCommand::Gain { in_db, out_db } => {
-                self.media(media::Command::Gain { unit: id.unit(), in_db, out_db });
+                self.media(media::Command::Gain {
+                    unit: id.unit(),
+                    in_db,
+                    out_db,
+                });
             }
             LegCommand::DetectTalk { on } => {
-                self.media(media::Command::DetectTalk { unit: id.unit(), on });
+                self.media(media::Command::DetectTalk {
+                    unit: id.unit(),
+                    on,
+                });
             }
         }
         Ok(())
@@ -158,7 +210,9 @@ impl Engine {
         place: &Place,
     ) -> Result<(), Refused> {
         let headers = extra_headers(headers)?;
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if !leg.incoming {
             return refuse("not-incoming", "only an incoming leg can be answered");
         }
@@ -179,7 +233,9 @@ impl Engine {
     }
 
     fn ring(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if !leg.incoming || leg.state != LegState::Alerting {
             return refuse("not-alerting", "only an incoming leg that waits can ring");
         }
@@ -193,22 +249,25 @@ impl Engine {
             Link::Internal { peer, .. } => {
                 let peer = *peer;
                 let headers = Vec::new();
-                self.tell_leg(now, peer, crate::script::LegEvent::Ringing { code: 180, headers });
+                self.tell_leg(
+                    now,
+                    peer,
+                    crate::script::LegEvent::Ringing { code: 180, headers },
+                );
                 Ok(())
             }
         }
     }
 
-    fn reject(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        code: u16,
-        reason: &str,
-    ) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+    fn reject(&mut self, now: Instant, id: LegId, code: u16, reason: &str) -> Result<(), Refused> {
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if !leg.incoming || matches!(leg.state, LegState::Answered | LegState::Connected(_)) {
-            return refuse("not-alerting", "only an incoming leg that waits can be rejected");
+            return refuse(
+                "not-alerting",
+                "only an incoming leg that waits can be rejected",
+            );
         }
         if !(400..700).contains(&code) {
             return refuse("bad-code", format!("{code} is not a refusal (400 to 699)"));
@@ -225,9 +284,14 @@ impl Engine {
     }
 
     fn start_early_media(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if !leg.incoming || leg.state != LegState::Alerting {
-            return refuse("not-alerting", "early media is for an incoming leg that waits");
+            return refuse(
+                "not-alerting",
+                "early media is for an incoming leg that waits",
+            );
         }
         let Some(sip) = leg.sip() else {
             return refuse("internal-leg", "an internal leg has no early media");
@@ -241,16 +305,28 @@ impl Engine {
     }
 
     fn silence(&mut self, id: LegId, muted: Option<bool>, deafened: Option<bool>) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         leg.muted = muted.unwrap_or(leg.muted);
         leg.deafened = deafened.unwrap_or(leg.deafened);
         let (muted, deafened) = (leg.muted, leg.deafened);
-        self.media(media::Command::Silence { unit: id.unit(), muted, deafened });
+        self.media(media::Command::Silence {
+            unit: id.unit(),
+            muted,
+            deafened,
+        });
     }
 
     fn add_unit(&mut self, session: SessionId, unit: UnitId, kind: UnitKind) {
         if let Some(entry) = self.sessions.get_mut(&session) {
-            entry.units.insert(unit, Unit { kind, playing: None });
+            entry.units.insert(
+                unit,
+                Unit {
+                    kind,
+                    playing: None,
+                },
+            );
             self.units.insert(unit, session);
         }
     }
@@ -262,12 +338,19 @@ impl Engine {
         unit: UnitId,
         command: UnitCommand,
     ) -> Result<(), Refused> {
-        let Some(entry) = self.sessions.get_mut(&session).and_then(|s| s.units.get_mut(&unit))
+        let Some(entry) = self
+            .sessions
+            .get_mut(&session)
+            .and_then(|s| s.units.get_mut(&unit))
         else {
             return refuse("no-such-unit", "the conference, player or recorder is gone");
         };
         match command {
-            UnitCommand::Play { sound, looped, gain_db } => {
+            UnitCommand::Play {
+                sound,
+                looped,
+                gain_db,
+            } => {
                 self.play(unit, sound, looped, gain_db);
             }
             UnitCommand::StopPlayback => self.stop_playback(unit),
@@ -277,7 +360,10 @@ impl Engine {
             UnitCommand::Record { recorder, options } => {
                 let of = RecordOf::Conference(unit);
                 self.open_recorder(now, session, recorder, of, options);
-                self.media(media::Command::Connect { from: unit, to: recorder });
+                self.media(media::Command::Connect {
+                    from: unit,
+                    to: recorder,
+                });
             }
             UnitCommand::Lock { on } => match &mut entry.kind {
                 UnitKind::Conference(conference) => conference.locked = on,
@@ -318,7 +404,9 @@ impl Engine {
     ) -> Result<(), Refused> {
         for unit in [from, to] {
             let leg = self.legs.get(&LegId(unit.0));
-            let owner = leg.map(|leg| leg.session).or_else(|| self.units.get(&unit).copied());
+            let owner = leg
+                .map(|leg| leg.session)
+                .or_else(|| self.units.get(&unit).copied());
             match owner {
                 // A leg that has just ended.
                 None => return Ok(()),
@@ -338,10 +426,14 @@ impl Engine {
     }
 
     fn admit(&self, session: SessionId, from: UnitId, to: UnitId) -> Result<(), Refused> {
-        let Some(session) = self.sessions.get(&session) else { return Ok(()) };
+        let Some(session) = self.sessions.get(&session) else {
+            return Ok(());
+        };
         for (unit, other) in [(from, to), (to, from)] {
-            let Some(Unit { kind: UnitKind::Conference(conference), .. }) =
-                session.units.get(&unit)
+            let Some(Unit {
+                kind: UnitKind::Conference(conference),
+                ..
+            }) = session.units.get(&unit)
             else {
                 continue;
             };
@@ -352,7 +444,10 @@ impl Engine {
             if conference.locked {
                 return refuse("conference-locked", "the conference is locked");
             }
-            if conference.members_max.is_some_and(|max| conference.members.len() >= max) {
+            if conference
+                .members_max
+                .is_some_and(|max| conference.members.len() >= max)
+            {
                 return refuse("conference-full", "the conference is full");
             }
         }
@@ -372,7 +467,10 @@ impl Engine {
 
     /// The apology of a session that fails.
     pub(super) fn speak(&mut self, _now: Instant, leg: LegId, text: &str) {
-        let sound = Sound::Speech { text: text.to_owned(), voice: Default::default() };
+        let sound = Sound::Speech {
+            text: text.to_owned(),
+            voice: Default::default(),
+        };
         self.play(leg.unit(), sound, false, 0.0);
     }
 }
@@ -384,7 +482,10 @@ fn extra_headers(headers: Headers) -> Result<Headers, Refused> {
             return refuse("bad-header", format!("{name}: only X-… headers can be set"));
         }
         if value.contains(['\r', '\n', '\0']) {
-            return refuse("bad-header", format!("{name}: a value may not contain line ends"));
+            return refuse(
+                "bad-header",
+                format!("{name}: a value may not contain line ends"),
+            );
         }
     }
     Ok(headers)

@@ -30,14 +30,22 @@ impl Engine {
         options: CallOptions,
     ) -> Result<(), Refused> {
         let legs_max = self.settings.session_legs_max;
-        let Some(caller) = self.sessions.get(&session) else { return Ok(()) };
+        let Some(caller) = self.sessions.get(&session) else {
+            return Ok(());
+        };
         if caller.conference_name.is_none() && caller.legs.len() >= legs_max {
-            return refuse("too-many-legs", format!("a session may have {legs_max} legs"));
+            return refuse(
+                "too-many-legs",
+                format!("a session may have {legs_max} legs"),
+            );
         }
         let hops = self.hops_of(session) + 1;
         if hops > self.settings.internal_hops_max {
             let max = self.settings.internal_hops_max;
-            return refuse("too-many-hops", format!("internal calls may follow {max} times"));
+            return refuse(
+                "too-many-hops",
+                format!("internal calls may follow {max} times"),
+            );
         }
         let headers: BTreeMap<String, String> = options
             .headers
@@ -71,17 +79,25 @@ impl Engine {
         };
         let link = Link::Internal { peer: leg, hops };
         self.add_leg(now, Leg::new(&theirs, callee, link, now));
-        self.media(media::Command::AddWire { a: leg.unit(), b: far.unit() });
+        self.media(media::Command::AddWire {
+            a: leg.unit(),
+            b: far.unit(),
+        });
         self.tell(now, callee, Event::Incoming { leg: theirs });
         Ok(())
     }
 
     fn hops_of(&self, session: SessionId) -> u8 {
-        let Some(session) = self.sessions.get(&session) else { return 0 };
-        let hops = session.legs.iter().filter_map(|leg| match self.legs.get(leg)?.link {
-            Link::Internal { hops, .. } if self.legs.get(leg)?.incoming => Some(hops),
-            Link::Internal { .. } | Link::Sip(_) => None,
-        });
+        let Some(session) = self.sessions.get(&session) else {
+            return 0;
+        };
+        let hops = session
+            .legs
+            .iter()
+            .filter_map(|leg| match self.legs.get(leg)?.link {
+                Link::Internal { hops, .. } if self.legs.get(leg)?.incoming => Some(hops),
+                Link::Internal { .. } | Link::Sip(_) => None,
+            });
         hops.max().unwrap_or(0)
     }
 
@@ -100,8 +116,11 @@ impl Engine {
         }
         // A conference runs by the newest rules, whatever version its first caller runs.
         let catalog = self.catalog.clone();
-        let headers: Headers =
-            info.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let headers: Headers = info
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let question = CallInfo {
             destination: name,
             caller: &info.caller_id,
@@ -120,7 +139,14 @@ impl Engine {
             info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
             return None;
         }
-        self.open_session(now, Birth { choice, conference_name, catalog })
+        self.open_session(
+            now,
+            Birth {
+                choice,
+                conference_name,
+                catalog,
+            },
+        )
     }
 
     /// Keeps the member lists of conferences and tells about changes.
@@ -133,7 +159,9 @@ impl Engine {
         joined: bool,
     ) {
         for (unit, leg) in [(from, LegId(to.0)), (to, LegId(from.0))] {
-            let Some(session) = self.sessions.get_mut(&session) else { return };
+            let Some(session) = self.sessions.get_mut(&session) else {
+                return;
+            };
             if !session.legs.contains(&leg) {
                 continue;
             }
@@ -144,7 +172,11 @@ impl Engine {
             };
             let ways = conference.members.entry(leg).or_insert(0);
             let before = *ways;
-            *ways = if joined { before + 1 } else { before.saturating_sub(1) };
+            *ways = if joined {
+                before + 1
+            } else {
+                before.saturating_sub(1)
+            };
             let after = *ways;
             if after == 0 {
                 conference.members.remove(&leg);
@@ -159,7 +191,9 @@ impl Engine {
 
     /// Takes a leg that has ended out of every conference of its session.
     pub(super) fn leave_conferences(&mut self, now: Instant, session: SessionId, leg: LegId) {
-        let Some(entry) = self.sessions.get_mut(&session) else { return };
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return;
+        };
         let mut left = Vec::new();
         for (unit, entry) in &mut entry.units {
             if let UnitKind::Conference(conference) = &mut entry.kind

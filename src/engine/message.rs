@@ -38,7 +38,9 @@ impl Engine {
             return;
         }
         let mime = request.headers.content_type().ok().flatten();
-        let mime = mime.map(|kind| kind.essence.to_ascii_lowercase()).unwrap_or_default();
+        let mime = mime
+            .map(|kind| kind.essence.to_ascii_lowercase())
+            .unwrap_or_default();
         let Ok(text) = std::str::from_utf8(&request.body) else {
             self.respond(now, key, 415, Vec::new(), None);
             return;
@@ -54,7 +56,9 @@ impl Engine {
                 }
                 return;
             }
-            TEXT | JSON => LegEvent::Message { text: text.to_owned() },
+            TEXT | JSON => LegEvent::Message {
+                text: text.to_owned(),
+            },
             _ => LegEvent::Info {
                 mime: mime.clone(),
                 body: text.to_owned(),
@@ -74,7 +78,9 @@ impl Engine {
         kind: DigitKind,
         duration_ms: u32,
     ) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let wanted = match kind {
             DigitKind::TelephoneEvent => leg.digits.telephone_event,
             DigitKind::InBand => leg.digits.in_band,
@@ -83,12 +89,18 @@ impl Engine {
         if let Some(sip) = leg.sip_mut() {
             let recent = &mut sip.recent_digits;
             recent.retain(|before| now.duration_since(before.at) <= DIGIT_MERGE_WINDOW);
-            let twin = recent.iter().position(|it| it.digit == digit && it.kind != kind);
+            let twin = recent
+                .iter()
+                .position(|it| it.digit == digit && it.kind != kind);
             if let Some(twin) = twin {
                 recent.remove(twin);
                 return;
             }
-            recent.push_back(RecentDigit { digit, kind, at: now });
+            recent.push_back(RecentDigit {
+                digit,
+                kind,
+                at: now,
+            });
         }
         if !wanted {
             return;
@@ -98,12 +110,18 @@ impl Engine {
             DigitKind::InBand => "in-band",
             DigitKind::Info => "info",
         };
-        let event = LegEvent::Digit { digit, kind: kind.to_owned(), duration_ms };
+        let event = LegEvent::Digit {
+            digit,
+            kind: kind.to_owned(),
+            duration_ms,
+        };
         self.tell_leg(now, id, event);
     }
 
     pub(super) fn detect_digits(&mut self, id: LegId, choice: DigitChoice) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         leg.digits = choice;
         if leg.sip().is_some() {
             self.media(media::Command::DetectDigits {
@@ -120,8 +138,12 @@ impl Engine {
         id: LegId,
         digits: String,
     ) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
-        let bad = digits.chars().find(|c| !matches!(c, '0'..='9' | '*' | '#' | 'A'..='D' | 'p'));
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        let bad = digits
+            .chars()
+            .find(|c| !matches!(c, '0'..='9' | '*' | '#' | 'A'..='D' | 'p'));
         if let Some(bad) = bad {
             return refuse("bad-digit", format!("{bad:?} is not one of 0-9 * # A-D p"));
         }
@@ -130,7 +152,10 @@ impl Engine {
                 if !matches!(sip.media, MediaState::Ready(_)) {
                     return refuse("no-media", "the leg has no media yet");
                 }
-                self.media(media::Command::SendDigits { unit: id.unit(), digits });
+                self.media(media::Command::SendDigits {
+                    unit: id.unit(),
+                    digits,
+                });
             }
             Link::Internal { peer, .. } => {
                 let peer = *peer;
@@ -152,14 +177,15 @@ impl Engine {
         place: &Place,
     ) -> Result<(), Refused> {
         self.check_size(text.len())?;
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         if let Some(peer) = leg.peer() {
             self.tell_leg(now, peer, LegEvent::Message { text });
             return Ok(());
         }
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
-        let json =
-            looks_like_json && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+        let json = looks_like_json && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         let mime = if json { JSON } else { TEXT };
         self.send_info(now, id, mime.to_owned(), text, Vec::new(), place)
     }
@@ -175,12 +201,22 @@ impl Engine {
     ) -> Result<(), Refused> {
         self.check_size(body.len())?;
         let waiting_max = self.settings.messages_waiting_max;
-        let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return Ok(());
+        };
         let state = leg.state;
         let sip = match &mut leg.link {
             Link::Internal { peer, .. } => {
                 let peer = *peer;
-                self.tell_leg(now, peer, LegEvent::Info { mime, body, headers });
+                self.tell_leg(
+                    now,
+                    peer,
+                    LegEvent::Info {
+                        mime,
+                        body,
+                        headers,
+                    },
+                );
                 return Ok(());
             }
             Link::Sip(sip) => sip,
@@ -192,9 +228,17 @@ impl Engine {
             }
         }
         if sip.outbox.len() >= waiting_max {
-            return refuse("too-many-messages", format!("{waiting_max} messages wait already"));
+            return refuse(
+                "too-many-messages",
+                format!("{waiting_max} messages wait already"),
+            );
         }
-        sip.outbox.push_back(Outgoing { mime, body, headers, place: place.clone() });
+        sip.outbox.push_back(Outgoing {
+            mime,
+            body,
+            headers,
+            place: place.clone(),
+        });
         self.send_next_info(now, id);
         Ok(())
     }
@@ -202,18 +246,28 @@ impl Engine {
     fn check_size(&self, length: usize) -> Result<(), Refused> {
         let max = self.settings.message_bytes_max;
         if length > max {
-            return refuse("message-too-long", format!("{length} bytes; {max} are allowed"));
+            return refuse(
+                "message-too-long",
+                format!("{length} bytes; {max} are allowed"),
+            );
         }
         Ok(())
     }
 
     fn send_next_info(&mut self, now: Instant, id: LegId) {
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else { return };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
         if sip.in_flight.is_some() {
             return;
         }
-        let Some(next) = sip.outbox.pop_front() else { return };
-        let body = Body { content_type: next.mime, bytes: next.body.into() };
+        let Some(next) = sip.outbox.pop_front() else {
+            return;
+        };
+        let body = Body {
+            content_type: next.mime,
+            bytes: next.body.into(),
+        };
         match self.sip.info(now, sip.call, next.headers, body) {
             Ok(key) => {
                 sip.in_flight = Some((key, next.place));
@@ -235,7 +289,9 @@ impl Engine {
             debug!(?key, code, "Answer to a request that nobody waits for");
             return;
         };
-        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
         let session = leg.session;
         let Some(sip) = leg.sip_mut() else { return };
         if let Some((_, place)) = sip.in_flight.take_if(|(waiting, _)| *waiting == key)
@@ -266,7 +322,9 @@ fn parse_dtmf(mime: &str, text: &str) -> Option<(char, u32)> {
         signal = Some(text.trim());
     } else {
         for line in text.lines().take(16) {
-            let Some((name, value)) = line.split_once('=') else { continue };
+            let Some((name, value)) = line.split_once('=') else {
+                continue;
+            };
             match name.trim().to_ascii_lowercase().as_str() {
                 "signal" => signal = Some(value.trim()),
                 "duration" => duration_ms = value.trim().parse().unwrap_or(duration_ms),

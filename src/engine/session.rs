@@ -11,9 +11,9 @@ use crate::script::{Event, Instance, SessionInfo, Turn};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
+use super::catalog::Choice;
 use super::leg::Playing;
 use super::limits::IDS_PER_TURN;
-use super::catalog::Choice;
 use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
 
 /// A session.
@@ -101,7 +101,12 @@ impl Engine {
     /// Starts a session; its `started` event is queued first.
     pub(super) fn open_session(&mut self, now: Instant, birth: Birth) -> Option<SessionId> {
         let Choice { application, rule } = birth.choice;
-        let program = birth.catalog.application(&application)?.programs.get(&rule.name)?.clone();
+        let program = birth
+            .catalog
+            .application(&application)?
+            .programs
+            .get(&rule.name)?
+            .clone();
         let id = SessionId(self.take_ids(1));
         let instance = Instance::new(
             program,
@@ -138,7 +143,8 @@ impl Engine {
         info!(session_id = %id, rule = %session.rule, conference = ?session.conference_name,
             "Session started");
         if let Some(name) = &session.conference_name {
-            self.directory.insert((session.application.clone(), name.clone()), id);
+            self.directory
+                .insert((session.application.clone(), name.clone()), id);
         }
         self.sessions.insert(id, session);
         self.tell(now, id, Event::Started);
@@ -147,7 +153,9 @@ impl Engine {
 
     /// Whether a rule has as many sessions as its limit allows.
     pub(super) fn rule_is_full(&self, choice: &Choice) -> bool {
-        let Some(max) = choice.rule.limits.sessions_max else { return false };
+        let Some(max) = choice.rule.limits.sessions_max else {
+            return false;
+        };
         let of_rule = |session: &&Session| {
             session.rule == choice.rule.name && session.application == choice.application
         };
@@ -157,7 +165,9 @@ impl Engine {
     /// Queues an event and hands it out when the session is free.
     pub(super) fn tell(&mut self, now: Instant, id: SessionId, event: Event) {
         let events_max = self.settings.session_events_max;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if session.ending.is_some() {
             return;
         }
@@ -173,7 +183,9 @@ impl Engine {
     /// Gives the next waiting event to the script, if none is being worked on.
     fn hand_out(&mut self, now: Instant, id: SessionId) {
         let now_ms = self.clock_ms(now);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if session.instance.is_none() || session.queue.is_empty() {
             return;
         }
@@ -182,21 +194,39 @@ impl Engine {
             return;
         };
         let first = self.take_ids(IDS_PER_TURN);
-        let turn = Turn { now_ms, ids: first..first + IDS_PER_TURN };
-        let job = ScriptJob { session: id, instance, event, turn };
+        let turn = Turn {
+            now_ms,
+            ids: first..first + IDS_PER_TURN,
+        };
+        let job = ScriptJob {
+            session: id,
+            instance,
+            event,
+            turn,
+        };
         self.outputs.push_back(Output::Script(Box::new(job)));
     }
 
     /// Takes back the script state, carries out what the turn asked for, goes on.
     pub(super) fn handle_script(&mut self, now: Instant, done: ScriptDone) {
-        let ScriptDone { session: id, instance, outcome } = done;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let ScriptDone {
+            session: id,
+            instance,
+            outcome,
+        } = done;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if session.ending == Some(Ending::Last) {
             let outcome = outcome.ok();
             for placed in outcome.iter().flat_map(|outcome| &outcome.commands) {
                 if let crate::script::Command::Log { warn, text } = &placed.command {
                     let (warn, text) = (*warn, text.clone());
-                    self.outputs.push_back(Output::Log { session: id, warn, text });
+                    self.outputs.push_back(Output::Log {
+                        session: id,
+                        warn,
+                        text,
+                    });
                 }
             }
             self.forget_session(now, id);
@@ -212,7 +242,11 @@ impl Engine {
                     warn!(session_id = %id, place = %error.place, function = %error.function,
                         message = %error.message, "Scenario failed");
                     let text = error.to_string();
-                    self.outputs.push_back(Output::Log { session: id, warn: true, text });
+                    self.outputs.push_back(Output::Log {
+                        session: id,
+                        warn: true,
+                        text,
+                    });
                     if outcome.fatal {
                         self.fail_session(now, id);
                     }
@@ -228,7 +262,9 @@ impl Engine {
 
     /// After a turn: the next event, or the last one of a session that ends.
     fn finish_or_go_on(&mut self, now: Instant, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         match session.ending {
             None => self.hand_out(now, id),
             Some(Ending::Apologising) => {}
@@ -245,7 +281,9 @@ impl Engine {
     fn fail_session(&mut self, now: Instant, id: SessionId) {
         self.stats.script_errors += 1;
         let apology = self.settings.apology_text.clone();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if session.ending.is_some() {
             return;
         }
@@ -253,7 +291,9 @@ impl Engine {
         let listeners: Vec<LegId> = listeners
             .into_iter()
             .filter(|leg| {
-                self.legs.get(leg).is_some_and(|leg| leg.is_connected() && leg.sip().is_some())
+                self.legs
+                    .get(leg)
+                    .is_some_and(|leg| leg.is_connected() && leg.sip().is_some())
             })
             .collect();
         if apology.is_empty() || listeners.is_empty() {
@@ -264,8 +304,12 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ending = Some(Ending::Apologising);
             session.queue.clear();
-            let others: Vec<LegId> =
-                session.legs.iter().copied().filter(|leg| !listeners.contains(leg)).collect();
+            let others: Vec<LegId> = session
+                .legs
+                .iter()
+                .copied()
+                .filter(|leg| !listeners.contains(leg))
+                .collect();
             for leg in others {
                 self.hang_up(now, leg, Reason::ScriptError, &[]);
             }
@@ -278,7 +322,9 @@ impl Engine {
 
     /// Ends a session: its legs are hung up, `on_terminating` runs last.
     pub(super) fn end_session(&mut self, now: Instant, id: SessionId, reason: Reason) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         match session.ending {
             None | Some(Ending::Apologising) => {}
             Some(Ending::Terminating | Ending::Last) => return,
@@ -287,7 +333,9 @@ impl Engine {
             duration_ms = now.duration_since(session.born).as_millis() as u64, "Session ends");
         session.ending = Some(Ending::Terminating);
         session.queue.clear();
-        session.queue.push_back(Event::Terminating { reason: reason.to_string() });
+        session.queue.push_back(Event::Terminating {
+            reason: reason.to_string(),
+        });
         session.timers.clear();
         let legs: Vec<LegId> = session.legs.iter().copied().collect();
         let units: Vec<UnitId> = session.units.keys().copied().collect();
@@ -305,8 +353,12 @@ impl Engine {
     }
 
     fn leave_directory(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let Some(name) = &session.conference_name else { return };
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let Some(name) = &session.conference_name else {
+            return;
+        };
         let key = (session.application.clone(), name.clone());
         if self.directory.get(&key) == Some(&id) {
             self.directory.remove(&key);
@@ -321,7 +373,9 @@ impl Engine {
     /// Starts the idle time when the last leg has gone.
     pub(super) fn note_leg_gone(&mut self, now: Instant, id: SessionId, leg: LegId) {
         let idle = self.settings.idle;
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         session.legs.remove(&leg);
         if !session.legs.is_empty() {
             return;

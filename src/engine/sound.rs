@@ -42,8 +42,12 @@ impl Engine {
         looped: bool,
         gain_db: f32,
     ) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
-        let opening = leg.sip().is_some_and(|sip| !matches!(sip.media, MediaState::Closed));
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        let opening = leg
+            .sip()
+            .is_some_and(|sip| !matches!(sip.media, MediaState::Closed));
         let silent = match leg.state {
             LegState::Alerting | LegState::Answered => leg.sip().is_some() && !opening,
             LegState::Early | LegState::Connected(_) => false,
@@ -64,8 +68,15 @@ impl Engine {
             Sound::Speech { text, .. } => text.clone(),
             Sound::Tone { name, .. } => name.clone(),
         };
-        let Some(slot) = self.playing_slot(unit) else { return };
-        let before = slot.replace(Playing { id, source, looped, gain_db });
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        let before = slot.replace(Playing {
+            id,
+            source,
+            looped,
+            gain_db,
+        });
         if let Some(before) = before {
             self.clips.remove(&before.id);
         }
@@ -84,7 +95,9 @@ impl Engine {
 
     /// Stops what plays or is being fetched; no event follows.
     pub(super) fn stop_playback(&mut self, unit: UnitId) {
-        let Some(slot) = self.playing_slot(unit) else { return };
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
         if let Some(playing) = slot.take() {
             self.clips.remove(&playing.id);
             self.media(media::Command::StopPlay { unit });
@@ -98,13 +111,25 @@ impl Engine {
         id: PlaybackId,
         result: Result<Arc<Clip>, String>,
     ) {
-        let Some(unit) = self.clips.remove(&id) else { return };
-        let Some(slot) = self.playing_slot(unit) else { return };
-        let Some(playing) = slot.as_ref().filter(|playing| playing.id == id) else { return };
+        let Some(unit) = self.clips.remove(&id) else {
+            return;
+        };
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        let Some(playing) = slot.as_ref().filter(|playing| playing.id == id) else {
+            return;
+        };
         match result {
             Ok(clip) => {
                 let (looped, gain_db) = (playing.looped, playing.gain_db);
-                self.media(media::Command::Play { unit, playback: id, clip, looped, gain_db });
+                self.media(media::Command::Play {
+                    unit,
+                    playback: id,
+                    clip,
+                    looped,
+                    gain_db,
+                });
             }
             Err(error) => {
                 let source = playing.source.clone();
@@ -124,7 +149,9 @@ impl Engine {
         playback: PlaybackId,
         finished: bool,
     ) {
-        let Some(slot) = self.playing_slot(unit) else { return };
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
         let Some(playing) = slot.as_ref().filter(|playing| playing.id == playback) else {
             return;
         };
@@ -174,8 +201,16 @@ impl Engine {
         of: RecordOf,
         options: RecordOptions,
     ) {
-        let Some(entry) = self.sessions.get_mut(&session) else { return };
-        entry.units.insert(unit, Unit { kind: UnitKind::Recorder, playing: None });
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        entry.units.insert(
+            unit,
+            Unit {
+                kind: UnitKind::Recorder,
+                playing: None,
+            },
+        );
         self.units.insert(unit, session);
         let source = match of {
             RecordOf::Leg(leg) => {
@@ -191,9 +226,21 @@ impl Engine {
             "" => format!("{session}-{unit}"),
             name => name.to_owned(),
         };
-        self.outputs.push_back(Output::OpenRecording { unit, name: name.clone() });
-        self.media(media::Command::AddRecorder { unit, source, stereo: options.stereo });
-        self.tell_recording(now, unit, &Recording { session, of }, Written::Started(name));
+        self.outputs.push_back(Output::OpenRecording {
+            unit,
+            name: name.clone(),
+        });
+        self.media(media::Command::AddRecorder {
+            unit,
+            source,
+            stereo: options.stereo,
+        });
+        self.tell_recording(
+            now,
+            unit,
+            &Recording { session, of },
+            Written::Started(name),
+        );
     }
 
     /// A leg ends: what plays and records on it ends too.
@@ -213,7 +260,9 @@ impl Engine {
         unit: UnitId,
         result: Result<Recorded, String>,
     ) {
-        let Some(recording) = self.recordings.remove(&unit) else { return };
+        let Some(recording) = self.recordings.remove(&unit) else {
+            return;
+        };
         self.tell_recording(now, unit, &recording, Written::Ended(result));
     }
 
