@@ -1,5 +1,5 @@
-//! The program: builds cores and shells from the configuration, starts and stops them in order, and is what
-//! each subcommand does.
+//! The program: builds cores and shells from the configuration, starts and stops them in order, and
+//! is what each subcommand does.
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -262,7 +262,8 @@ fn make_sounds(config: &Config) -> Sounds {
     Sounds::new(clips.clone(), Arc::new(Speaker::new(settings, engine, clips)))
 }
 
-/// What the person who started the engine wants to know: where it listens, what it does, how to try it.
+/// What the person who started the engine wants to know: where it listens, what it does, how to try
+/// it.
 fn greeting(
     config: &Config,
     catalog: &Catalog,

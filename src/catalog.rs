@@ -1,5 +1,6 @@
-//! Reads rules and scenarios from their folders and makes the catalog: what `serve` runs, `check` reports
-//! on and `route` asks. Nothing is half loaded: errors are collected, and a catalog with errors is not given.
+//! Reads rules and scenarios from their folders and makes the catalog: what `serve` runs, `check`
+//! reports on and `route` asks. Nothing is half loaded: errors are collected, and a catalog with
+//! errors is not given.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,8 @@
 //! talkpath: a programmable engine for telephone and web conferences.
 //!
-//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`], [`sdp`],
-//! [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]), the pure top
-//! ([`engine`]), and last the shells that carry bytes, time and files.
+//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`],
+//! [`sdp`], [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]),
+//! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
 pub mod audio;
 pub mod codec;

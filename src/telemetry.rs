@@ -1,5 +1,5 @@
-//! Logs and metrics: the subscriber for `tracing`, and the numbers of the engine in the text form that
-//! Prometheus reads.
+//! Logs and metrics: the subscriber for `tracing`, and the numbers of the engine in the text form
+//! that Prometheus reads.
 
 use anyhow::Context as _;
 use prometheus_client::encoding::text::encode;
@@ -8,8 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging to standard error. `level` is a filter such as `info` or `talkpath=debug,wire=trace`;
-/// the environment variable `TALKPATH_LOG` wins over it.
+/// Starts logging to standard error. `level` is a filter such as `info` or
+/// `talkpath=debug,wire=trace`; the environment variable `TALKPATH_LOG` wins over it.
 ///
 /// # Errors
 /// The filter cannot be read.

@@ -1,5 +1,5 @@
-//! The HTTP face: health and metrics. One file per resource; the only place that knows axum. Handlers ask
-//! the engine through a bounded channel and see none of its types.
+//! The HTTP face: health and metrics. One file per resource; the only place that knows axum.
+//! Handlers ask the engine through a bounded channel and see none of its types.
 
 mod health;
 

@@ -1,5 +1,5 @@
-//! Deadlines of sessions and legs. An alarm is checked against the state when it fires, so that cancelling
-//! needs no search; there is at most one per deadline ever set.
+//! Deadlines of sessions and legs. An alarm is checked against the state when it fires, so that
+//! cancelling needs no search; there is at most one per deadline ever set.
 
 use std::time::{Duration, Instant};
 

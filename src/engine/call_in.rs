@@ -1,7 +1,8 @@
 //! SIP calls that come in: routing, answer, negotiation, hold, and the end of any leg.
 //!
 //! ```text
-//! INVITE → rule → session, leg Alerting ── answer() ──► OpenLeg ─ LegReady ─► 200 ─ ACK ─► Connected
+//! INVITE → rule → session, leg Alerting ── answer() ──► OpenLeg ─ LegReady ─► 200 ─ ACK ─►
+//! Connected
 //!                                       └ start_early_media() ► OpenLeg ─ LegReady ─► 183, Early
 //! ```
 
@@ -252,8 +253,8 @@ impl Engine {
         }
     }
 
-    /// Our answer to the INVITE's offer, or our offer; the same body when asked again. Ends the leg with
-    /// 488 when there is nothing in common.
+    /// Our answer to the INVITE's offer, or our offer; the same body when asked again. Ends the leg
+    /// with 488 when there is nothing in common.
     fn negotiate_first(&mut self, now: Instant, id: LegId) -> Option<(CallKey, Vec<u8>)> {
         let sip = self.legs.get_mut(&id).and_then(Leg::sip_mut)?;
         let call = sip.call;
@@ -439,7 +440,8 @@ impl Engine {
         }
     }
 
-    /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its other end.
+    /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its
+    /// other end.
     pub(super) fn hang_up(
         &mut self,
         now: Instant,

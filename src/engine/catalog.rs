@@ -1,5 +1,5 @@
-//! The rules of every application with their compiled programs, as one immutable value: a session keeps the
-//! one that it started with, a reload puts a new one in its place.
+//! The rules of every application with their compiled programs, as one immutable value: a session
+//! keeps the one that it started with, a reload puts a new one in its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -47,8 +47,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without rules. `epoch` pairs an instant with its Unix time in milliseconds; `seed` is the
-    /// only source of randomness.
+    /// An engine without rules. `epoch` pairs an instant with its Unix time in milliseconds; `seed`
+    /// is the only source of randomness.
     pub fn new(settings: Settings, epoch: (Instant, u64), seed: [u8; 32]) -> Engine {
         let mut random = ChaCha12Rng::from_seed(seed);
         let mut sip_seed = [0; 32];

@@ -1,5 +1,5 @@
-//! Commands of scenarios: each is checked against the state and carried out, or refused with an event that
-//! names the place in the script.
+//! Commands of scenarios: each is checked against the state and carried out, or refused with an
+//! event that names the place in the script.
 
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,8 @@ impl Engine {
         command: LegCommand,
         place: &Place,
     ) -> Result<(), Refused> {
-        // A leg may have ended while the turn that speaks of it was running; that is nobody's fault.
+        // A leg may have ended while the turn that speaks of it was running; that is nobody's
+        // fault.
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };

@@ -1,5 +1,5 @@
-//! Internal calls: one leg in each of two sessions, joined by a wire. The directory makes sure that one name
-//! means one live session of the application.
+//! Internal calls: one leg in each of two sessions, joined by a wire. The directory makes sure that
+//! one name means one live session of the application.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -19,8 +19,8 @@ use super::leg::{Leg, Link};
 use super::session::{Birth, UnitKind};
 
 impl Engine {
-    /// Calls a conference by name: its live session, or a new one by the rules. The caller's leg fails with
-    /// 404 when no rule takes the name from inside.
+    /// Calls a conference by name: its live session, or a new one by the rules. The caller's leg
+    /// fails with 404 when no rule takes the name from inside.
     pub(super) fn call_conference(
         &mut self,
         now: Instant,

@@ -54,7 +54,8 @@ impl Default for Settings {
     }
 }
 
-/// Ids that one script turn may hand out; they are taken from the engine's number space whether used or not.
+/// Ids that one script turn may hand out; they are taken from the engine's number space whether
+/// used or not.
 pub(super) const IDS_PER_TURN: u64 = 256;
 
 /// A press of the same digit by another transport within this time is the same press.

@@ -1,5 +1,5 @@
-//! In-dialog INFO in both directions: text messages, raw info, digits. One INFO of ours is on its way at a
-//! time, so that messages arrive in the order in which they were sent.
+//! In-dialog INFO in both directions: text messages, raw info, digits. One INFO of ours is on its
+//! way at a time, so that messages arrive in the order in which they were sent.
 
 use std::time::Instant;
 

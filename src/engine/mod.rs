@@ -1,5 +1,6 @@
-//! The machine for decisions: signalling, negotiation, routing, sessions, membership. Pure: it is handed
-//! [`Input`]s with the time and leaves [`Output`]s; it never sees samples, sockets or the script language.
+//! The machine for decisions: signalling, negotiation, routing, sessions, membership. Pure: it is
+//! handed [`Input`]s with the time and leaves [`Output`]s; it never sees samples, sockets or the
+//! script language.
 //!
 //! ```text
 //! SIP message ─┐                        ┌─ SIP message
@@ -9,13 +10,14 @@
 //! time ────────┘                        └─ (poll_timeout)
 //! ```
 //!
-//! An event of a session becomes a [`ScriptJob`]; its commands come back in a [`ScriptDone`] and are executed
-//! in order. While a job is out, further events of that session wait in its queue, so that a session sees
-//! one event at a time and other sessions never wait for it.
+//! An event of a session becomes a [`ScriptJob`]; its commands come back in a [`ScriptDone`] and
+//! are executed in order. While a job is out, further events of that session wait in its queue, so
+//! that a session sees one event at a time and other sessions never wait for it.
 //!
-//! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`, `execute`
-//! (commands of scenarios), `call_in` (SIP calls), `internal_call`, `sound` (playing and recording),
-//! `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their programs).
+//! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`,
+//! `execute` (commands of scenarios), `call_in` (SIP calls), `internal_call`, `sound` (playing and
+//! recording), `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their
+//! programs).
 
 mod alarm;
 mod border;

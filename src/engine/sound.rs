@@ -1,5 +1,5 @@
-//! Playing and recording: sounds are fetched by the shell and given to the media core; a sound that arrives
-//! after it was replaced or stopped is dropped.
+//! Playing and recording: sounds are fetched by the shell and given to the media core; a sound that
+//! arrives after it was replaced or stopped is dropped.
 
 use std::sync::Arc;
 use std::time::Instant;

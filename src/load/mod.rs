@@ -22,7 +22,8 @@ pub struct Plan {
     pub target: SocketAddr,
     /// What to dial.
     pub number: String,
-    /// Digits to send after the answer, such as `1234#`; `{room}` stands for the room's number. Empty: none.
+    /// Digits to send after the answer, such as `1234#`; `{room}` stands for the room's number.
+    /// Empty: none.
     pub digits: String,
     /// Calls at once.
     pub legs: usize,

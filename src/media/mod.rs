@@ -1,4 +1,5 @@
-//! The machine for samples: packets in, jitter buffer, decode, mix, encode, packets out, at a 20 ms tick.
+//! The machine for samples: packets in, jitter buffer, decode, mix, encode, packets out, at a 20 ms
+//! tick.
 
 mod command;
 mod graph;

@@ -1,5 +1,6 @@
-//! The SIP transports: sockets in, whole messages out, and back. Owns every socket, connection and deadline of
-//! SIP; knows where a message ends and which may be shed, not what it means. RFC 3261 §18, RFC 5626 §3.5.1.
+//! The SIP transports: sockets in, whole messages out, and back. Owns every socket, connection and
+//! deadline of SIP; knows where a message ends and which may be shed, not what it means. RFC 3261
+//! §18, RFC 5626 §3.5.1.
 //!
 //! Policies, each with its limit beside it:
 //!

@@ -1,5 +1,5 @@
-//! The stateless refusal of a new UDP request that the engine has no time for (RFC 3261 §21.5.4, §8.2.7). It is
-//! made from the request alone; the same request gets the same To tag.
+//! The stateless refusal of a new UDP request that the engine has no time for (RFC 3261 §21.5.4,
+//! §8.2.7). It is made from the request alone; the same request gets the same To tag.
 
 use std::net::SocketAddr;
 
@@ -15,8 +15,8 @@ use super::incoming::Received;
 const RETRY_AFTER_S: u32 = 5;
 const DEFAULT_PORT: u16 = 5060;
 
-/// The 503 and where it goes. Nothing for what cannot be read, for ACK and responses, and inside a dialog,
-/// where the peer's repetition is better than an end.
+/// The 503 and where it goes. Nothing for what cannot be read, for ACK and responses, and inside a
+/// dialog, where the peer's repetition is better than an end.
 pub(super) fn refuse(received: &Received) -> Option<(SocketAddr, Bytes)> {
     debug_assert_eq!(received.flow.transport, Transport::Udp);
     let parsed = wire::parse(received.bytes.clone(), Framing::Datagram).ok()?;

@@ -1,5 +1,5 @@
-//! The loop around the engine: one task that carries inputs in and outputs out, in order. Owns the engine;
-//! everything else reaches it through bounded channels.
+//! The loop around the engine: one task that carries inputs in and outputs out, in order. Owns the
+//! engine; everything else reaches it through bounded channels.
 //!
 //! | channel | when it is full |
 //! |---|---|
@@ -313,7 +313,8 @@ impl EngineLoop {
         }
     }
 
-    /// Whether draining is over: no session left, or the time is up and everything has been hung up.
+    /// Whether draining is over: no session left, or the time is up and everything has been hung
+    /// up.
     fn drained(&mut self) -> bool {
         let Some(until) = self.drain_until else { return false };
         let now = Instant::now();

@@ -1,5 +1,6 @@
-//! Progress tones by country as clips: one turn of the cadence, to be played in a loop. The table follows ITU-T
-//! E.180 Supplement 2; a country that is not named in it uses 425 Hz with the cadences E.180 recommends.
+//! Progress tones by country as clips: one turn of the cadence, to be played in a loop. The table
+//! follows ITU-T E.180 Supplement 2; a country that is not named in it uses 425 Hz with the
+//! cadences E.180 recommends.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub enum ToneError {
     Country(String),
 }
 
-/// What one country plays: frequencies in Hz (0: no second one), and times on, off, on, … in milliseconds.
+/// What one country plays: frequencies in Hz (0: no second one), and times on, off, on, … in
+/// milliseconds.
 struct Country {
     code: &'static str,
     ringback: (f32, f32, &'static [u32]),
@@ -63,9 +65,9 @@ const OTHER: Country = Country {
     dial: (425., 0., STEADY),
 };
 
-/// The clip of `ringback`, `busy`, `congestion`, `dial` or `beep`, at 8 kHz. The country is a code of two
-/// letters in either case, `uk` included; empty or unknown ones get the tones of E.180. Canada has those of
-/// `us`, New Zealand and Ireland those of `gb`.
+/// The clip of `ringback`, `busy`, `congestion`, `dial` or `beep`, at 8 kHz. The country is a code
+/// of two letters in either case, `uk` included; empty or unknown ones get the tones of E.180.
+/// Canada has those of `us`, New Zealand and Ireland those of `gb`.
 ///
 /// # Errors
 /// [`ToneError`] for another name, or a country that is no code.

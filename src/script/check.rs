@@ -1,5 +1,6 @@
-//! What can be known of a program before it runs: functions that nobody defined, misspelt events and
-//! handlers, names that are not there, calls that lose `this`. Works on the syntax trees of all files.
+//! What can be known of a program before it runs: functions that nobody defined, misspelt events
+//! and handlers, names that are not there, calls that lose `this`. Works on the syntax trees of all
+//! files.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! What is wrong with a program, said to the person who writes it: place, line, caret, and what to write
-//! instead. Most hints are for people who come from JavaScript.
+//! What is wrong with a program, said to the person who writes it: place, line, caret, and what to
+//! write instead. Most hints are for people who come from JavaScript.
 
 use std::fmt;
 
@@ -44,7 +44,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A fault in words: what is wrong, what to do, and how many columns before the parser's position it is.
+/// A fault in words: what is wrong, what to do, and how many columns before the parser's position
+/// it is.
 pub(super) struct Words {
     pub message: String,
     pub hint: Option<String>,
@@ -120,7 +121,8 @@ fn reserved(symbol: &str) -> Option<&'static str> {
         .map(|(_, hint)| *hint)
 }
 
-/// The fault that a parse error is about, from the error and the text of its line before and from its place.
+/// The fault that a parse error is about, from the error and the text of its line before and from
+/// its place.
 pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words {
     // tidy: table
     let previous = before

@@ -1,5 +1,5 @@
-//! The one Rhai engine of the process and the run of one event of one session: which handlers are meant, in
-//! which order, what happens when one fails.
+//! The one Rhai engine of the process and the run of one event of one session: which handlers are
+//! meant, in which order, what happens when one fails.
 //!
 //! | event | handlers, in order |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | digit, timer, end of a leg | what `digits` is collecting there, then the others |
 //! | refused | `on_error`; without it the session ends |
 //!
-//! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a failure in
-//! `on_error`, or without one, ends the session.
+//! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a
+//! failure in `on_error`, or without one, ends the session.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -73,8 +73,8 @@ struct Call {
 }
 
 impl Host {
-    /// A host whose sessions keep `limits`. `over_budget` is asked about every 1000 operations whether the
-    /// handler has taken too long: the time of a handler is the caller's business.
+    /// A host whose sessions keep `limits`. `over_budget` is asked about every 1000 operations
+    /// whether the handler has taken too long: the time of a handler is the caller's business.
     pub fn new(limits: Limits, over_budget: fn() -> bool) -> Self {
         let mut engine = Engine::new_raw();
         ArithmeticPackage::new().register_into_engine(&mut engine);
@@ -232,7 +232,8 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
     engine.set_max_strings_interned(0);
 }
 
-/// Functions of the host that may be handlers by name, with the number of arguments that they take then.
+/// Functions of the host that may be handlers by name, with the number of arguments that they take
+/// then.
 const HOST_HANDLERS: &[(&str, usize)] = &[
     ("terminate", 0),
     ("log", 1),

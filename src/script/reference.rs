@@ -1,5 +1,5 @@
-//! The reference for writers of scenarios, made from the tables beside the registrations and events.
-//! `docs/scripting.md` is this text; a test compares the two.
+//! The reference for writers of scenarios, made from the tables beside the registrations and
+//! events. `docs/scripting.md` is this text; a test compares the two.
 
 use std::fmt::Write;
 

@@ -1,5 +1,6 @@
-//! The event being handled on this thread. Rhai gives host functions no way to a session, so the session's
-//! tables are set aside here while its script runs; a guard puts them back, also when the script panics.
+//! The event being handled on this thread. Rhai gives host functions no way to a session, so the
+//! session's tables are set aside here while its script runs; a guard puts them back, also when the
+//! script panics.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -115,8 +116,8 @@ pub(super) fn operations() -> u64 {
     OPERATIONS.get()
 }
 
-/// Counts one operation; gives the reason when the handler has to be stopped. Rhai's own count starts anew in
-/// callbacks of array functions, this one does not.
+/// Counts one operation; gives the reason when the handler has to be stopped. Rhai's own count
+/// starts anew in callbacks of array functions, this one does not.
 pub(super) fn count_operation(limit: u64, over_budget: fn() -> bool) -> Option<Dynamic> {
     let count = OPERATIONS.get() + 1;
     OPERATIONS.set(count);

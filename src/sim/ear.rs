@@ -1,4 +1,5 @@
-//! Mouth and ear of a simulated phone: a marker tone out, what arrives in, digits by telephone-event.
+//! Mouth and ear of a simulated phone: a marker tone out, what arrives in, digits by
+//! telephone-event.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -22,7 +23,8 @@ pub(super) const EVENT_PAYLOAD_TYPE: u8 = 101;
 
 const FRAME: Duration = Duration::from_millis(20);
 
-/// The marker tone of a phone: below 3400 Hz, and apart enough for half a second of sound to tell them.
+/// The marker tone of a phone: below 3400 Hz, and apart enough for half a second of sound to tell
+/// them.
 pub fn tone_of(phone: PhoneId) -> f32 {
     425.0 + 130.0 * (phone.0 % 22) as f32
 }

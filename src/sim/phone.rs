@@ -1,5 +1,5 @@
-//! A simulated phone: a small user agent that says exactly what a test tells it to. It repeats its requests
-//! over UDP and acknowledges answers as RFC 3261 wants, and has no other opinion.
+//! A simulated phone: a small user agent that says exactly what a test tells it to. It repeats its
+//! requests over UDP and acknowledges answers as RFC 3261 wants, and has no other opinion.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -226,7 +226,8 @@ impl Phone {
         match wire::parse(bytes, Framing::Datagram) {
             Ok(Message::Response(response)) => self.handle_response(now, &response),
             Ok(Message::Request(request)) => self.handle_request(&request),
-            // What the engine writes is always readable; a test that sees this line fails on its own.
+            // What the engine writes is always readable; a test that sees this line fails on its
+            // own.
             Err(unparsable) => self.messages.push(format!("unreadable: {}", unparsable.error)),
         }
     }

@@ -233,7 +233,8 @@ impl World {
         self.engine.stats()
     }
 
-    /// Whether the listener hears the marker tone of the talker, by the last half second of its sound.
+    /// Whether the listener hears the marker tone of the talker, by the last half second of its
+    /// sound.
     pub fn hears(&self, listener: PhoneId, talker: PhoneId) -> bool {
         self.sound(listener, Duration::from_millis(500))
             .is_some_and(|(rate, samples)| hears_tone(&samples, rate, tone_of(talker)))

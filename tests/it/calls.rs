@@ -1,5 +1,5 @@
-//! Whole calls in virtual time: the shipped rules and scenarios, the real engine and media core, simulated
-//! phones.
+//! Whole calls in virtual time: the shipped rules and scenarios, the real engine and media core,
+//! simulated phones.
 
 mod faults;
 mod meet;

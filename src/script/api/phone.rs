@@ -13,8 +13,8 @@ pub(super) const ENTRIES: &[Entry] = &[entry(
      how a number without `+` is meant.",
 )];
 
-/// How numbers are dialled in one country: its code, the digit before national numbers, the digits before
-/// international ones.
+/// How numbers are dialled in one country: its code, the digit before national numbers, the digits
+/// before international ones.
 struct Plan {
     country: &'static str,
     code: &'static str,

@@ -6,8 +6,8 @@ use super::super::api;
 use super::super::handle;
 use super::{Host, Limits, World, connected, disconnected, incoming};
 
-/// What a handler does with leg 1 (`l`, connected), an internal leg (`o`, 100), a conference (`c`, 101), a
-/// player (`p`, 102) and a recorder (`r`, 103); and the commands of that.
+/// What a handler does with leg 1 (`l`, connected), an internal leg (`o`, 100), a conference (`c`,
+/// 101), a player (`p`, 102) and a recorder (`r`, 103); and the commands of that.
 const ROWS: &[(&str, &[&str])] = &[
     ("terminate();", &["terminate"]),
     (

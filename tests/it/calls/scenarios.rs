@@ -1,5 +1,5 @@
-//! Scenarios that fail, loop, eat or flood: only their own session ends. And the commands of scenarios that
-//! the shipped ones do not use.
+//! Scenarios that fail, loop, eat or flood: only their own session ends. And the commands of
+//! scenarios that the shipped ones do not use.
 
 use std::time::Duration;
 

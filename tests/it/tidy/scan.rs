@@ -43,7 +43,7 @@ impl<'a> Source<'a> {
                 .collect();
             // Characters that are longer than a byte shorten the blank; offsets must stay.
             let padding = " ".repeat(item.len() - blank.len());
-            live.replace_range(item, &(blank + &padding));
+            live.replace_range(item, &(blank + padding.as_str()));
         }
         let is_test = ["tests/", "benches/"]
             .iter()
