@@ -35,7 +35,9 @@ pub fn load(rules_dir: &Path, scripts_dir: &Path, host: &Host) -> Loaded {
     let files = match rule_files(rules_dir) {
         Ok(files) => files,
         Err(error) => {
-            loaded.errors.push(format!("rules_dir: {}: {error}", rules_dir.display()));
+            loaded
+                .errors
+                .push(format!("rules_dir: {}: {error}", rules_dir.display()));
             return loaded;
         }
     };
@@ -43,13 +45,15 @@ pub fn load(rules_dir: &Path, scripts_dir: &Path, host: &Host) -> Loaded {
         let text = format!("rules_dir: {}: no rules (*.toml) here", rules_dir.display());
         loaded.errors.push(text);
     }
-    let scenarios = read_scenarios(scripts_dir, host, &mut loaded);
+    let scenarios = read_scenarios(scripts_dir, &mut loaded);
     for (name, file) in files {
         load_application(&name, &file, &scenarios, host, &mut loaded);
     }
-    loaded.catalog.applications.sort_by_key(|app| {
-        (app.name != DEFAULT_APPLICATION, app.name.clone())
-    });
+    note_unused(&scenarios, &mut loaded);
+    loaded
+        .catalog
+        .applications
+        .sort_by_key(|app| (app.name != DEFAULT_APPLICATION, app.name.clone()));
     loaded
 }
 
@@ -66,25 +70,36 @@ fn rule_files(dir: &Path) -> std::io::Result<Vec<(String, std::path::PathBuf)>> 
     Ok(files)
 }
 
-/// Every scenario, by its name below the folder, with its text and whether it compiles on its own.
+/// Every scenario, by its name below the folder, with its text and whether it can be read.
 struct Scenarios {
     texts: BTreeMap<String, String>,
     states: ScenarioFiles,
 }
 
-fn read_scenarios(dir: &Path, host: &Host, loaded: &mut Loaded) -> Scenarios {
-    let mut scenarios = Scenarios { texts: BTreeMap::new(), states: ScenarioFiles::new() };
+fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Scenarios {
+    let mut scenarios = Scenarios {
+        texts: BTreeMap::new(),
+        states: ScenarioFiles::new(),
+    };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => {
-            loaded.errors.push(format!("scripts_dir: {}: {error}", dir.display()));
+            loaded
+                .errors
+                .push(format!("scripts_dir: {}: {error}", dir.display()));
             return scenarios;
         }
     };
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     paths.sort();
     for path in paths {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         if !name.ends_with(".rhai") || name.ends_with("_test.rhai") {
             continue;
         }
@@ -97,14 +112,24 @@ fn read_scenarios(dir: &Path, host: &Host, loaded: &mut Loaded) -> Scenarios {
             }
         };
         loaded.scenarios += 1;
-        let state = host.parse_only(&Source { file: name.clone(), text: text.clone() });
-        if let Err(diagnostic) = &state {
-            loaded.errors.push(diagnostic.to_string());
-        }
-        scenarios.states.insert(name.clone(), state.map_err(|diagnostic| diagnostic.message));
+        scenarios.states.insert(name.clone(), Ok(()));
         scenarios.texts.insert(name, text);
     }
     scenarios
+}
+
+/// Scenarios that no rule names are not compiled, because only a rule says which files make a program.
+fn note_unused(scenarios: &Scenarios, loaded: &mut Loaded) {
+    let used: Vec<&String> = loaded
+        .catalog
+        .applications
+        .iter()
+        .flat_map(|app| app.router.ruleset().rules.iter())
+        .flat_map(|rule| &rule.scenarios)
+        .collect();
+    let unused = scenarios.texts.keys().filter(|name| !used.contains(name));
+    let lines = unused.map(|name| format!("{name}: warning: no rule runs this scenario"));
+    loaded.warnings.extend(lines);
 }
 
 fn read_limited(path: &Path) -> std::io::Result<String> {
@@ -152,7 +177,10 @@ fn load_application(
             .iter()
             .map(|file| {
                 let text = scenarios.texts.get(file)?.clone();
-                Some(Source { file: file.clone(), text })
+                Some(Source {
+                    file: file.clone(),
+                    text,
+                })
             })
             .collect();
         // A missing file has been reported by the lint.
@@ -170,7 +198,11 @@ fn load_application(
         }
     }
     let router = Router::new(ruleset);
-    loaded.catalog.applications.push(Application { name: name.to_owned(), router, programs });
+    loaded.catalog.applications.push(Application {
+        name: name.to_owned(),
+        router,
+        programs,
+    });
 }
 
 fn describe(file: &str, finding: &Finding) -> String {
@@ -186,6 +218,10 @@ impl Loaded {
     /// # Errors
     /// Everything that has to be mended, ready to be printed.
     pub fn into_catalog(self) -> Result<Arc<Catalog>, Vec<String>> {
-        if self.errors.is_empty() { Ok(Arc::new(self.catalog)) } else { Err(self.errors) }
+        if self.errors.is_empty() {
+            Ok(Arc::new(self.catalog))
+        } else {
+            Err(self.errors)
+        }
     }
 }

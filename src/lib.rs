@@ -5,10 +5,12 @@
 //! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
 pub mod audio;
+pub mod catalog;
 pub mod codec;
 pub mod config;
 pub mod engine;
 pub mod id;
+pub mod load;
 pub mod media;
 pub mod net;
 pub mod pii;
@@ -17,5 +19,6 @@ pub mod rtp;
 pub mod run;
 pub mod script;
 pub mod sdp;
+pub mod sim;
 pub mod sip;
 pub mod termination;

@@ -204,7 +204,11 @@ impl Call {
                 out.extend_from_slice(&duration.to_be_bytes());
             }
             Some(_) | None => {
-                let payload = if self.tone_hz.is_some() { tone } else { silence };
+                let payload = if self.tone_hz.is_some() {
+                    tone
+                } else {
+                    silence
+                };
                 let at = tick as usize * 160 % payload.len().max(1);
                 self.write_header(out, 0, false, self.timestamp);
                 out.extend_from_slice(payload.get(at..at + 160).unwrap_or(payload));
@@ -229,11 +233,15 @@ impl Call {
         decode: &mut dyn FnMut(&[u8], &mut Vec<i16>),
         listen: bool,
     ) {
-        let Some((head, payload)) = packet.split_at_checked(12) else { return };
+        let Some((head, payload)) = packet.split_at_checked(12) else {
+            return;
+        };
         if head.get(1).is_none_or(|byte| byte & 0x7f != 0) {
             return;
         }
-        let (Some(&high), Some(&low)) = (head.get(2), head.get(3)) else { return };
+        let (Some(&high), Some(&low)) = (head.get(2), head.get(3)) else {
+            return;
+        };
         let seq = u16::from_be_bytes([high, low]);
         if let Some((before, at)) = self.last_in
             && listen
@@ -258,16 +266,24 @@ pub(super) fn tone_of(place: usize) -> f32 {
 
 /// The value of the first header of this name.
 pub(super) fn header<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    text.lines().skip(1).take_while(|line| !line.is_empty()).find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-    })
+    text.lines()
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found
+                .trim()
+                .eq_ignore_ascii_case(name)
+                .then(|| value.trim())
+        })
 }
 
 fn remote_rtp(text: &str) -> Option<SocketAddr> {
     let ip = text.lines().find_map(|line| line.strip_prefix("c=IN IP"))?;
     let ip = ip.split_whitespace().nth(1)?.parse().ok()?;
-    let port = text.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+    let port = text
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))?;
     let port = port.split_whitespace().next()?.parse().ok()?;
     Some(SocketAddr::new(ip, port))
 }

@@ -55,17 +55,30 @@ impl fmt::Display for Report {
         let (p50, p99) = self.answer_p50_p99;
         writeln!(f, "answer          p50 {p50:.1?}, p99 {p99:.1?}")?;
         let loss = self.loss() * 100.0;
-        writeln!(f, "RTP             {} received, {} lost ({loss:.3} %)", self.received, self.lost)?;
+        writeln!(
+            f,
+            "RTP             {} received, {} lost ({loss:.3} %)",
+            self.received, self.lost
+        )?;
         let (p50, p99, max) = self.jitter_us;
-        writeln!(f, "gap off 20 ms   p50 {p50} µs, p99 {p99} µs, max {max} µs")?;
+        writeln!(
+            f,
+            "gap off 20 ms   p50 {p50} µs, p99 {p99} µs, max {max} µs"
+        )?;
         let (heard, missed, leaked) = (self.heard, self.missed, self.leaked);
-        writeln!(f, "who hears whom  {heard} right, {missed} missed, {leaked} leaked")?;
+        writeln!(
+            f,
+            "who hears whom  {heard} right, {missed} missed, {leaked} leaked"
+        )?;
         if let Some(cpu) = self.cpu_ms_per_leg_s {
             writeln!(f, "CPU             {cpu:.3} ms per leg-second")?;
         }
         if let Some((before, during, after)) = self.resident_kib {
             let per_leg = during.saturating_sub(before) as f64 / self.legs.max(1) as f64;
-            writeln!(f, "resident        {before} → {during} → {after} KiB ({per_leg:.1} per leg)")?;
+            writeln!(
+                f,
+                "resident        {before} → {during} → {after} KiB ({per_leg:.1} per leg)"
+            )?;
         }
         Ok(())
     }

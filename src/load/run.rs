@@ -52,18 +52,26 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let sip = UdpSocket::bind((any, 0)).context("no port for SIP")?;
-    sip.connect(plan.target).with_context(|| format!("{} is out of reach", plan.target))?;
+    sip.connect(plan.target)
+        .with_context(|| format!("{} is out of reach", plan.target))?;
     sip.set_nonblocking(true)?;
     let sip_local = sip.local_addr()?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(&epoll, &sip, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::IN)?;
+    epoll::add(
+        &epoll,
+        &sip,
+        epoll::EventData::new_u64(u64::MAX),
+        epoll::EventFlags::IN,
+    )?;
     let mut this = Loop {
         plan,
         sip,
         sip_local,
         epoll,
         calls: Vec::new(),
-        tones: (0..plan.talkers).map(|place| encoded_tone(tone_of(place))).collect(),
+        tones: (0..plan.talkers)
+            .map(|place| encoded_tone(tone_of(place)))
+            .collect(),
         silence: vec![0xff; 160],
         packet: Vec::with_capacity(200),
         next_slot: Instant::now(),
@@ -156,7 +164,9 @@ impl Loop<'_> {
 
     fn tick(&mut self, index: usize) {
         let now = Instant::now();
-        let Some(call) = self.calls.get_mut(index) else { return };
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
         if call.resend_at.is_some_and(|at| at <= now) {
             call.resend_at = Some(now + Duration::from_secs(1));
             let text = match call.state {
@@ -171,7 +181,9 @@ impl Loop<'_> {
         if call.state != State::Up {
             return;
         }
-        let Some(remote) = call.remote_rtp else { return };
+        let Some(remote) = call.remote_rtp else {
+            return;
+        };
         let place = call.index / self.plan.rooms;
         let tone = self.tones.get(place).unwrap_or(&self.silence);
         call.next_packet(tone, &self.silence, &mut self.packet);
@@ -180,7 +192,11 @@ impl Loop<'_> {
 
     fn read(&mut self) -> anyhow::Result<()> {
         let mut events = Vec::with_capacity(4096);
-        epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec::default()))?;
+        epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut events),
+            Some(&Timespec::default()),
+        )?;
         let mut buffer = [0; 4096];
         for event in events {
             let index = event.data.u64();
@@ -189,7 +205,9 @@ impl Loop<'_> {
                 continue;
             }
             let listening = self.listening;
-            let Some(call) = self.calls.get_mut(index as usize) else { continue };
+            let Some(call) = self.calls.get_mut(index as usize) else {
+                continue;
+            };
             while let Ok(length) = call.rtp.recv(&mut buffer) {
                 let packet = buffer.get(..length).unwrap_or_default();
                 let mut decode = |payload: &[u8], out: &mut Vec<i16>| decode_pcmu(payload, out);
@@ -211,7 +229,9 @@ impl Loop<'_> {
             let index = header(text, "call-id")
                 .and_then(|id| id.strip_prefix("load-"))
                 .and_then(|id| id.split('-').next()?.parse::<usize>().ok());
-            let Some(call) = index.and_then(|index| self.calls.get_mut(index)) else { continue };
+            let Some(call) = index.and_then(|index| self.calls.get_mut(index)) else {
+                continue;
+            };
             if let Some(reply) = call.handle_response(Instant::now(), text) {
                 let _ = self.sip.send(reply.as_bytes());
             }
@@ -222,7 +242,12 @@ impl Loop<'_> {
     fn answer_request(&mut self, text: &str) {
         let mut reply = "SIP/2.0 200 OK\r\n".to_owned();
         for line in text.lines().skip(1).take_while(|line| !line.is_empty()) {
-            let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let name = line
+                .split(':')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
             if matches!(name.as_str(), "via" | "from" | "to" | "call-id" | "cseq") {
                 reply.push_str(line);
                 reply.push_str("\r\n");
@@ -243,7 +268,9 @@ impl Loop<'_> {
 
     fn hang_up(&mut self) -> anyhow::Result<()> {
         for index in 0..self.calls.len() {
-            let Some(call) = self.calls.get_mut(index) else { continue };
+            let Some(call) = self.calls.get_mut(index) else {
+                continue;
+            };
             if call.state == State::Up {
                 call.state = State::Leaving;
                 call.resend_at = Some(Instant::now() + Duration::from_secs(1));
@@ -264,14 +291,21 @@ impl Loop<'_> {
     }
 
     fn report(&self, window: Duration) -> Report {
-        let up: Vec<&Call> = self.calls.iter().filter(|call| call.state == State::Up).collect();
+        let up: Vec<&Call> = self
+            .calls
+            .iter()
+            .filter(|call| call.state == State::Up)
+            .collect();
         let failed = self.calls.iter().filter_map(|call| match call.state {
             State::Failed(code) => Some(code),
             State::Inviting => Some(408),
             State::Up | State::Leaving | State::Done => None,
         });
-        let mut answers: Vec<Duration> =
-            self.calls.iter().filter_map(|call| call.answered_after).collect();
+        let mut answers: Vec<Duration> = self
+            .calls
+            .iter()
+            .filter_map(|call| call.answered_after)
+            .collect();
         answers.sort_unstable();
         let mut off: Vec<u32> = up
             .iter()
@@ -321,7 +355,9 @@ fn part<T: Copy + Default>(sorted: &[T], at: f64) -> T {
 /// A second of a tone at −13 dBov as PCMU.
 fn encoded_tone(hz: f32) -> Vec<u8> {
     let step = std::f32::consts::TAU * hz / 8000.0;
-    let pcm: Vec<i16> = (0..8000).map(|n| ((n as f32 * step).sin() * 10_300.0) as i16).collect();
+    let pcm: Vec<i16> = (0..8000)
+        .map(|n| ((n as f32 * step).sin() * 10_300.0) as i16)
+        .collect();
     let mut encoder = (g711::PCMU.encoder)();
     let mut out = Vec::new();
     for frame in pcm.chunks_exact(160) {

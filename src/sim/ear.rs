@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::audio::{Rate, tone_level_dbov};
 use crate::codec::{CodecInfo, Decoder, Encoder};
-use crate::rtp::{
-    Header, PayloadType, RtpPacket, RtpTimestamp, SeqNo, Ssrc, Tick, telephone_event,
-};
+use crate::rtp::{Header, PayloadType, RtpPacket, RtpTimestamp, SeqNo, Ssrc, telephone_event};
+
+use crate::rtp::telephone_event::Tick;
 
 use super::PhoneId;
 
@@ -142,7 +142,9 @@ impl Ear {
     }
 
     pub(super) fn handle_packet(&mut self, bytes: &[u8]) {
-        let Ok(packet) = RtpPacket::parse(bytes) else { return };
+        let Ok(packet) = RtpPacket::parse(bytes) else {
+            return;
+        };
         if packet.payload_type.0 != self.payload_type {
             return;
         }

@@ -27,17 +27,34 @@ pub struct Faults {
 
 impl Faults {
     /// A wire: nothing is lost, everything takes a millisecond.
-    pub const NONE: Faults =
-        Faults { loss: 0.0, delay: Duration::from_millis(1), jitter: Duration::ZERO };
+    pub const NONE: Faults = Faults {
+        loss: 0.0,
+        delay: Duration::from_millis(1),
+        jitter: Duration::ZERO,
+    };
 }
 
 /// Something on its way.
 #[derive(Debug)]
 pub(super) enum Parcel {
-    SipToEngine { flow: Flow, bytes: Bytes },
-    SipToPhone { phone: PhoneId, bytes: Bytes },
-    RtpToCore { unit: UnitId, channel: Channel, from: SocketAddr, bytes: Vec<u8> },
-    RtpToPhone { phone: PhoneId, bytes: Vec<u8> },
+    SipToEngine {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    SipToPhone {
+        phone: PhoneId,
+        bytes: Bytes,
+    },
+    RtpToCore {
+        unit: UnitId,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    RtpToPhone {
+        phone: PhoneId,
+        bytes: Vec<u8>,
+    },
 }
 
 /// Everything that is on its way.
@@ -52,7 +69,12 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(faults: Faults, seed: u64) -> Network {
         let random = ChaCha8Rng::seed_from_u64(seed);
-        Network { faults, random, under_way: BTreeMap::new(), sent: 0 }
+        Network {
+            faults,
+            random,
+            under_way: BTreeMap::new(),
+            sent: 0,
+        }
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults) {
@@ -65,7 +87,8 @@ impl Network {
         }
         let jitter = self.faults.jitter.mul_f64(self.chance());
         self.sent += 1;
-        self.under_way.insert((now + self.faults.delay + jitter, self.sent), parcel);
+        self.under_way
+            .insert((now + self.faults.delay + jitter, self.sent), parcel);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

@@ -116,9 +116,17 @@ impl Phone {
         self.to = format!("<sip:{destination}@{}>", self.flow.local);
         self.target = format!("sip:{destination}@{}", self.flow.local);
         self.state = PhoneState::Calling;
-        let extra: String =
-            self.options.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let body = if self.options.late_offer { String::new() } else { self.sdp() };
+        let extra: String = self
+            .options
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let body = if self.options.late_offer {
+            String::new()
+        } else {
+            self.sdp()
+        };
         self.request(now, "INVITE", &extra, "application/sdp", &body);
     }
 
@@ -154,14 +162,23 @@ impl Phone {
     }
 
     fn repeat(&mut self, now: Instant, cseq: u32, text: String) {
-        let pending = Pending { text, at: now + T1, interval: T1, give_up: now + 64 * T1 };
+        let pending = Pending {
+            text,
+            at: now + T1,
+            interval: T1,
+            give_up: now + 64 * T1,
+        };
         self.pending.insert(cseq, pending);
     }
 
     fn compose(&self, method: &str, cseq: u32, extra: &str, mime: &str, body: &str) -> String {
         let (id, remote, number) = (self.id.0, self.flow.remote, &self.number);
         // An ACK to a refusal and a CANCEL share the branch of their INVITE.
-        let branch = if matches!(method, "ACK" | "CANCEL") { "INVITE" } else { method };
+        let branch = if matches!(method, "ACK" | "CANCEL") {
+            "INVITE"
+        } else {
+            method
+        };
         let kind = if mime.is_empty() || body.is_empty() {
             String::new()
         } else {
@@ -228,12 +245,16 @@ impl Phone {
             Ok(Message::Request(request)) => self.handle_request(&request),
             // What the engine writes is always readable; a test that sees this line fails on its
             // own.
-            Err(unparsable) => self.messages.push(format!("unreadable: {}", unparsable.error)),
+            Err(unparsable) => self
+                .messages
+                .push(format!("unreadable: {}", unparsable.error)),
         }
     }
 
     fn handle_response(&mut self, now: Instant, response: &Response) {
-        let Ok(cseq) = response.headers.cseq() else { return };
+        let Ok(cseq) = response.headers.cseq() else {
+            return;
+        };
         match cseq.method.as_str() {
             "INVITE" => self.handle_invite_response(now, cseq.seq, response),
             "CANCEL" => {
@@ -265,9 +286,14 @@ impl Phone {
                 if self.options.no_ack {
                     return;
                 }
-                let body = if self.options.late_offer && seq == 1 { self.sdp() } else { String::new() };
+                let body = if self.options.late_offer && seq == 1 {
+                    self.sdp()
+                } else {
+                    String::new()
+                };
                 let ack = self.compose("ACK", seq, "", "application/sdp", &body);
-                self.outbox.push(ack.replace("-INVITE\r\n", "-ACK\r\n").into());
+                self.outbox
+                    .push(ack.replace("-INVITE\r\n", "-ACK\r\n").into());
                 if !matches!(self.state, PhoneState::Ended(_)) {
                     self.state = PhoneState::Connected;
                 }
@@ -301,7 +327,9 @@ impl Phone {
                 self.hung_up_on = true;
                 self.ear = None;
             }
-            "INFO" => self.messages.push(String::from_utf8_lossy(&request.body).into_owned()),
+            "INFO" => self
+                .messages
+                .push(String::from_utf8_lossy(&request.body).into_owned()),
             _ => {}
         }
         reply.push_str("Content-Length: 0\r\n\r\n");
@@ -310,7 +338,9 @@ impl Phone {
 
     /// Opens the media of an answer (or of the engine's offer).
     fn take_answer(&mut self, now: Instant, body: &[u8]) {
-        let Some(remote) = rtp_address(body) else { return };
+        let Some(remote) = rtp_address(body) else {
+            return;
+        };
         self.remote_rtp = Some(remote);
         if self.ear.is_none() && !matches!(self.state, PhoneState::Ended(_)) {
             let codec = self.options.codec;
@@ -329,7 +359,9 @@ fn rtp_address(body: &[u8]) -> Option<SocketAddr> {
     let text = std::str::from_utf8(body).ok()?;
     let ip = text.lines().find_map(|line| line.strip_prefix("c=IN IP"))?;
     let ip = ip.split_whitespace().nth(1)?.parse().ok()?;
-    let port = text.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+    let port = text
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))?;
     let port: u16 = port.split_whitespace().next()?.parse().ok()?;
     (port != 0).then(|| SocketAddr::new(ip, port))
 }

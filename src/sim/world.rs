@@ -89,7 +89,7 @@ impl World {
             now,
             start: now,
             engine,
-            core: Core::new(setup.media, setup.seed),
+            core: Core::new(setup.media, now, seed),
             host: setup.host,
             network: Network::new(setup.faults, setup.seed),
             phones: Vec::new(),
@@ -187,7 +187,10 @@ impl World {
             }
             return Ok(());
         }
-        let ear = self.phones[phone.0].ear.as_mut().ok_or("the phone has no media")?;
+        let ear = self.phones[phone.0]
+            .ear
+            .as_mut()
+            .ok_or("the phone has no media")?;
         ear.press(digits)?;
         self.advance(Duration::from_millis(digits.len() as u64 * 200 + 100));
         Ok(())
@@ -247,12 +250,19 @@ impl World {
 
     /// Packets that a phone has received.
     pub fn packets_in(&self, phone: PhoneId) -> u64 {
-        self.phones[phone.0].ear.as_ref().map_or(0, |ear| ear.packets_in)
+        self.phones[phone.0]
+            .ear
+            .as_ref()
+            .map_or(0, |ear| ear.packets_in)
     }
 
     /// Forgets what everybody has heard so far.
     pub fn forget_sound(&mut self) {
-        for ear in self.phones.iter_mut().filter_map(|phone| phone.ear.as_mut()) {
+        for ear in self
+            .phones
+            .iter_mut()
+            .filter_map(|phone| phone.ear.as_mut())
+        {
             ear.forget();
         }
     }
@@ -295,7 +305,9 @@ impl World {
     /// It has not; the timeline so far.
     pub fn expect_state(&mut self, phone: PhoneId, state: PhoneState) -> Result<(), String> {
         let what = format!("phone {} is {state:?}", phone.0);
-        self.wait_for(&what, Duration::from_secs(40), |world| world.at(phone).state == state)
+        self.wait_for(&what, Duration::from_secs(40), |world| {
+            world.at(phone).state == state
+        })
     }
 
     /// What happened so far, one line per fact.
@@ -320,10 +332,15 @@ impl World {
 
     fn next_deadline(&self) -> Option<Instant> {
         let phones = self.phones.iter().filter_map(Phone::poll_timeout).min();
-        [self.engine.poll_timeout(), self.core.poll_timeout(), self.network.poll_timeout(), phones]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.engine.poll_timeout(),
+            self.core.poll_timeout(),
+            self.network.poll_timeout(),
+            phones,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn fire(&mut self) {
@@ -347,10 +364,19 @@ impl World {
                 continue;
             }
             let packets = ear.tick();
-            let Some(remote) = phone.remote_rtp else { continue };
-            let Some(&(unit, channel)) = self.units.get(&remote) else { continue };
+            let Some(remote) = phone.remote_rtp else {
+                continue;
+            };
+            let Some(&(unit, channel)) = self.units.get(&remote) else {
+                continue;
+            };
             for bytes in packets {
-                let parcel = Parcel::RtpToCore { unit, channel, from: phone.rtp, bytes };
+                let parcel = Parcel::RtpToCore {
+                    unit,
+                    channel,
+                    from: phone.rtp,
+                    bytes,
+                };
                 self.network.send(now, parcel);
             }
         }
@@ -368,7 +394,12 @@ impl World {
                 self.note(phone, format!("← {line}"));
                 self.phones[phone.0].handle_sip(now, bytes);
             }
-            Parcel::RtpToCore { unit, channel, from, bytes } => {
+            Parcel::RtpToCore {
+                unit,
+                channel,
+                from,
+                bytes,
+            } => {
                 self.core.handle_packet(now, unit, channel, from, &bytes);
             }
             Parcel::RtpToPhone { phone, bytes } => {
@@ -396,13 +427,19 @@ impl World {
             self.core.drain_packets(|_, channel, to, bytes| {
                 let phone = phones.iter().find(|phone| phone.rtp == to);
                 if let (Some(phone), media::Channel::Rtp) = (phone, channel) {
-                    let parcel = Parcel::RtpToPhone { phone: phone.id, bytes: bytes.to_vec() };
+                    let parcel = Parcel::RtpToPhone {
+                        phone: phone.id,
+                        bytes: bytes.to_vec(),
+                    };
                     network.send(now, parcel);
                 }
             });
             for phone in &mut self.phones {
                 for bytes in phone.outbox.drain(..) {
-                    let parcel = Parcel::SipToEngine { flow: phone.flow, bytes };
+                    let parcel = Parcel::SipToEngine {
+                        flow: phone.flow,
+                        bytes,
+                    };
                     self.network.send(now, parcel);
                     quiet = false;
                 }
@@ -418,18 +455,34 @@ impl World {
         let now = self.now;
         match output {
             engine::Output::Sip { flow, bytes } => {
-                let phone = self.phones.iter().find(|phone| phone.flow.remote == flow.remote);
+                let phone = self
+                    .phones
+                    .iter()
+                    .find(|phone| phone.flow.remote == flow.remote);
                 if let Some(phone) = phone {
-                    let parcel = Parcel::SipToPhone { phone: phone.id, bytes };
+                    let parcel = Parcel::SipToPhone {
+                        phone: phone.id,
+                        bytes,
+                    };
                     self.network.send(now, parcel);
                 }
             }
             engine::Output::Media(command) => self.core.handle_command(now, command),
             engine::Output::Script(job) => {
-                let ScriptJob { session, mut instance, event, turn } = *job;
+                let ScriptJob {
+                    session,
+                    mut instance,
+                    event,
+                    turn,
+                } = *job;
                 let outcome = Ok(self.host.handle(&mut instance, &event, turn));
-                let done = ScriptDone { session, instance: Some(instance), outcome };
-                self.engine.handle(now, engine::Input::Script(Box::new(done)));
+                let done = ScriptDone {
+                    session,
+                    instance: Some(instance),
+                    outcome,
+                };
+                self.engine
+                    .handle(now, engine::Input::Script(Box::new(done)));
             }
             engine::Output::Clip { id, sound } => {
                 let result = self.make_clip(id, sound);
@@ -471,15 +524,26 @@ impl World {
                 }
                 self.engine.handle(now, engine::Input::Media(event));
             }
-            media::Output::Record { unit, rate, samples, .. } => {
+            media::Output::Record {
+                unit,
+                rate,
+                samples,
+                ..
+            } => {
                 if let Some((_, taken)) = self.recordings.get_mut(&unit) {
                     *taken += samples.len() as u64 * 8000 / u64::from(rate.hz());
                 }
             }
             media::Output::RecordEnd { unit } => {
                 let (name, samples) = self.recordings.remove(&unit).unwrap_or_default();
-                let recorded = Recorded { url: name, duration_ms: samples / 8 };
-                let input = engine::Input::Recording { unit, result: Ok(recorded) };
+                let recorded = Recorded {
+                    url: name,
+                    duration_ms: samples / 8,
+                };
+                let input = engine::Input::Recording {
+                    unit,
+                    result: Ok(recorded),
+                };
                 self.engine.handle(now, input);
             }
         }
@@ -499,14 +563,22 @@ impl World {
             Sound::Tone { name, .. } => (name, 1000),
         };
         let step = std::f64::consts::TAU * SPEECH_HZ / 8000.0;
-        let samples = (0..length_ms * 8).map(|n| ((n as f64 * step).sin() * 8000.0) as i16).collect();
+        let samples = (0..length_ms * 8)
+            .map(|n| ((n as f64 * step).sin() * 8000.0) as i16)
+            .collect();
         self.sounds.insert(id, name.clone());
-        Ok(Arc::new(Clip { name, rate: Rate::Hz8000, samples }))
+        Ok(Arc::new(Clip {
+            name,
+            rate: Rate::Hz8000,
+            samples,
+        }))
     }
 
     /// Everybody who hears the unit is told what plays on it.
     fn note_said(&mut self, unit: UnitId, playback: PlaybackId) {
-        let Some(text) = self.sounds.get(&playback).cloned() else { return };
+        let Some(text) = self.sounds.get(&playback).cloned() else {
+            return;
+        };
         let mut listeners = vec![unit];
         for (listener, sources) in self.core.hears() {
             if sources.contains(&unit) {
@@ -516,9 +588,16 @@ impl World {
         listeners.sort_unstable();
         listeners.dedup();
         for listener in listeners {
-            let Some((rtp, _)) = self.sockets.get(&listener) else { continue };
-            let found = self.phones.iter().find(|phone| phone.remote_rtp == Some(*rtp));
-            let Some(phone) = found.map(|phone| phone.id) else { continue };
+            let Some((rtp, _)) = self.sockets.get(&listener) else {
+                continue;
+            };
+            let found = self
+                .phones
+                .iter()
+                .find(|phone| phone.remote_rtp == Some(*rtp));
+            let Some(phone) = found.map(|phone| phone.id) else {
+                continue;
+            };
             self.note(phone, format!("⇐ {text:?}"));
             self.phones[phone.0].said.push(text.clone());
         }
@@ -526,6 +605,7 @@ impl World {
 
     fn note(&mut self, phone: PhoneId, what: String) {
         let elapsed = self.elapsed().as_secs_f64();
-        self.timeline.push(format!("{elapsed:>9.3} s  phone {}  {what}", phone.0));
+        self.timeline
+            .push(format!("{elapsed:>9.3} s  phone {}  {what}", phone.0));
     }
 }

@@ -1,4 +1,5 @@
 //! One integration binary.
 
+mod calls;
 mod loopback_net;
 mod tidy;
