@@ -38,7 +38,7 @@ pub struct MediaSettings {
 impl Default for MediaSettings {
     fn default() -> Self {
         MediaSettings {
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
             ducking_db: -12.0,
             legs_max: 8192,
             unix_time: Duration::ZERO,

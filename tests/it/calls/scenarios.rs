@@ -12,7 +12,7 @@ const APOLOGY: &str = "something went wrong";
 /// Every handler answers first, so that there is a caller to apologise to.
 fn answered(body: &str) -> String {
     format!(
-        "fn on_incoming(e) {{ e.leg.on(\"connected\", \"go\"); e.leg.answer(); }}\nfn go(e) {{ {body} }}\n"
+        "fn on_incoming(e) {{ e.leg.on(\"connected\", \"main\"); e.leg.answer(); }}\nfn main(e) {{ {body} }}\n"
     )
 }
 
