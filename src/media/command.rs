@@ -57,6 +57,13 @@ pub enum Command {
     },
     /// Sends digits (`0-9*#A-D`, `p` is a pause of 500 ms) as RFC 4733, or as tones where it was not negotiated.
     SendDigits { unit: UnitId, digits: String },
+    /// A digit came by SIP INFO. Answered by [`Event::Digit`] unless the same press has come as
+    /// telephone-event or tone, or does within a second.
+    NoteDigit {
+        unit: UnitId,
+        digit: char,
+        duration_ms: u32,
+    },
     /// Reports talk on this leg.
     DetectTalk { unit: UnitId, on: bool },
     /// Muted: nobody hears the leg. Deafened: the leg hears nothing but its own prompts.

@@ -1,8 +1,45 @@
 //! The machine for samples: packets in, jitter buffer, decode, mix, encode, packets out, at a 20 ms tick.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `command` | what engine and media tell each other |
+//! | `core`, `execute` | one worker's machine, and its commands |
+//! | `graph`, `plan`, `units` | who is connected to whom, and the lists for the tick that follow |
+//! | `clock`, `tick` | when, and in which order |
+//! | `hear`, `mixer`, `deliver` | what everyone says, the sums, what everyone is sent |
+//! | `rtp_leg`, `latch`, `receiver`, `sender`, `reports`, `digits` | an RTP leg and its parts |
+//! | `signal`, `playback`, `record` | sources, clips, recordings |
+//!
+//! **Invariants**: time is a parameter; a packet costs no allocation once its leg has settled; a leg that
+//! nobody hears is not decoded; one encode serves all who get the same; nobody hears themselves.
 
+mod clock;
 mod command;
+mod core;
+mod deliver;
+mod digits;
+mod execute;
 mod graph;
+mod hear;
+mod latch;
+mod mixer;
+mod outbox;
+mod plan;
+mod playback;
+mod receiver;
+mod record;
+mod reports;
+mod rtp_leg;
+mod sender;
+mod signal;
+mod slab;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod units;
 
+pub use self::core::{Core, Counters, MediaSettings, Output};
 pub use command::{
     Command, DigitKind, Event, LegStats, Quality, RecordSource, StreamParams, TelephoneEventParams,
 };
+pub use outbox::Channel;

@@ -1,0 +1,328 @@
+//! The media core of one worker: commands and packets in, packets, events and recordings out. It owns the units
+//! and the clock; the tick itself is in `tick.rs`. No sockets: the shell binds, sends and writes files.
+//!
+//! **Invariant**: legs that are connected, through whatever, tick together; between the ticks nothing is mixed.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use super::clock::Clock;
+use super::command::{Command, Event};
+use super::graph::{Kind, Node, SLOTS};
+use super::outbox::{Channel, Outbox};
+use super::plan::{self, Slot};
+use super::playback::Player;
+use super::reports::WallClock;
+use super::sender::Silence;
+use super::tick::{self, Outputs, Scratch, Tick};
+use super::units::Units;
+use crate::audio::{Gain, Rate};
+use crate::id::UnitId;
+
+/// What a core is made with.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// Silence of the network after which [`Event::MediaTimeout`] is reported, while a leg sends and receives.
+    pub timeout: Duration,
+    /// Change of what a leg hears beside its prompt, in dB: negative.
+    pub ducking_db: f32,
+    /// Legs of this core; one more is refused by [`Event::LegFailed`].
+    pub legs_max: usize,
+    /// Time since 1970 at the instant that [`Core::new`] is given, for sender reports.
+    pub unix_time: Duration,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        MediaSettings {
+            timeout: Duration::from_secs(60),
+            ducking_db: -12.0,
+            legs_max: 8192,
+            unix_time: Duration::ZERO,
+        }
+    }
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Bind the sockets of a leg; answered by [`Core::handle_bound`].
+    Bind {
+        /// The leg.
+        unit: UnitId,
+    },
+    /// Close the sockets of a leg, whether they are bound or not.
+    Unbind {
+        /// The leg.
+        unit: UnitId,
+    },
+    /// A fact for the engine.
+    Event(Event),
+    /// 20 ms of a recording.
+    Record {
+        /// The recorder.
+        unit: UnitId,
+        /// Rate of the samples: the same for all of one recorder.
+        rate: Rate,
+        /// Samples, those of two channels in turns (left, right).
+        samples: Vec<i16>,
+        /// 1 or 2.
+        channels: u8,
+    },
+    /// A recording is over.
+    RecordEnd {
+        /// The recorder.
+        unit: UnitId,
+    },
+}
+
+/// Totals of a core since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Ticks of a slot that had work.
+    pub ticks: u64,
+    /// Those that were late by a period or more.
+    pub late_ticks: u64,
+    /// Periods of 20 ms that were not made up for.
+    pub skipped_periods: u64,
+    /// Datagrams taken.
+    pub packets_in: u64,
+    /// RTP packets sent.
+    pub packets_out: u64,
+    /// Datagrams refused.
+    pub refused: u64,
+    /// Frames of legs that were decoded or concealed.
+    pub decoded: u64,
+    /// Sums that had an active source.
+    pub mixes: u64,
+    /// Frames encoded.
+    pub encodes: u64,
+    /// Packets whose payload had been encoded for another leg.
+    pub shared: u64,
+    /// Plans made of a changed graph.
+    pub plans: u64,
+    /// Commands that could not be carried out.
+    pub refused_commands: u64,
+    /// Packets and outputs that the shell did not take in time.
+    pub dropped: u64,
+}
+
+/// The machine for samples of one worker.
+pub struct Core {
+    pub(super) settings: MediaSettings,
+    pub(super) ducking: Gain,
+    pub(super) wall: WallClock,
+    pub(super) cname: String,
+    pub(super) random: ChaCha8Rng,
+    pub(super) clock: Clock,
+    pub(super) units: Units,
+    /// Legs, and those with a stream.
+    pub(super) legs: usize,
+    pub(super) streams: usize,
+    pub(super) slots: [Slot; SLOTS],
+    pub(super) work: [bool; SLOTS],
+    /// The plan is older than the graph.
+    pub(super) changed: bool,
+    pub(super) outbox: Outbox,
+    pub(super) outputs: Outputs,
+    pub(super) counters: Counters,
+    pub(super) silence: Silence,
+    pub(super) scratch: Scratch,
+}
+
+impl Core {
+    /// A core without units. `now` is the origin of its ticks; `seed` gives SSRCs and intervals.
+    pub fn new(settings: MediaSettings, now: Instant, seed: [u8; 32]) -> Core {
+        let mut random = ChaCha8Rng::from_seed(seed);
+        Core {
+            ducking: Gain::from_db(settings.ducking_db.min(0.0)),
+            wall: WallClock { origin: now, unix: settings.unix_time },
+            // RFC 7022 §4.2: a CNAME of 96 random bits names no person and no machine.
+            cname: format!("{:016x}{:08x}@talkpath", random.next_u64(), random.next_u32()),
+            random,
+            clock: Clock::new(now),
+            units: Units::default(),
+            legs: 0,
+            streams: 0,
+            slots: Default::default(),
+            work: [false; SLOTS],
+            changed: false,
+            outbox: Outbox::default(),
+            outputs: Outputs::default(),
+            counters: Counters::default(),
+            silence: Silence::default(),
+            scratch: Scratch::default(),
+            settings,
+        }
+    }
+
+    /// Carries out a command. What it asks of a unit that is not there, or not of that kind, is ignored and
+    /// counted.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let done = self.execute(now, command);
+        if let Err(error) = done {
+            self.counters.refused_commands += 1;
+            tracing::debug!(%error, "Media command refused");
+        }
+        self.changed |= self.units.graph.take_dirty();
+        if !self.changed {
+            (0..SLOTS).for_each(|slot| self.refresh_work(slot));
+        }
+        self.wake(now);
+    }
+
+    /// Takes a datagram of a leg.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let wall = self.wall;
+        let leg = self.units.graph.node(unit).and_then(|node| self.units.legs.get_mut(node));
+        let taken = leg.is_some_and(|leg| match channel {
+            Channel::Rtp => leg.handle_packet(now, from, bytes, wall),
+            Channel::Rtcp => leg.handle_rtcp_socket(now, from, bytes, wall),
+        });
+        if taken {
+            self.counters.packets_in += 1;
+        } else {
+            self.counters.refused += 1;
+        }
+    }
+
+    /// Tells the outcome of [`Output::Bind`]: the addresses of the RTP and the RTCP socket, or why there are none.
+    pub fn handle_bound(
+        &mut self,
+        _now: Instant,
+        unit: UnitId,
+        bound: Result<(SocketAddr, SocketAddr), String>,
+    ) {
+        let is_leg = self.units.graph.node(unit).is_some_and(|n| self.units.legs.get(n).is_some());
+        let event = match bound {
+            Ok((rtp, rtcp)) if is_leg => Event::LegReady { unit, rtp, rtcp },
+            // The leg was closed in the meantime.
+            Ok(_) => return self.outputs.push(Output::Unbind { unit }),
+            Err(error) => Event::LegFailed { unit, error },
+        };
+        self.outputs.push(Output::Event(event));
+    }
+
+    /// Runs the ticks that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.counters.skipped_periods += self.clock.skip_old(now);
+        while let Some(due) = self.clock.poll(now) {
+            if std::mem::take(&mut self.changed) {
+                self.slots = plan::make(&mut self.units);
+                self.units.graph.take_dirty();
+                self.counters.plans += 1;
+                (0..SLOTS).for_each(|slot| self.refresh_work(slot));
+            }
+            if self.work.get(due.slot) != Some(&true) {
+                continue;
+            }
+            self.counters.ticks += 1;
+            self.counters.late_ticks += u64::from(due.late);
+            let (units, slots, mut tick) = self.tick_of(now, due.period);
+            if let Some(slot) = slots.get(due.slot) {
+                tick::run(units, slot, &mut tick);
+            }
+            self.changed |= self.units.graph.take_dirty();
+            self.refresh_work(due.slot);
+        }
+        if !self.changed && !self.work.contains(&true) {
+            self.clock.stop();
+        }
+    }
+
+    /// When [`Core::handle_timeout`] wants to be called; nothing while there is nothing to send.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let work = if self.changed { [true; SLOTS] } else { self.work };
+        self.clock.due_at(work)
+    }
+
+    /// The next thing for the shell to do; nothing when all has been said.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop()
+    }
+
+    /// Hands over the packets to send, in order. To be called after each `handle_`.
+    pub fn drain_packets(&mut self, send: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
+        self.outbox.drain(send);
+    }
+
+    /// Totals.
+    pub fn counters(&self) -> Counters {
+        Counters { dropped: self.outbox.dropped() + self.outputs.dropped, ..self.counters }
+    }
+
+    /// Who hears whom: for each leg and recorder the legs and players that reach it, and the mixers and ends of
+    /// wires on which a clip plays, each list in the order of ids. Those who hear nobody are left out.
+    pub fn hears(&self) -> Vec<(UnitId, Vec<UnitId>)> {
+        let graph = &self.units.graph;
+        let mut heard = Vec::new();
+        for bus in graph.resolve() {
+            let sounds = |node: &Node| {
+                graph.kind(*node) == Some(Kind::Leg)
+                    || self.units.players.get(*node).is_some_and(|player| player.runs())
+            };
+            let sources: Vec<Node> = bus.sources.iter().copied().filter(sounds).collect();
+            for sink in &bus.sinks {
+                let others = sources.iter().filter(|source| *source != sink);
+                let mut others: Vec<UnitId> =
+                    others.filter_map(|source| graph.unit(*source)).collect();
+                others.sort_unstable();
+                if let Some(listener) = graph.unit(*sink).filter(|_| !others.is_empty()) {
+                    heard.push((listener, others));
+                }
+            }
+        }
+        heard.sort_unstable();
+        heard
+    }
+
+    /// Lets the clock go or stand, after a change from outside.
+    fn wake(&mut self, now: Instant) {
+        let runs = |player: &Player| player.runs();
+        if self.streams > 0 || self.units.players.iter_mut().any(|(_, player)| runs(player)) {
+            self.clock.start(now);
+        } else {
+            self.clock.stop();
+        }
+    }
+
+    /// Finds out whether a slot has anything to do.
+    fn refresh_work(&mut self, slot: usize) {
+        let Some(lists) = self.slots.get(slot) else { return };
+        let players = &self.units.players;
+        let work = !lists.legs.is_empty()
+            || lists.players.iter().any(|node| players.get(*node).is_some_and(Player::runs));
+        if let Some(place) = self.work.get_mut(slot) {
+            *place = work;
+        }
+    }
+
+    /// The units, and what a tick needs beside them.
+    pub(super) fn tick_of(&mut self, now: Instant, period: u64) -> (&mut Units, &[Slot], Tick<'_>) {
+        let tick = Tick {
+            now,
+            period,
+            settings: &self.settings,
+            ducking: self.ducking,
+            wall: self.wall,
+            cname: &self.cname,
+            random: &mut self.random,
+            outbox: &mut self.outbox,
+            outputs: &mut self.outputs,
+            counters: &mut self.counters,
+            silence: &mut self.silence,
+            scratch: &mut self.scratch,
+        };
+        (&mut self.units, &self.slots, tick)
+    }
+}

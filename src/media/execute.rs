@@ -1,0 +1,228 @@
+//! Carries out commands on the units of a core, one act per function. Nothing is mixed or sent here but the
+//! goodbye of a leg.
+
+use std::time::Instant;
+
+use rand_core::RngCore;
+
+use super::command::{Command, DigitKind, Event, RecordSource, StreamParams};
+use super::core::{Core, Output};
+use super::deliver::say_goodbye;
+use super::digits::SendDigitsError;
+use super::graph::{GraphError, Kind, Node};
+use super::playback::Player;
+use super::record::Recorder;
+use super::rtp_leg::{RtpLeg, StreamSeed};
+use crate::audio::{Gain, TalkDetector};
+use crate::id::UnitId;
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error("the unit is not of the kind for this command")]
+    WrongKind,
+    #[error("a core has no more than {0} legs")]
+    Legs(usize),
+    #[error(transparent)]
+    Digits(#[from] SendDigitsError),
+}
+
+impl Core {
+    /// Carries out a command.
+    // tidy: table
+    pub(super) fn execute(&mut self, now: Instant, command: Command) -> Result<(), Refused> {
+        match command {
+            Command::OpenLeg { unit } => self.open_leg(unit)?,
+            Command::UpdateLeg { unit, stream } => self.update_leg(now, unit, *stream)?,
+            Command::AddMixer { unit } => self.add_player(unit, Kind::Mixer)?,
+            Command::AddPlayer { unit } => self.add_player(unit, Kind::Player)?,
+            Command::AddWire { a, b } => {
+                let (a, b) = self.units.graph.add_wire(a, b)?;
+                self.units.forget(a);
+                self.units.forget(b);
+            }
+            Command::AddRecorder { unit, source, stereo } => {
+                self.add_recorder(unit, source, stereo)?;
+            }
+            Command::Pause { unit, paused } => self.pause(unit, paused)?,
+            Command::Close { unit } => self.close(now, unit)?,
+            Command::Connect { from, to } => self.units.graph.connect(from, to)?,
+            Command::Disconnect { from, to } => self.units.graph.disconnect(from, to),
+            Command::Play { unit, playback, clip, looped, gain_db } => {
+                self.player_of(unit)?.play(playback, clip, looped, gain_db);
+            }
+            Command::StopPlay { unit } => self.stop_play(unit)?,
+            Command::DetectDigits { unit, telephone_event, in_band } => {
+                self.leg_of(unit)?.digits.detect(telephone_event, in_band);
+            }
+            Command::NoteDigit { unit, digit, duration_ms } => {
+                if self.leg_of(unit)?.digits.note_info(now, digit) {
+                    let kind = DigitKind::Info;
+                    self.event(Event::Digit { unit, digit, kind, duration_ms });
+                }
+            }
+            Command::SendDigits { unit, digits } => {
+                let leg = self.leg_of(unit)?;
+                let rate = leg.rate().ok_or(Refused::WrongKind)?;
+                leg.digits.send(&digits, rate)?;
+            }
+            Command::DetectTalk { unit, on } => {
+                let leg = self.leg_of(unit)?;
+                leg.talk = on.then(|| leg.talk.unwrap_or_else(TalkDetector::new));
+            }
+            Command::Silence { unit, muted, deafened } => {
+                let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+                self.units.graph.silence(node, muted, deafened);
+            }
+            Command::Gain { unit, in_db, out_db } => {
+                let leg = self.leg_of(unit)?;
+                leg.gains.input = Gain::from_db(in_db);
+                leg.gains.output = Gain::from_db(out_db);
+            }
+        }
+        Ok(())
+    }
+
+    fn open_leg(&mut self, unit: UnitId) -> Result<(), Refused> {
+        if self.legs >= self.settings.legs_max {
+            let refused = Refused::Legs(self.settings.legs_max);
+            self.event(Event::LegFailed { unit, error: refused.to_string() });
+            return Err(refused);
+        }
+        let node = self.units.graph.add(unit, Kind::Leg)?;
+        self.units.forget(node);
+        self.units.legs.insert(node, RtpLeg::new(unit));
+        self.legs += 1;
+        self.outputs.push(Output::Bind { unit });
+        Ok(())
+    }
+
+    fn update_leg(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        params: StreamParams,
+    ) -> Result<(), Refused> {
+        let seed = StreamSeed {
+            ssrc: self.random.next_u32(),
+            seq: self.random.next_u32() as u16,
+            timestamp: self.random.next_u32(),
+            report: self.random.next_u32(),
+        };
+        let period = self.clock.period();
+        let leg = self.leg_of(unit)?;
+        let first = leg.stream.is_none();
+        leg.update(now, period, params, seed);
+        self.streams += usize::from(first);
+        self.changed = true;
+        Ok(())
+    }
+
+    fn add_player(&mut self, unit: UnitId, kind: Kind) -> Result<(), Refused> {
+        let node = self.units.graph.add(unit, kind)?;
+        self.units.forget(node);
+        self.units.players.insert(node, Player::new());
+        Ok(())
+    }
+
+    fn add_recorder(
+        &mut self,
+        unit: UnitId,
+        source: RecordSource,
+        stereo: bool,
+    ) -> Result<(), Refused> {
+        let tap = match source {
+            RecordSource::Connected => None,
+            RecordSource::Leg(leg) => {
+                let leg = self.units.graph.node(leg).ok_or(GraphError::Unknown)?;
+                if self.units.graph.kind(leg) != Some(Kind::Leg) {
+                    return Err(Refused::WrongKind);
+                }
+                Some(leg)
+            }
+        };
+        let node = self.units.graph.add(unit, Kind::Recorder { tap })?;
+        self.units.forget(node);
+        self.units.recorders.insert(node, Recorder::new(stereo));
+        self.units.sources.push((node, unit, source));
+        Ok(())
+    }
+
+    fn pause(&mut self, unit: UnitId, paused: bool) -> Result<(), Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        if let Some(recorder) = self.units.recorders.get_mut(node) {
+            recorder.paused = paused;
+            self.changed = true;
+        } else if let Some(player) = self.units.players.get_mut(node) {
+            player.paused = paused;
+        } else {
+            return Err(Refused::WrongKind);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, now: Instant, unit: UnitId) -> Result<(), Refused> {
+        let (node, _) = self.units.graph.remove(unit).ok_or(GraphError::Unknown)?;
+        if let Some(mut leg) = self.units.legs.remove(node) {
+            let period = self.clock.period();
+            let (_, _, mut tick) = self.tick_of(now, period);
+            say_goodbye(&mut leg, &mut tick);
+            self.legs -= 1;
+            self.streams -= usize::from(leg.stream.is_some());
+            self.event(Event::LegClosed { unit, stats: leg.totals() });
+            self.outputs.push(Output::Unbind { unit });
+        }
+        if self.units.recorders.get(node).is_some() {
+            self.outputs.push(Output::RecordEnd { unit });
+        }
+        self.units.forget(node);
+        Ok(())
+    }
+
+    /// What plays on a unit, made where there is none yet.
+    fn player_of(&mut self, unit: UnitId) -> Result<&mut Player, Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        match self.units.graph.kind(node) {
+            Some(Kind::Leg) => {
+                let leg = self.units.legs.get_mut(node).ok_or(Refused::WrongKind)?;
+                Ok(leg.prompt.get_or_insert_with(|| Box::new(Player::new())))
+            }
+            Some(Kind::Wire { .. }) => {
+                self.units.graph.set_sounding(node, true);
+                self.announcer_of(node)
+            }
+            Some(Kind::Mixer | Kind::Player) => {
+                self.units.players.get_mut(node).ok_or(Refused::WrongKind)
+            }
+            Some(Kind::Recorder { .. }) | None => Err(Refused::WrongKind),
+        }
+    }
+
+    fn announcer_of(&mut self, node: Node) -> Result<&mut Player, Refused> {
+        if self.units.players.get(node).is_none() {
+            self.units.players.insert(node, Player::new());
+        }
+        self.units.players.get_mut(node).ok_or(Refused::WrongKind)
+    }
+
+    fn stop_play(&mut self, unit: UnitId) -> Result<(), Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        if let Some(leg) = self.units.legs.get_mut(node) {
+            leg.prompt = None;
+        } else if let Some(player) = self.units.players.get_mut(node) {
+            player.stop();
+        }
+        Ok(())
+    }
+
+    fn leg_of(&mut self, unit: UnitId) -> Result<&mut RtpLeg, Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        self.units.legs.get_mut(node).ok_or(Refused::WrongKind)
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push(Output::Event(event));
+    }
+}

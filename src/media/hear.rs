@@ -1,0 +1,71 @@
+//! The speaking side of a leg at the tick: its 20 ms of received sound, and what they tell: level, talk, digits.
+//! A leg that nobody hears is not decoded; its packets pass all the same.
+
+use super::command::{DigitKind, Event};
+use super::rtp_leg::RtpLeg;
+use super::tick::Tick;
+use crate::audio::{Rate, Talk, level_dbov};
+
+/// Makes what `leg` says in this tick.
+pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
+    while let Some(digit) = leg.digits.poll_event(tick.now) {
+        let kind = DigitKind::TelephoneEvent;
+        tick.event(Event::Digit { unit: leg.unit, digit, kind, duration_ms: 0 });
+    }
+    let needed = leg.seat.heard
+        || leg.tap.is_some()
+        || leg.talk.is_some()
+        || leg.digits.wants_audio();
+    let sound = receive(leg, tick, needed);
+    if let Some(tap) = &mut leg.tap {
+        tap.said.clear();
+        if sound && leg.signal.active() && !leg.seat.muted {
+            tap.said.extend_from_slice(leg.signal.frame());
+        }
+    }
+}
+
+/// Puts the frame into the leg's signal; false when there is none.
+fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
+    let sound = match &mut leg.stream {
+        Some(stream) if stream.params.receive && needed => {
+            let mut any = false;
+            leg.signal.put(|out| any = stream.receiver.frame(tick.now, out));
+            any
+        }
+        Some(stream) if stream.params.receive => {
+            stream.receiver.skip(tick.now);
+            false
+        }
+        Some(_) | None => false,
+    };
+    let level = if sound { level_dbov(leg.signal.frame()) } else { i8::MIN };
+    let turn = leg.talk.as_mut().and_then(|talk| talk.handle_frame(level));
+    match turn {
+        Some(Talk::Started(level_dbov)) => {
+            tick.event(Event::TalkStarted { unit: leg.unit, level_dbov });
+        }
+        Some(Talk::Stopped(level_dbov)) => {
+            tick.event(Event::TalkStopped { unit: leg.unit, level_dbov });
+        }
+        None => {}
+    }
+    if !sound {
+        leg.signal.silence();
+        return false;
+    }
+    tick.counters.decoded += 1;
+    if leg.digits.wants_audio()
+        && let Some(digit) = leg.digits.push_audio(tick.now, leg.signal.at(Rate::Hz8000))
+    {
+        let kind = DigitKind::InBand;
+        tick.event(Event::Digit { unit: leg.unit, digit, kind, duration_ms: 0 });
+    }
+    if leg.digits.pressed() {
+        leg.signal.silence();
+        return true;
+    }
+    leg.gains.input.apply(leg.signal.frame_mut());
+    leg.signal.gate(level);
+    true
+}

@@ -1,0 +1,103 @@
+//! A recorder: 20 ms per tick of what is connected to it, or of one leg, at one rate from its first frame to
+//! its last. Samples leave as outputs; files are the shell's.
+
+use super::mixer::Bus;
+use super::rtp_leg::Tap;
+use super::signal::Signal;
+use crate::audio::{Rate, mix};
+
+/// The least rate of a recording, so that one that begins with a telephone is good enough for who joins later.
+const RATE_MIN: Rate = Rate::Hz16000;
+
+/// What a recorder has.
+pub(super) struct Recorder {
+    /// Left is what a leg says, or the sum of what is connected; right is what the leg hears.
+    left: Signal,
+    right: Signal,
+    stereo: bool,
+    rate: Option<Rate>,
+    /// Nothing is taken.
+    pub(super) paused: bool,
+    /// The bus that it hears, by its place.
+    pub(super) bus: Option<u32>,
+}
+
+impl Recorder {
+    /// A recorder that has begun.
+    pub(super) fn new(stereo: bool) -> Recorder {
+        Recorder {
+            left: Signal::new(RATE_MIN),
+            right: Signal::new(RATE_MIN),
+            stereo,
+            rate: None,
+            paused: false,
+            bus: None,
+        }
+    }
+
+    /// The rate of its samples: fixed from the first frame on, when `needed` is the highest of its sources.
+    pub(super) fn rate(&self, needed: Rate) -> Rate {
+        self.rate.unwrap_or(needed.max(RATE_MIN))
+    }
+
+    /// 1, or 2 when it was made stereo.
+    pub(super) fn channels(&self) -> u8 {
+        if self.stereo { 2 } else { 1 }
+    }
+
+    /// Takes the sum of a bus; silence without one.
+    pub(super) fn take_bus(
+        &mut self,
+        bus: Option<&mut Bus>,
+        scratch: &mut Vec<i32>,
+    ) -> (Rate, Vec<i16>) {
+        let rate = self.rate(bus.as_ref().map_or(RATE_MIN, |bus| bus.rate()));
+        self.rate = Some(rate);
+        match bus {
+            Some(bus) => {
+                self.left.set_rate(bus.rate());
+                self.left.put(|out| out.extend_from_slice(bus.pcm(scratch)));
+            }
+            None => {
+                self.left.put(|_| ());
+            }
+        }
+        let channels = usize::from(self.channels());
+        let frame = self.left.at(rate);
+        let mut samples = Vec::with_capacity(frame.len() * channels);
+        for sample in frame {
+            samples.push(*sample);
+            if self.stereo {
+                samples.push(*sample);
+            }
+        }
+        (rate, samples)
+    }
+
+    /// Takes both sides of a leg whose codec has `leg_rate`.
+    pub(super) fn take_leg(
+        &mut self,
+        tap: &Tap,
+        leg_rate: Rate,
+        scratch: &mut Vec<i32>,
+    ) -> (Rate, Vec<i16>) {
+        let rate = self.rate(leg_rate);
+        self.rate = Some(rate);
+        for (signal, samples) in [(&mut self.left, &tap.said), (&mut self.right, &tap.heard)] {
+            signal.set_rate(leg_rate);
+            signal.put(|out| out.extend_from_slice(samples));
+        }
+        let channels = usize::from(self.channels());
+        let (said, heard) = (self.left.at(rate), self.right.at(rate));
+        let mut samples = Vec::with_capacity(said.len() * channels);
+        if self.stereo {
+            samples.extend(said.iter().zip(heard).flat_map(|(said, heard)| [*said, *heard]));
+        } else {
+            scratch.clear();
+            scratch.extend(said.iter().map(|sample| i32::from(*sample)));
+            mix::add(scratch, heard);
+            mix::clip(scratch, &mut samples);
+        }
+        (rate, samples)
+    }
+}

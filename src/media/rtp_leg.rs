@@ -1,0 +1,280 @@
+//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take them. This
+//! file owns its packets in; what it says is made in `hear.rs`, what it is sent in `deliver.rs`.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::command::{LegStats, StreamParams};
+use super::digits::Digits;
+use super::latch::Latch;
+use super::outbox::Channel;
+use super::playback::{Player, Ramp};
+use super::receiver::Receiver;
+use super::reports::{Reports, WallClock};
+use super::sender::Sender;
+use super::signal::Signal;
+use crate::audio::{Gain, Rate, TalkDetector};
+use crate::id::UnitId;
+use crate::rtp::{self, PushOutcome, RtpPacket, Ssrc};
+
+/// Comfort noise (RFC 3389) is not played; its packets are silence that is not missed.
+const COMFORT_NOISE: u8 = 13;
+/// Packets of the SSRC before a change are late ones of the old stream for this long.
+const OLD_SSRC_FOR: Duration = Duration::from_secs(1);
+
+/// Where the leg stands in the plan of the graph.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seat {
+    /// The bus that it hears.
+    pub(super) bus: Option<u32>,
+    /// It is among the sources of that bus.
+    pub(super) in_bus: bool,
+    /// Somebody hears it.
+    pub(super) heard: bool,
+    /// Nobody may hear it.
+    pub(super) muted: bool,
+    /// It takes part in the tick that runs.
+    pub(super) due: bool,
+}
+
+/// Gains of a leg.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gains {
+    /// On what it says.
+    pub(super) input: Gain,
+    /// On what it hears.
+    pub(super) output: Gain,
+    /// On what it hears beside its prompt.
+    pub(super) duck: Ramp,
+}
+
+/// What a recorder takes from the leg in a tick, at the rate of its codec.
+#[derive(Debug, Default)]
+pub(super) struct Tap {
+    pub(super) said: Vec<i16>,
+    pub(super) heard: Vec<i16>,
+}
+
+/// What exists once a stream has been negotiated.
+pub(super) struct Stream {
+    pub(super) params: StreamParams,
+    pub(super) receiver: Receiver,
+    pub(super) sender: Sender,
+    pub(super) reports: Reports,
+}
+
+/// An RTP leg.
+pub(super) struct RtpLeg {
+    pub(super) unit: UnitId,
+    pub(super) stream: Option<Box<Stream>>,
+    pub(super) signal: Signal,
+    pub(super) digits: Digits,
+    pub(super) talk: Option<TalkDetector>,
+    pub(super) prompt: Option<Box<Player>>,
+    pub(super) gains: Gains,
+    pub(super) seat: Seat,
+    pub(super) tap: Option<Box<Tap>>,
+    pub(super) stats: LegStats,
+    latch: Latch,
+    rtcp_source: Option<SocketAddr>,
+    ssrc: Option<Ssrc>,
+    old_ssrc: Option<(Ssrc, Instant)>,
+}
+
+/// Random numbers for a new stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamSeed {
+    pub(super) ssrc: u32,
+    pub(super) seq: u16,
+    pub(super) timestamp: u32,
+    pub(super) report: u32,
+}
+
+impl RtpLeg {
+    /// A leg without a stream.
+    pub(super) fn new(unit: UnitId) -> RtpLeg {
+        RtpLeg {
+            unit,
+            stream: None,
+            signal: Signal::new(Rate::Hz8000),
+            digits: Digits::new(),
+            talk: None,
+            prompt: None,
+            gains: Gains { input: Gain::UNITY, output: Gain::UNITY, duck: Ramp::UNITY },
+            seat: Seat::default(),
+            tap: None,
+            stats: LegStats::default(),
+            latch: Latch::default(),
+            rtcp_source: None,
+            ssrc: None,
+            old_ssrc: None,
+        }
+    }
+
+    /// Sets or changes what was negotiated.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        period: u64,
+        params: StreamParams,
+        seed: StreamSeed,
+    ) {
+        if params.relatch {
+            self.latch = Latch::default();
+            self.rtcp_source = None;
+        }
+        self.digits.renegotiate(params.telephone_event);
+        self.signal.set_rate(params.codec.audio_rate);
+        let codec = params.codec;
+        let Some(stream) = &mut self.stream else {
+            let numbers = (seed.ssrc, seed.seq, seed.timestamp);
+            self.stream = Some(Box::new(Stream {
+                receiver: Receiver::new(codec),
+                sender: Sender::new(codec, params.payload_type_out, period, numbers),
+                reports: Reports::new(codec.clock_rate_hz, now, seed.report),
+                params,
+            }));
+            return;
+        };
+        if !std::ptr::eq(stream.receiver.codec(), codec) {
+            self.stats.late += stream.receiver.late();
+            self.stats.concealed += stream.receiver.concealed;
+            stream.receiver = Receiver::new(codec);
+        }
+        if stream.params.codec.clock_rate_hz != codec.clock_rate_hz {
+            stream.reports.renegotiate(codec.clock_rate_hz);
+        }
+        stream.reports.expect_media(now);
+        stream.sender.renegotiate(codec, params.payload_type_out, period);
+        if params.send && !stream.params.send {
+            stream.sender.mark();
+        }
+        stream.params = params;
+    }
+
+    /// Where RTP goes; nothing while nothing usable is known.
+    pub(super) fn rtp_target(&self) -> Option<SocketAddr> {
+        let signalled = self.stream.as_ref()?.params.remote_rtp;
+        self.latch.source().or_else(|| reachable(signalled))
+    }
+
+    /// Where RTCP goes, and from which socket.
+    pub(super) fn rtcp_target(&self) -> Option<(Channel, SocketAddr)> {
+        let params = &self.stream.as_ref()?.params;
+        if params.remote_rtcp == params.remote_rtp {
+            return Some((Channel::Rtp, self.rtp_target()?));
+        }
+        Some((Channel::Rtcp, self.rtcp_source.or_else(|| reachable(params.remote_rtcp))?))
+    }
+
+    /// Takes a datagram from the RTP socket; false when it was refused.
+    pub(super) fn handle_packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        bytes: &[u8],
+        wall: WallClock,
+    ) -> bool {
+        let taken = if rtp::is_rtcp(bytes) {
+            self.handle_rtcp(now, from, bytes, wall)
+        } else {
+            self.handle_rtp(now, from, bytes)
+        };
+        self.stats.refused += u64::from(!taken);
+        taken
+    }
+
+    /// Takes a datagram from the RTCP socket; false when it was refused.
+    pub(super) fn handle_rtcp_socket(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        bytes: &[u8],
+        wall: WallClock,
+    ) -> bool {
+        let taken = self.handle_rtcp(now, from, bytes, wall);
+        self.stats.refused += u64::from(!taken);
+        taken
+    }
+
+    fn handle_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        let Ok(packet) = RtpPacket::parse(bytes) else { return false };
+        let is_audio = packet.payload_type.0 == stream.params.payload_type_in;
+        let is_event = self.digits.payload_type_in() == Some(packet.payload_type.0);
+        if !(is_audio || is_event || packet.payload_type.0 == COMFORT_NOISE) {
+            return false;
+        }
+        let is_old = self.old_ssrc.is_some_and(|(ssrc, since)| {
+            ssrc == packet.ssrc && now < since + OLD_SSRC_FOR
+        });
+        if is_old || !self.latch.accept(now, from, stream.params.remote_rtp) {
+            return false;
+        }
+        if self.ssrc != Some(packet.ssrc) {
+            self.old_ssrc = self.ssrc.map(|ssrc| (ssrc, now));
+            self.ssrc = Some(packet.ssrc);
+        }
+        self.stats.packets_in += 1;
+        stream.reports.handle_packet(now, &packet);
+        if !stream.params.receive {
+            return true;
+        }
+        if is_audio {
+            return !matches!(stream.receiver.push(now, &packet), PushOutcome::Oversized);
+        }
+        stream.receiver.push_other(packet.seq);
+        if is_event {
+            self.digits.handle_packet(now, &packet);
+        }
+        true
+    }
+
+    fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        bytes: &[u8],
+        wall: WallClock,
+    ) -> bool {
+        let rtp_source = self.rtp_target();
+        let Some(stream) = &mut self.stream else { return false };
+        let known = rtp_source.is_some_and(|source| source.ip() == from.ip())
+            || stream.params.remote_rtcp.ip() == from.ip();
+        if !known {
+            return false;
+        }
+        let read = stream.reports.handle_rtcp(now, bytes, wall, Some(&mut stream.sender));
+        if read.is_ok() {
+            self.rtcp_source = Some(from);
+        }
+        read.is_ok()
+    }
+
+    /// Totals.
+    pub(super) fn totals(&self) -> LegStats {
+        let mut stats = self.stats;
+        if let Some(stream) = &self.stream {
+            stats.packets_out = stream.sender.packets;
+            stats.lost = stream.reports.lost();
+            stats.late += stream.receiver.late();
+            stats.concealed += stream.receiver.concealed;
+            stats.jitter_ms_max = stream.reports.jitter_ms_max();
+        }
+        stats
+    }
+
+    /// RTP goes out.
+    pub(super) fn sends(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.params.send)
+    }
+
+    /// The rate of its codec.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.stream.as_ref().map(|stream| stream.params.codec.audio_rate)
+    }
+}
+
+fn reachable(address: SocketAddr) -> Option<SocketAddr> {
+    (address.port() != 0 && !address.ip().is_unspecified()).then_some(address)
+}
