@@ -1,3 +1,4 @@
 //! One integration binary.
 
+mod loopback_media;
 mod loopback_net;
