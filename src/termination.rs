@@ -121,13 +121,7 @@ mod tests {
         let mut seen = Vec::new();
         for reason in Reason::ALL {
             let row = reason.row();
-            assert!(
-                row.label
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c == '-'),
-                "{}",
-                row.label
-            );
+            assert!(row.label.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", row.label);
             assert!(!seen.contains(&row.label), "{} stands twice", row.label);
             assert!((200..700).contains(&row.sip_status), "{}", row.label);
             assert!(row.text.ends_with('.'), "{}", row.label);

@@ -44,10 +44,7 @@ pub fn by_rtpmap(name: &str, clock_rate_hz: u32, channels: u8) -> Option<&'stati
 
 /// Finds a codec by a payload type of RFC 3551 table 4; dynamic ones (96 and up) have none.
 pub fn by_static_payload_type(payload_type: u8) -> Option<&'static CodecInfo> {
-    CODECS
-        .iter()
-        .copied()
-        .find(|codec| codec.payload_type == payload_type && payload_type < 96)
+    CODECS.iter().copied().find(|codec| codec.payload_type == payload_type && payload_type < 96)
 }
 
 /// Turns 20 ms frames into payloads. One value serves one stream; it may keep state from frame to frame.

@@ -14,10 +14,7 @@ pub enum Command {
     /// Creates an RTP leg and asks for its sockets; answered by [`Event::LegReady`] or [`Event::LegFailed`].
     OpenLeg { unit: UnitId },
     /// Sets or changes what has been negotiated for a leg.
-    UpdateLeg {
-        unit: UnitId,
-        stream: Box<StreamParams>,
-    },
+    UpdateLeg { unit: UnitId, stream: Box<StreamParams> },
     /// Creates a conference mixer.
     AddMixer { unit: UnitId },
     /// Creates a player: a source that plays what [`Command::Play`] gives it to whoever it is connected to.
@@ -25,11 +22,7 @@ pub enum Command {
     /// Creates both ends of an internal call. What is sent to one end comes out of the other.
     AddWire { a: UnitId, b: UnitId },
     /// Creates a recorder; what it takes is written by the shell under `unit`.
-    AddRecorder {
-        unit: UnitId,
-        source: RecordSource,
-        stereo: bool,
-    },
+    AddRecorder { unit: UnitId, source: RecordSource, stereo: bool },
     /// Stops or resumes a recorder or a player.
     Pause { unit: UnitId, paused: bool },
     /// Removes a unit of any kind with its edges; a leg reports [`Event::LegClosed`].
@@ -40,37 +33,19 @@ pub enum Command {
     Disconnect { from: UnitId, to: UnitId },
     /// Plays on a leg (heard by it alone, the rest of what it hears is lowered), on a mixer (heard by all who
     /// hear it), or on a player. Replaces what is playing there.
-    Play {
-        unit: UnitId,
-        playback: PlaybackId,
-        clip: Arc<Clip>,
-        looped: bool,
-        gain_db: f32,
-    },
+    Play { unit: UnitId, playback: PlaybackId, clip: Arc<Clip>, looped: bool, gain_db: f32 },
     /// Stops what is playing on the unit; no [`Event::PlaybackFinished`] follows.
     StopPlay { unit: UnitId },
     /// Which kinds of digits a leg reports: RFC 4733, in-band tones.
-    DetectDigits {
-        unit: UnitId,
-        telephone_event: bool,
-        in_band: bool,
-    },
+    DetectDigits { unit: UnitId, telephone_event: bool, in_band: bool },
     /// Sends digits (`0-9*#A-D`, `p` is a pause of 500 ms) as RFC 4733, or as tones where it was not negotiated.
     SendDigits { unit: UnitId, digits: String },
     /// Reports talk on this leg.
     DetectTalk { unit: UnitId, on: bool },
     /// Muted: nobody hears the leg. Deafened: the leg hears nothing but its own prompts.
-    Silence {
-        unit: UnitId,
-        muted: bool,
-        deafened: bool,
-    },
+    Silence { unit: UnitId, muted: bool, deafened: bool },
     /// Gain on what comes from a leg and on what goes to it, in dB.
-    Gain {
-        unit: UnitId,
-        in_db: f32,
-        out_db: f32,
-    },
+    Gain { unit: UnitId, in_db: f32, out_db: f32 },
 }
 
 /// What a recorder takes.
@@ -120,20 +95,11 @@ pub struct TelephoneEventParams {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The sockets of a leg are bound.
-    LegReady {
-        unit: UnitId,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
-    },
+    LegReady { unit: UnitId, rtp: SocketAddr, rtcp: SocketAddr },
     /// No socket could be bound.
     LegFailed { unit: UnitId, error: String },
     /// One press, when it began to be certain; one event whatever mixture of transports the peer uses.
-    Digit {
-        unit: UnitId,
-        digit: char,
-        kind: DigitKind,
-        duration_ms: u32,
-    },
+    Digit { unit: UnitId, digit: char, kind: DigitKind, duration_ms: u32 },
     /// The last of [`Command::SendDigits`] has been sent.
     DigitsSent { unit: UnitId },
     /// Speech began.

@@ -42,27 +42,15 @@ pub enum Command {
     /// A line for the session's log.
     Log { warn: bool, text: String },
     /// An internal call; `leg` is this session's end of it.
-    CallConference {
-        leg: LegId,
-        name: String,
-        options: CallOptions,
-    },
+    CallConference { leg: LegId, name: String, options: CallOptions },
     /// Something on one leg.
     Leg { leg: LegId, command: LegCommand },
     /// A new conference mixer.
     CreateConference { unit: UnitId, label: String },
     /// A new player of a source.
-    CreatePlayer {
-        unit: UnitId,
-        sound: Sound,
-        looped: bool,
-        gain_db: f32,
-    },
+    CreatePlayer { unit: UnitId, sound: Sound, looped: bool, gain_db: f32 },
     /// A new recorder.
-    CreateRecorder {
-        unit: UnitId,
-        options: RecordOptions,
-    },
+    CreateRecorder { unit: UnitId, options: RecordOptions },
     /// Something on a conference, player or recorder.
     Unit { unit: UnitId, command: UnitCommand },
     /// Sends what `from` says to `to`; legs by their unit.
@@ -70,11 +58,7 @@ pub enum Command {
     /// Undoes [`Command::Connect`].
     Disconnect { from: UnitId, to: UnitId },
     /// Fires [`Event::Timer`] after `after_ms`, once or again and again.
-    SetTimer {
-        timer: TimerId,
-        after_ms: u64,
-        repeat: bool,
-    },
+    SetTimer { timer: TimerId, after_ms: u64, repeat: bool },
     /// The timer fires no more.
     CancelTimer { timer: TimerId },
     /// Sets the session's `custom_data`.
@@ -106,34 +90,19 @@ pub enum LegCommand {
     /// 183 with media before the answer.
     StartEarlyMedia,
     /// Plays a sound to this leg, replacing what plays.
-    Play {
-        sound: Sound,
-        looped: bool,
-        gain_db: f32,
-    },
+    Play { sound: Sound, looped: bool, gain_db: f32 },
     /// Stops playing; no event follows.
     StopPlayback,
     /// Which kinds of digits become events; all false: none.
-    DetectDigits {
-        telephone_event: bool,
-        in_band: bool,
-        info: bool,
-    },
+    DetectDigits { telephone_event: bool, in_band: bool, info: bool },
     /// Sends digits.
     SendDigits { digits: String },
     /// An in-dialog text message: INFO with text/plain, or application/json when the text is JSON.
     SendMessage { text: String },
     /// A raw INFO.
-    SendInfo {
-        mime: String,
-        body: String,
-        headers: Headers,
-    },
+    SendInfo { mime: String, body: String, headers: Headers },
     /// Records this leg.
-    Record {
-        recorder: UnitId,
-        options: RecordOptions,
-    },
+    Record { recorder: UnitId, options: RecordOptions },
     /// Nobody hears the leg.
     Mute { on: bool },
     /// The leg hears nobody.
@@ -148,20 +117,13 @@ pub enum LegCommand {
 #[derive(Clone, Debug, PartialEq)]
 pub enum UnitCommand {
     /// Plays a sound.
-    Play {
-        sound: Sound,
-        looped: bool,
-        gain_db: f32,
-    },
+    Play { sound: Sound, looped: bool, gain_db: f32 },
     /// Stops playing; no event follows.
     StopPlayback,
     /// Pauses or resumes.
     Pause { on: bool },
     /// Records what the conference hears.
-    Record {
-        recorder: UnitId,
-        options: RecordOptions,
-    },
+    Record { recorder: UnitId, options: RecordOptions },
     /// Nobody may be added.
     Lock { on: bool },
     /// The greatest number of members; 0: no limit.
@@ -215,11 +177,7 @@ pub enum Event {
     /// A timer fired.
     Timer { timer: TimerId },
     /// A command could not be carried out.
-    Refused {
-        code: String,
-        text: String,
-        place: Place,
-    },
+    Refused { code: String, text: String, place: Place },
     /// Once, last.
     Terminating { reason: String },
 }
@@ -257,38 +215,19 @@ pub enum LegEvent {
     /// `connected`
     Connected { code: u16, headers: Headers },
     /// `disconnected`, the last event of a leg that was connected
-    Disconnected {
-        reason: String,
-        code: u16,
-        duration_ms: u64,
-    },
+    Disconnected { reason: String, code: u16, duration_ms: u64 },
     /// `failed`, the last event of a leg that was not
-    Failed {
-        code: u16,
-        reason: String,
-        class: String,
-    },
+    Failed { code: u16, reason: String, class: String },
     /// `message`
     Message { text: String },
     /// `info`
-    Info {
-        mime: String,
-        body: String,
-        headers: Headers,
-    },
+    Info { mime: String, body: String, headers: Headers },
     /// `digit`
-    Digit {
-        digit: char,
-        kind: String,
-        duration_ms: u32,
-    },
+    Digit { digit: char, kind: String, duration_ms: u32 },
     /// `playback_started`
     PlaybackStarted { source: String },
     /// `playback_finished`
-    PlaybackFinished {
-        source: String,
-        error: Option<String>,
-    },
+    PlaybackFinished { source: String, error: Option<String> },
     /// `talk_started`
     TalkStarted { level_dbov: i8 },
     /// `talk_stopped`
@@ -300,12 +239,7 @@ pub enum LegEvent {
     /// `media_timeout`
     MediaTimeout,
     /// `quality`
-    Quality {
-        loss: f32,
-        jitter_ms: f32,
-        mos: f32,
-        rtt_ms: Option<f32>,
-    },
+    Quality { loss: f32, jitter_ms: f32, mos: f32, rtt_ms: Option<f32> },
     /// `record_started`
     RecordStarted { url: String },
     /// `record_stopped`
@@ -326,10 +260,7 @@ pub enum UnitEvent {
     /// `playback_started`
     PlaybackStarted { source: String },
     /// `playback_finished`
-    PlaybackFinished {
-        source: String,
-        error: Option<String>,
-    },
+    PlaybackFinished { source: String, error: Option<String> },
     /// `record_started`
     RecordStarted { url: String },
     /// `record_stopped`

@@ -1,9 +1,10 @@
-//! What can be wrong with a received message, and where. The texts become reason phrases of 400 responses, so
-//! they never quote what the peer sent.
+//! What can be wrong with a received message, and where. The texts become reason phrases of 400
+//! responses, so they never quote what the peer sent.
 
 use std::borrow::Cow;
 
-/// A received message, header or URI that cannot be read: where and what. Prints as `CSeq: number too large`.
+/// A received message, header or URI that cannot be read: where and what. Prints as `CSeq: number
+/// too large`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {fault}")]
 pub struct SipParseError {
@@ -22,7 +23,8 @@ impl SipParseError {
         }
     }
 
-    /// The status of the response that refuses a request for this error: 505 for another version of SIP, else 400.
+    /// The status of the response that refuses a request for this error: 505 for another version of
+    /// SIP, else 400.
     pub fn status(&self) -> u16 {
         if self.fault == Fault::Version {
             505

@@ -1,12 +1,12 @@
-//! Cuts the byte stream of a TCP or TLS connection into messages and keepalives. It does not read messages. RFC 3261
-//! §7.5, §18.3; RFC 5626 §3.5.1 for the keepalive.
+//! Cuts the byte stream of a TCP or TLS connection into messages and keepalives. It does not read
+//! messages. RFC 3261 §7.5, §18.3; RFC 5626 §3.5.1 for the keepalive.
 //!
 //! | at the start of a message | gives |
 //! |---|---|
 //! | CRLF CRLF | [`Framed::Ping`], to be answered with CRLF |
-//! | CRLF, nothing behind it yet | [`Framed::Pong`]; if the next octets are CRLF too, a `Ping` after it |
+//! | CRLF, nothing behind it yet | [`Framed::Pong`]; if CRLF comes next, then a `Ping` |
 //! | CRLF and a message | the message |
-//! | headers, empty line, Content-Length octets | [`Framed::Message`]; no Content-Length means no body |
+//! | headers, empty line, Content-Length octets | [`Framed::Message`]; no Content-Length, no body |
 //! | Content-Length twice, not a number; too long | an error, from then on for ever |
 
 use super::error::Fault;
@@ -14,8 +14,8 @@ use super::text;
 use super::wire::{MESSAGE_BYTES_MAX, cut_line, read_header};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The most octets that wait to be cut: one message and one read of the socket. More is an error: the caller takes
-/// all messages out between two reads.
+/// The most octets that wait to be cut: one message and one read of the socket. More is an error:
+/// the caller takes all messages out between two reads.
 pub const BUFFER_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 
 const EMPTY_LINE: &[u8] = b"\r\n\r\n";
@@ -61,8 +61,8 @@ impl StreamFramer {
         Self::default()
     }
 
-    /// Takes what was read from the socket. Call [`StreamFramer::next`] until it returns nothing after each push;
-    /// octets beyond [`BUFFER_BYTES_MAX`] are dropped and fail the stream.
+    /// Takes what was read from the socket. Call [`StreamFramer::next`] until it returns nothing
+    /// after each push; octets beyond [`BUFFER_BYTES_MAX`] are dropped and fail the stream.
     pub fn push(&mut self, octets: &[u8]) {
         if self.failed.is_some() {
             return;

@@ -1,5 +1,5 @@
-//! The headers of one message: received values unchanged, in their order. Storage is `rsip`'s; this is the only file
-//! that knows it. What a value means is in [`views`](super::views). RFC 3261 §7.3.
+//! The headers of one message: received values unchanged, in their order. Storage is `rsip`'s; this
+//! is the only file that knows it. What a value means is in [`views`](super::views). RFC 3261 §7.3.
 
 use super::error::{HeaderError, SipParseError};
 use super::text;
@@ -116,8 +116,8 @@ header_names! {
     WwwAuthenticate "WWW-Authenticate";
 }
 
-/// Header lines in their order. Names are compared without regard to case and compact names stand for the long ones;
-/// values are as received, unfolded, without white space at their ends.
+/// Header lines in their order. Names are compared without regard to case and compact names stand
+/// for the long ones; values are as received, unfolded, without white space at their ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(rsip::Headers);
 
@@ -141,8 +141,8 @@ impl Headers {
             .map(|(_, value)| value)
     }
 
-    /// The elements of all lines of this name: lines are split at commas outside of quotes and angle brackets. Lines
-    /// without a value have no elements.
+    /// The elements of all lines of this name: lines are split at commas outside of quotes and
+    /// angle brackets. Lines without a value have no elements.
     ///
     /// # Errors
     /// An unterminated quote or bracket, an empty element.
@@ -178,7 +178,8 @@ impl Headers {
     /// Adds a line at the end.
     ///
     /// # Errors
-    /// Refuses a name that is no token, CR, LF and NUL in the value, and a line longer than [`LINE_BYTES_MAX`].
+    /// Refuses a name that is no token, CR, LF and NUL in the value, and a line longer than
+    /// [`LINE_BYTES_MAX`].
     pub fn push(&mut self, name: &str, value: impl fmt::Display) -> Result<(), HeaderError> {
         let value = checked(name, value.to_string())?;
         self.0.push(build(name, value));
@@ -220,8 +221,8 @@ impl Headers {
         Ok(())
     }
 
-    /// Replaces the first element of the first line of this name and leaves the rest of the line; `None` takes it
-    /// away. For the topmost Via and Route. Does nothing when there is none.
+    /// Replaces the first element of the first line of this name and leaves the rest of the line;
+    /// `None` takes it away. For the topmost Via and Route. Does nothing when there is none.
     ///
     /// # Errors
     /// As [`Headers::push`]; the headers are unchanged then.
@@ -254,8 +255,8 @@ impl Headers {
         Ok(())
     }
 
-    /// Appends to the value of the first line of this name, `;tag=…` to To. What is there stays as received. Does
-    /// nothing when there is none.
+    /// Appends to the value of the first line of this name, `;tag=…` to To. What is there stays as
+    /// received. Does nothing when there is none.
     ///
     /// # Errors
     /// As [`Headers::push`]; the headers are unchanged then.
@@ -292,7 +293,8 @@ impl Headers {
         self.0.extend(line.cloned().into_iter().collect());
     }
 
-    /// Adds a received line. It may hold an escaped NUL, which is legal in a quoted string and must be sent back.
+    /// Adds a received line. It may hold an escaped NUL, which is legal in a quoted string and must
+    /// be sent back.
     pub(super) fn push_received(&mut self, name: &str, value: String) {
         self.0.push(build(name, value));
     }

@@ -1,5 +1,5 @@
-//! Requests and responses as values: method, URI, headers, body. Reading and writing them is [`wire`](super::wire)'s.
-//! RFC 3261 §7.
+//! Requests and responses as values: method, URI, headers, body. Reading and writing them is
+//! [`wire`](super::wire)'s. RFC 3261 §7.
 
 use super::headers::Headers;
 use super::uri::Uri;
@@ -77,7 +77,8 @@ impl fmt::Display for Method {
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method of the request line. CSeq may differ in a received request; whoever handles it compares.
+    /// The method of the request line. CSeq may differ in a received request; whoever handles it
+    /// compares.
     pub method: Method,
     /// The Request-URI.
     pub uri: Uri,
@@ -101,9 +102,9 @@ pub struct Response {
 }
 
 impl Response {
-    /// The response to a request with these headers: Via, From, To, Call-ID and CSeq are copied as received
-    /// (RFC 3261 §8.2.6.2), the single ones once, and Timestamp for a 100. `reason` is the usual phrase when there
-    /// is none. The caller adds the To tag, with [`Headers::append`].
+    /// The response to a request with these headers: Via, From, To, Call-ID and CSeq are copied as
+    /// received (RFC 3261 §8.2.6.2), the single ones once, and Timestamp for a 100. `reason` is the
+    /// usual phrase when there is none. The caller adds the To tag, with [`Headers::append`].
     pub fn to_request(request: &Headers, code: u16, reason: Option<&str>) -> Self {
         let mut headers = Headers::new();
         headers.copy_all(request, "Via");
@@ -150,7 +151,8 @@ impl Message {
     }
 }
 
-/// The usual reason phrase of a status code; the name of its class for codes that are not registered.
+/// The usual reason phrase of a status code; the name of its class for codes that are not
+/// registered.
 // tidy: table
 pub fn reason_phrase(code: u16) -> &'static str {
     match code {

@@ -1,8 +1,8 @@
 //! The SIP core: messages over bytes, without sockets, clocks or threads.
 //!
-//! Reading order: [`message`] and [`headers`] are the values, [`uri`], [`name_addr`], [`params`] and [`views`] give
-//! header values their meaning on demand, [`wire`] turns bytes into messages and back, [`framing`] cuts a byte
-//! stream into messages.
+//! Reading order: [`message`] and [`headers`] are the values, [`uri`], [`name_addr`], [`params`]
+//! and [`views`] give header values their meaning on demand, [`wire`] turns bytes into messages and
+//! back, [`framing`] cuts a byte stream into messages.
 
 pub mod counters;
 pub mod dialog;

@@ -1,5 +1,5 @@
-//! `name-addr` and `addr-spec` with header parameters: the values of From, To, Contact, Route and their like.
-//! RFC 3261 §20.10, §25.1.
+//! `name-addr` and `addr-spec` with header parameters: the values of From, To, Contact, Route and
+//! their like. RFC 3261 §20.10, §25.1.
 
 use super::error::Fault;
 use super::params::Params;
@@ -10,8 +10,8 @@ use std::fmt;
 /// A URI with an optional display name and header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameAddr {
-    /// The display name for people: without quotes and escapes, Latin-1 octets shown as their characters. Nothing
-    /// when it is absent or empty.
+    /// The display name for people: without quotes and escapes, Latin-1 octets shown as their
+    /// characters. Nothing when it is absent or empty.
     pub display_name: Option<String>,
     /// The URI.
     pub uri: Uri,
@@ -29,13 +29,14 @@ impl NameAddr {
         }
     }
 
-    /// Reads one value. A `<` inside of a quoted display name is part of the name. Without angle brackets the URI
-    /// ends at the first semicolon, the rest are header parameters. Spaces next to the angle brackets are dropped, a
-    /// display name with a comma or colon is taken as if it were quoted.
+    /// Reads one value. A `<` inside of a quoted display name is part of the name. Without angle
+    /// brackets the URI ends at the first semicolon, the rest are header parameters. Spaces next to
+    /// the angle brackets are dropped, a display name with a comma or colon is taken as if it were
+    /// quoted.
     ///
     /// # Errors
-    /// An unterminated quote, a `<` without `>`, a malformed URI or parameter, a `?` in a URI without angle
-    /// brackets.
+    /// An unterminated quote, a `<` without `>`, a malformed URI or parameter, a `?` in a URI
+    /// without angle brackets.
     pub fn parse(input: &str) -> Result<Self, Fault> {
         let input = input.trim_matches(text::is_white);
         if input.is_empty() {

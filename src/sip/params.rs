@@ -1,11 +1,12 @@
-//! Parameters after semicolons, of headers and of URIs: ordered, values as received. RFC 3261 §7.3.1, §19.1.1.
+//! Parameters after semicolons, of headers and of URIs: ordered, values as received. RFC 3261
+//! §7.3.1, §19.1.1.
 
 use super::error::Fault;
 use super::text;
 use std::fmt;
 
-/// Parameters in their order. Names are compared without regard to case; values are as received, quotes and
-/// `%` escapes included.
+/// Parameters in their order. Names are compared without regard to case; values are as received,
+/// quotes and `%` escapes included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Option<String>)>);
 
@@ -15,11 +16,12 @@ impl Params {
         Self::default()
     }
 
-    /// Reads the parameters of a header, `;a=b;c`, from the first semicolon on. White space around `;` and `=` is
-    /// dropped.
+    /// Reads the parameters of a header, `;a=b;c`, from the first semicolon on. White space around
+    /// `;` and `=` is dropped.
     ///
     /// # Errors
-    /// An empty parameter, a name that is no token, a value with white space or brackets outside of quotes.
+    /// An empty parameter, a name that is no token, a value with white space or brackets outside of
+    /// quotes.
     pub fn parse_header(input: &str) -> Result<Self, Fault> {
         Self::parse(input, text::is_token, is_header_value)
     }
@@ -61,8 +63,8 @@ impl Params {
         Ok(Self(params))
     }
 
-    /// The value of the first parameter of this name as received, empty when it has none. Nothing when there is
-    /// no such parameter.
+    /// The value of the first parameter of this name as received, empty when it has none. Nothing
+    /// when there is no such parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -90,8 +92,9 @@ impl Params {
             .map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
-    /// Gives the parameter a value (`None`: a parameter without `=`), in its place or at the end. The caller
-    /// answers for the characters; a header with CR, LF or NUL is refused when it is pushed.
+    /// Gives the parameter a value (`None`: a parameter without `=`), in its place or at the end.
+    /// The caller answers for the characters; a header with CR, LF or NUL is refused when it is
+    /// pushed.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         let value = value.map(str::to_owned);
         match self
@@ -115,8 +118,8 @@ impl Params {
     }
 }
 
-/// A complete quoted string, or anything without white space, quotes and brackets: hosts, tokens, and the `=`
-/// and `:` that clients put into branches and tags.
+/// A complete quoted string, or anything without white space, quotes and brackets: hosts, tokens,
+/// and the `=` and `:` that clients put into branches and tags.
 fn is_header_value(value: &str) -> bool {
     match text::quoted(value) {
         Ok(Some((_, rest))) => rest.is_empty(),

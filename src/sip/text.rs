@@ -1,9 +1,9 @@
 //! Text of SIP messages: tokens, quoted strings, lists, escapes, and octets that are not UTF-8.
 //!
-//! Header values are `String`s, yet peers send Latin-1. Each octet that is no part of valid UTF-8 becomes one
-//! character of a private range ([`decode`]) and that very octet again when written ([`encode`]), so a value passes
-//! through unchanged whatever it holds. [`readable`] shows such characters as Latin-1, for people; what it returns
-//! is not for sending on. RFC 3261 §7.3, §25.1.
+//! Header values are `String`s, yet peers send Latin-1. Each octet that is no part of valid UTF-8
+//! becomes one character of a private range ([`decode`]) and that very octet again when written
+//! ([`encode`]), so a value passes through unchanged whatever it holds. [`readable`] shows such
+//! characters as Latin-1, for people; what it returns is not for sending on. RFC 3261 §7.3, §25.1.
 
 use super::error::Fault;
 use std::borrow::Cow;
@@ -30,7 +30,8 @@ pub fn decode(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     for chunk in octets.utf8_chunks() {
         for c in chunk.valid().chars() {
-            // A received character of the private range is escaped itself, else it would be written as one octet.
+            // A received character of the private range is escaped itself, else it would be written
+            // as one octet.
             if raw_octet(c).is_some() {
                 c.encode_utf8(&mut [0; 4])
                     .bytes()
@@ -80,7 +81,8 @@ pub fn is_white(c: char) -> bool {
     c == ' ' || c == '\t'
 }
 
-/// Whether `c` ends or breaks a URI or a parameter: white space, a control character, a quote or a bracket.
+/// Whether `c` ends or breaks a URI or a parameter: white space, a control character, a quote or a
+/// bracket.
 pub(super) fn is_delimiter(c: char) -> bool {
     c.is_ascii_control() || matches!(c, ' ' | '"' | '<' | '>')
 }
@@ -133,7 +135,8 @@ impl Iterator for Unquoted<'_> {
     }
 }
 
-/// Cuts `text` at the first `mark` outside of quoted strings: what is before it and what follows it.
+/// Cuts `text` at the first `mark` outside of quoted strings: what is before it and what follows
+/// it.
 ///
 /// # Errors
 /// [`Fault::UnterminatedQuote`] when a quoted string before the mark does not end.
@@ -147,7 +150,8 @@ pub(super) fn cut(text: &str, mark: char) -> Result<Option<(&str, &str)>, Fault>
     }
 }
 
-/// Splits at every `mark` outside of quoted strings and angle brackets. The parts are trimmed and may be empty.
+/// Splits at every `mark` outside of quoted strings and angle brackets. The parts are trimmed and
+/// may be empty.
 ///
 /// # Errors
 /// A quoted string or an angle bracket that does not end.
@@ -181,8 +185,8 @@ pub(super) fn split(text: &str, mark: char) -> Result<Vec<&str>, Fault> {
     Ok(parts)
 }
 
-/// Cuts a leading quoted string off: its content without quotes and escapes, and what follows it. Nothing when
-/// `text` does not start with a quote.
+/// Cuts a leading quoted string off: its content without quotes and escapes, and what follows it.
+/// Nothing when `text` does not start with a quote.
 ///
 /// # Errors
 /// [`Fault::UnterminatedQuote`].

@@ -1,5 +1,5 @@
-//! URIs: `sip`, `sips`, `tel`, and all others as opaque text. Parts are kept as received; `%` escapes are never
-//! undone or made when a URI is written. RFC 3261 §19.1, RFC 3966, RFC 5118.
+//! URIs: `sip`, `sips`, `tel`, and all others as opaque text. Parts are kept as received; `%`
+//! escapes are never undone or made when a URI is written. RFC 3261 §19.1, RFC 3966, RFC 5118.
 
 use super::error::Fault;
 use super::params::Params;
@@ -58,8 +58,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads a name, an IPv4 address or an IPv6 address in brackets. The three colons that the grammar of RFC 3261
-    /// wrongly asks for before an embedded IPv4 address (RFC 5118 §4.10) are read as two.
+    /// Reads a name, an IPv4 address or an IPv6 address in brackets. The three colons that the
+    /// grammar of RFC 3261 wrongly asks for before an embedded IPv4 address (RFC 5118 §4.10) are
+    /// read as two.
     ///
     /// # Errors
     /// [`Fault::BadHost`] for anything else.
@@ -165,8 +166,8 @@ pub(super) fn host_port(input: &str) -> Result<(Host, Option<u16>), Fault> {
 pub struct Uri {
     /// The scheme.
     pub scheme: Scheme,
-    /// The user part as received, escapes included, without the password; for `tel` the number with its visual
-    /// separators. Nothing when the URI names a host only.
+    /// The user part as received, escapes included, without the password; for `tel` the number with
+    /// its visual separators. Nothing when the URI names a host only.
     pub user: Option<String>,
     /// The password as received. To be forgotten as soon as possible.
     pub password: Option<String>,
@@ -183,7 +184,8 @@ pub struct Uri {
 }
 
 impl Uri {
-    /// Makes `sip:[user@]host[:port]`. The user must be escaped by the caller, see [`Uri::escape_user`].
+    /// Makes `sip:[user@]host[:port]`. The user must be escaped by the caller, see
+    /// [`Uri::escape_user`].
     pub fn sip(user: Option<&str>, host: Host, port: Option<u16>) -> Self {
         Self {
             user: user.map(str::to_owned),
@@ -208,7 +210,8 @@ impl Uri {
     /// Reads a URI without angle brackets around it.
     ///
     /// # Errors
-    /// White space or another character that no URI holds, no scheme, a malformed host, port, number or parameter.
+    /// White space or another character that no URI holds, no scheme, a malformed host, port,
+    /// number or parameter.
     pub fn parse(input: &str) -> Result<Self, Fault> {
         if input.contains(|c: char| c.is_ascii_whitespace()) {
             return Err(Fault::WhiteSpace);
@@ -229,7 +232,8 @@ impl Uri {
     }
 
     fn parse_sip(scheme: Scheme, rest: &str) -> Result<Self, Fault> {
-        // Neither parameters nor headers may hold a raw `@`, so a `;` or `?` before it is part of the user.
+        // Neither parameters nor headers may hold a raw `@`, so a `;` or `?` before it is part of
+        // the user.
         let (userinfo, rest) = match rest.split_once('@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
@@ -279,7 +283,8 @@ impl Uri {
         })
     }
 
-    /// The user with its `%` escapes undone once. Octets that are not UTF-8 are kept as [`text::decode`] says.
+    /// The user with its `%` escapes undone once. Octets that are not UTF-8 are kept as
+    /// [`text::decode`] says.
     pub fn user_unescaped(&self) -> Option<String> {
         self.user
             .as_deref()
@@ -301,8 +306,9 @@ impl Uri {
         escaped
     }
 
-    /// Whether both name the same resource by RFC 3261 §19.1.4, and RFC 3966 §4 for `tel`. Unknown schemes are
-    /// compared as text. `transport` counts when only one has it, as the examples there demand.
+    /// Whether both name the same resource by RFC 3261 §19.1.4, and RFC 3966 §4 for `tel`. Unknown
+    /// schemes are compared as text. `transport` counts when only one has it, as the examples there
+    /// demand.
     pub fn equivalent(&self, other: &Uri) -> bool {
         let same_scheme = self
             .scheme

@@ -1,5 +1,5 @@
-//! What header values mean, read on demand from [`Headers`]; nothing here changes a message. RFC 3261 §20, RFC 3262,
-//! RFC 3326, RFC 3515, RFC 3581, RFC 3891, RFC 4028.
+//! What header values mean, read on demand from [`Headers`]; nothing here changes a message. RFC
+//! 3261 §20, RFC 3262, RFC 3326, RFC 3515, RFC 3581, RFC 3891, RFC 4028.
 
 use super::error::{Fault, SipParseError};
 use super::headers::Headers;
@@ -28,7 +28,8 @@ pub struct Via {
 }
 
 impl Via {
-    /// Reads one value, `SIP/2.0/UDP host:port;params`, with white space wherever the grammar lets it stand.
+    /// Reads one value, `SIP/2.0/UDP host:port;params`, with white space wherever the grammar lets
+    /// it stand.
     ///
     /// # Errors
     /// Fewer than three parts of sent-protocol, a malformed host, port or parameter.
@@ -197,7 +198,8 @@ pub struct Replaces {
     pub early_only: bool,
 }
 
-/// Cuts the parameters off a value that is not a URI: what is before the first semicolon, trimmed, and the rest.
+/// Cuts the parameters off a value that is not a URI: what is before the first semicolon, trimmed,
+/// and the rest.
 fn with_params(value: &str) -> Result<(&str, Params), Fault> {
     let params_at = value.find(';').unwrap_or(value.len());
     let head = value
@@ -389,7 +391,8 @@ impl Headers {
         })
     }
 
-    /// The media ranges of Accept; nothing without the header, which then means `application/sdp` for INVITE.
+    /// The media ranges of Accept; nothing without the header, which then means `application/sdp`
+    /// for INVITE.
     ///
     /// # Errors
     /// When the list or an element is malformed.

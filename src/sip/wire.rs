@@ -1,10 +1,12 @@
-//! Bytes to messages and messages to bytes. Owns the line and header grammar, the limits, the multiplicity of headers,
-//! Content-Length, and the response that refuses what cannot be read. It does not decide about methods, dialogs or
-//! transactions. RFC 3261 §7, §8.2.6, §18.3, §20, §25; RFC 4475 shows what peers send.
+//! Bytes to messages and messages to bytes. Owns the line and header grammar, the limits, the
+//! multiplicity of headers, Content-Length, and the response that refuses what cannot be read. It
+//! does not decide about methods, dialogs or transactions. RFC 3261 §7, §8.2.6, §18.3, §20, §25;
+//! RFC 4475 shows what peers send.
 //!
-//! Lenient where a receiver may be: leading empty lines, folded lines, compact names, white space before the colon
-//! and around the parts of the start line, RFC 2543 requests. Strict where two readers could see two messages: single
-//! headers given twice, Content-Length, CR, LF and NUL inside of lines, start line parts.
+//! Lenient where a receiver may be: leading empty lines, folded lines, compact names, white space
+//! before the colon and around the parts of the start line, RFC 2543 requests. Strict where two
+//! readers could see two messages: single headers given twice, Content-Length, CR, LF and NUL
+//! inside of lines, start line parts.
 
 use super::error::{Fault, SipParseError};
 use super::headers::{Headers, LINE_BYTES_MAX};
@@ -14,7 +16,8 @@ use super::uri::Uri;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 
-/// The longest message that is read, with its body. A longer one is dropped; a stream that carries it is closed.
+/// The longest message that is read, with its body. A longer one is dropped; a stream that carries
+/// it is closed.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// The most header lines of one message. A request with more is refused.
@@ -33,9 +36,11 @@ const SINGLE: [&str; 6] = [
 /// How the bytes of one message were delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// One datagram or WebSocket frame: without Content-Length the body is the rest, octets after it are ignored.
+    /// One datagram or WebSocket frame: without Content-Length the body is the rest, octets after
+    /// it are ignored.
     Datagram,
-    /// Cut from a stream by [`StreamFramer`](super::StreamFramer): without Content-Length there is no body.
+    /// Cut from a stream by [`StreamFramer`](super::StreamFramer): without Content-Length there is
+    /// no body.
     Stream,
 }
 
@@ -45,17 +50,17 @@ pub enum Framing {
 pub struct Unparsable {
     /// Where and what.
     pub error: SipParseError,
-    /// The 400 or 505 to send back, without a To tag of ours. Nothing when the bytes are a response, an ACK, or
-    /// no request with a Via.
+    /// The 400 or 505 to send back, without a To tag of ours. Nothing when the bytes are a
+    /// response, an ACK, or no request with a Via.
     pub refusal: Option<Response>,
 }
 
 /// Reads one message.
 ///
 /// # Errors
-/// [`Unparsable`] when it breaks the grammar or a limit, lacks Via, From, To, Call-ID or CSeq, or repeats a single
-/// header. The view errors of Via (topmost), From, To, Call-ID, CSeq, Max-Forwards and, in requests, Contact are
-/// found here; other headers are read when they are asked for.
+/// [`Unparsable`] when it breaks the grammar or a limit, lacks Via, From, To, Call-ID or CSeq, or
+/// repeats a single header. The view errors of Via (topmost), From, To, Call-ID, CSeq, Max-Forwards
+/// and, in requests, Contact are found here; other headers are read when they are asked for.
 pub fn parse(datagram: Bytes, framing: Framing) -> Result<Message, Box<Unparsable>> {
     let unanswered = |error| {
         Box::new(Unparsable {
@@ -83,7 +88,8 @@ pub fn parse(datagram: Bytes, framing: Framing) -> Result<Message, Box<Unparsabl
     }
 }
 
-/// The start line, whatever headers could be read, and the first fault: enough for a message or its refusal.
+/// The start line, whatever headers could be read, and the first fault: enough for a message or its
+/// refusal.
 struct Draft<'d> {
     start: String,
     headers: Headers,
@@ -373,7 +379,8 @@ impl<'m> From<&'m Message> for Outgoing<'m> {
     }
 }
 
-/// Writes a message: headers in their order with long names, Content-Length last and always that of the body.
+/// Writes a message: headers in their order with long names, Content-Length last and always that of
+/// the body.
 pub fn write<'m>(message: impl Into<Outgoing<'m>>) -> Bytes {
     let (start, headers, body) = match message.into() {
         Outgoing::Request(r) => (
@@ -387,7 +394,8 @@ pub fn write<'m>(message: impl Into<Outgoing<'m>>) -> Bytes {
             &r.body,
         ),
     };
-    // A reason phrase or a URI may come from a script; header values were checked when they were pushed.
+    // A reason phrase or a URI may come from a script; header values were checked when they were
+    // pushed.
     let start = start.replace(['\r', '\n', '\0'], " ");
     let mut head = Vec::with_capacity(1024);
     text::encode(&start, &mut head);
