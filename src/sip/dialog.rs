@@ -184,13 +184,21 @@ impl Dialog {
         for (name, value) in routes.chain(fixed) {
             headers.push(name, value)?;
         }
-        Ok(Request { method, uri, headers, body: Bytes::new() })
+        Ok(Request {
+            method,
+            uri,
+            headers,
+            body: Bytes::new(),
+        })
     }
 
     /// Request-URI and Route values. Behind a strict router the Request-URI is that router and the target
     /// goes last (§12.2.1.1).
     fn destination(&self) -> (Uri, Vec<String>) {
-        let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok());
+        let first = self
+            .routes
+            .first()
+            .and_then(|route| NameAddr::parse(route).ok());
         match first {
             Some(first) if !first.uri.params.has("lr") => {
                 let mut routes: Vec<String> = self.routes.iter().skip(1).cloned().collect();
@@ -225,7 +233,9 @@ fn route_set(headers: &Headers) -> Result<Vec<String>, SipParseError> {
 fn contact(headers: &Headers) -> Result<Option<Uri>, SipParseError> {
     let contacts = headers.contacts()?;
     let uri = contacts.into_iter().map(|contact| contact.uri);
-    Ok(uri.into_iter().find(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips)))
+    Ok(uri
+        .into_iter()
+        .find(|uri| matches!(uri.scheme, Scheme::Sip | Scheme::Sips)))
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 
-pub(super) use arrive::Arrival;
+pub(super) use arrive::{Arrival, RETRY_AFTER_S};
+pub(super) use emit::{add_contact, add_extra, bad, overload};
 pub(super) use reply::Reply;
 
 use super::counters::Counters;
@@ -65,7 +66,11 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let user_agent = concat!("talkpath/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { user_agent, calls_max: 10_000, transactions_max: 262_144 }
+        Self {
+            user_agent,
+            calls_max: 10_000,
+            transactions_max: 262_144,
+        }
     }
 }
 
@@ -102,8 +107,14 @@ impl Body {
     /// The body of a message; `None` when it is empty. Without a Content-Type it counts as
     /// `application/sdp`, as RFC 2543 clients mean it.
     pub fn of(headers: &Headers, bytes: &Bytes) -> Option<Self> {
-        let content_type = headers.get("Content-Type").unwrap_or("application/sdp").to_owned();
-        (!bytes.is_empty()).then(|| Self { content_type, bytes: bytes.clone() })
+        let content_type = headers
+            .get("Content-Type")
+            .unwrap_or("application/sdp")
+            .to_owned();
+        (!bytes.is_empty()).then(|| Self {
+            content_type,
+            bytes: bytes.clone(),
+        })
     }
 }
 
@@ -123,7 +134,10 @@ pub struct Refused {
 
 impl Refused {
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -254,7 +268,9 @@ pub enum Event {
 pub(super) enum Owner {
     /// Nobody: its message is the last of its kind.
     Nobody,
-    /// The call that a request of the peer belongs to.
+    /// The call that an INVITE of the peer belongs to.
+    Incoming(CallKey),
+    /// A request of the peer that waits for our user.
     Waiting(CallKey, RequestKey),
     /// An INVITE of ours.
     Invite(Box<OutgoingInvite>),
@@ -313,7 +329,11 @@ impl Endpoint {
     /// A stream is closed; see the module text. Nothing happens for UDP flows.
     pub fn handle_flow_closed(&mut self, now: Instant, flow: FlowId) {
         for id in self.layer.on_flow(flow) {
-            if self.layer.get(id).is_some_and(|transaction| transaction.flow.is_stream()) {
+            if self
+                .layer
+                .get(id)
+                .is_some_and(|transaction| transaction.flow.is_stream())
+            {
                 let owner = self.layer.remove(id).map(|transaction| transaction.owner);
                 self.handle_silence(now, id, owner, 503);
             }
@@ -325,7 +345,10 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(fired) = self.layer.fire(now) {
             if self.step(fired.id, fired.steps) == Some(Tell::Timeout) {
-                let owner = self.layer.remove(fired.id).map(|transaction| transaction.owner);
+                let owner = self
+                    .layer
+                    .remove(fired.id)
+                    .map(|transaction| transaction.owner);
                 self.handle_silence(now, fired.id, owner, 408);
             }
             self.layer.settle(fired.id);
@@ -337,7 +360,11 @@ impl Endpoint {
 
     /// When `handle_timeout` is due next; `None` when nothing runs.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.layer.poll_timeout().into_iter().chain(self.deadlines.next()).min()
+        self.layer
+            .poll_timeout()
+            .into_iter()
+            .chain(self.deadlines.next())
+            .min()
     }
 
     /// The next thing to do, in order; `None` when all is done.
@@ -371,13 +398,7 @@ impl Endpoint {
     }
 
     /// A request of ours, or one that waited for our user, will not be answered: `code` says why.
-    fn handle_silence(
-        &mut self,
-        now: Instant,
-        id: TransactionId,
-        owner: Option<Owner>,
-        code: u16,
-    ) {
+    fn handle_silence(&mut self, now: Instant, id: TransactionId, owner: Option<Owner>, code: u16) {
         match owner {
             Some(Owner::Invite(invite)) => {
                 self.counters.timeouts += u64::from(code == 408);
@@ -388,7 +409,7 @@ impl Endpoint {
                 self.finish_request(now, call, key, code, None);
             }
             Some(Owner::Waiting(call, key)) => self.forget_waiting(call, key),
-            Some(Owner::Nobody) | None => {}
+            Some(Owner::Nobody | Owner::Incoming(_)) | None => {}
         }
     }
 
@@ -418,14 +439,16 @@ impl Endpoint {
     }
 
     fn handle_news(&mut self, now: Instant, id: TransactionId, response: Response) {
-        let Some(transaction) = self.layer.get(id) else { return };
+        let Some(transaction) = self.layer.get(id) else {
+            return;
+        };
         match &transaction.owner {
             Owner::Invite(_) => self.handle_invite_response(now, id, response),
             Owner::Request(call, key) if response.code >= 200 => {
                 let (call, key) = (*call, *key);
                 self.finish_request(now, call, key, response.code, Some(response));
             }
-            Owner::Request(..) | Owner::Waiting(..) | Owner::Nobody => {}
+            Owner::Request(..) | Owner::Waiting(..) | Owner::Incoming(_) | Owner::Nobody => {}
         }
     }
 
@@ -435,6 +458,9 @@ impl Endpoint {
         let vias = response.headers.vias().ok()?;
         let [via] = vias.as_slice() else { return None };
         let cseq = response.headers.cseq().ok()?;
-        self.layer.find(&super::transaction::Key::client(via.branch()?, &cseq.method))
+        self.layer.find(&super::transaction::Key::client(
+            via.branch()?,
+            &cseq.method,
+        ))
     }
 }

@@ -10,7 +10,7 @@
 //! | the same request over another path | 482 |
 //! | known method that is not served | 405 with Allow |
 //! | new INVITE with Max-Forwards 0 | 483 |
-//! | Require or Proxy-Require | 420 with Unsupported: no extension is implemented |
+//! | Require | 420 with Unsupported: no extension is implemented |
 //! | INVITE whose Accept leaves out SDP | 406 |
 //! | INVITE or UPDATE with another body | 415 with Accept |
 //! | no such dialog | 481 |
@@ -19,13 +19,13 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, Reply, reply};
+use super::{Endpoint, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::invite::Phase;
 use crate::sip::invite::body::{SDP, accepts_sdp, reduce_to_sdp};
-use crate::sip::message::{Message, Method, Request};
+use crate::sip::message::{Method, Request};
 use crate::sip::transaction::{Key, Merged};
 use crate::sip::uri::Scheme;
 use crate::sip::wire::{self, Unparsable};
@@ -56,12 +56,19 @@ impl Endpoint {
             self.counters.garbage += 1;
             return;
         };
-        let arrival = Arrival { request, key, flow, back };
+        let arrival = Arrival {
+            request,
+            key,
+            flow,
+            back,
+        };
         if arrival.request.method == Method::Ack {
             self.handle_ack(now, &arrival);
         } else if let Some(id) = self.layer.find(&arrival.key) {
             self.counters.retransmissions += 1;
-            let steps = self.layer.drive(id, |transaction| transaction.machine.handle_request());
+            let steps = self
+                .layer
+                .drive(id, |transaction| transaction.machine.handle_request());
             self.step(id, steps.unwrap_or_default());
         } else if arrival.request.method == Method::Cancel {
             self.handle_cancel(now, &arrival);
@@ -73,21 +80,32 @@ impl Endpoint {
     pub(super) fn handle_unparsable(&mut self, flow: Flow, unparsable: Unparsable) {
         self.counters.garbage += 1;
         tracing::debug!(error = %unparsable.error, "Unreadable message");
-        let Some(mut refusal) = unparsable.refusal else { return };
-        let Ok(back) = reply::receive(&mut refusal.headers, flow) else { return };
+        let Some(mut refusal) = unparsable.refusal else {
+            return;
+        };
+        let Ok(back) = reply::receive(&mut refusal.headers, flow) else {
+            return;
+        };
         let tag = self.stable_tag(&refusal.headers);
         // A To that cannot be read gets no tag: appending to it could only make it worse.
         if refusal.headers.to().is_ok_and(|to| to.tag().is_none())
-            && refusal.headers.append("To", &format!(";tag={tag}")).is_err()
+            && refusal
+                .headers
+                .append("To", &format!(";tag={tag}"))
+                .is_err()
         {
             return;
         }
         self.counters.refused_unparsable += 1;
-        self.send(back, wire::write(&Message::Response(refusal)));
+        self.send(back, wire::write(&refusal));
     }
 
     fn handle_new_request(&mut self, now: Instant, mut arrival: Arrival) {
-        let inside = arrival.request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let inside = arrival
+            .request
+            .headers
+            .to()
+            .is_ok_and(|to| to.tag().is_some());
         let ends = arrival.request.method == Method::Bye;
         if self.layer.is_full() && !inside && !ends {
             self.counters.shed += 1;
@@ -110,11 +128,7 @@ impl Endpoint {
     }
 
     /// The refusal that a request outside of our state earns: code, and a header that belongs to it or "".
-    fn refusal(
-        &self,
-        request: &mut Request,
-        inside: bool,
-    ) -> Option<(u16, &'static str, String)> {
+    fn refusal(&self, request: &mut Request, inside: bool) -> Option<(u16, &'static str, String)> {
         let plain = |code| Some((code, "", String::new()));
         if let Method::Other(_) = request.method {
             return Some((501, "Allow", ALLOW.to_owned()));
@@ -183,15 +197,15 @@ impl Endpoint {
     }
 
     fn answer_options(&mut self, now: Instant, arrival: &Arrival) {
-        let contact = arrival.flow.contact(arrival.request.uri.scheme == Scheme::Sips);
-        let extra = [("Contact", contact.as_str()), ("Allow", ALLOW), ("Accept", SDP)];
+        let contact = arrival
+            .flow
+            .contact(arrival.request.uri.scheme == Scheme::Sips);
+        let extra = [
+            ("Contact", contact.as_str()),
+            ("Allow", ALLOW),
+            ("Accept", SDP),
+        ];
         self.answer(now, arrival, 200, &extra);
-    }
-
-    /// What the responses to a request share, with a To tag that no call gives.
-    pub(in crate::sip) fn reply_to(&self, arrival: &Arrival) -> Option<Reply> {
-        let tag = self.stable_tag(&arrival.request.headers);
-        Reply::new(&arrival.request, &tag, arrival.back).ok()
     }
 }
 
@@ -215,8 +229,12 @@ fn is_served(method: &Method) -> bool {
     }
 }
 
-/// The option tags that the sender insists on, of us or of a proxy, which a back-to-back user agent is to it.
+/// The option tags that the sender insists on. Proxy-Require is not for a user agent (RFC 3261 §20.29).
 fn required(headers: &Headers) -> Vec<String> {
-    let both = [headers.require(), headers.list("Proxy-Require")];
-    both.into_iter().flatten().flatten().map(str::to_owned).collect()
+    headers
+        .require()
+        .into_iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect()
 }

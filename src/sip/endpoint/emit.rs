@@ -14,7 +14,7 @@ use crate::sip::error::HeaderError;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::invite::body::SDP;
-use crate::sip::message::{Message, Method, Request, Response};
+use crate::sip::message::{Method, Request, Response};
 use crate::sip::transaction::{
     InviteServer, Key, Machine, Merged, NonInviteClient, NonInviteServer, Steps, Tell, Transaction,
     TransactionId,
@@ -25,9 +25,28 @@ use crate::sip::wire;
 pub(in crate::sip) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
 /// What the endpoint writes itself, in long and compact form, so that no user header contradicts it.
 const RESERVED: [&str; 22] = [
-    "Via", "v", "From", "f", "To", "t", "Call-ID", "i", "CSeq", "Max-Forwards", "Route",
-    "Record-Route", "Contact", "m", "Content-Length", "l", "Content-Type", "c", "Allow",
-    "User-Agent", "Server", "RSeq",
+    "Via",
+    "v",
+    "From",
+    "f",
+    "To",
+    "t",
+    "Call-ID",
+    "i",
+    "CSeq",
+    "Max-Forwards",
+    "Route",
+    "Record-Route",
+    "Contact",
+    "m",
+    "Content-Length",
+    "l",
+    "Content-Type",
+    "c",
+    "Allow",
+    "User-Agent",
+    "Server",
+    "RSeq",
 ];
 
 impl Endpoint {
@@ -93,8 +112,11 @@ impl Endpoint {
         let redirects = (300..400).contains(&response.code);
         add_extra(&mut response.headers, extra, redirects)?;
         response.body = add_body(&mut response.headers, body)?;
-        response.headers.push("Server", &self.settings.user_agent).map_err(bad("Server"))?;
-        Ok(wire::write(&Message::Response(response)))
+        response
+            .headers
+            .push("Server", &self.settings.user_agent)
+            .map_err(bad("Server"))?;
+        Ok(wire::write(&response))
     }
 
     /// The final answer to a request that no user needs to see, in a transaction of its own. Without room for
@@ -107,7 +129,20 @@ impl Endpoint {
         extra: &[(&str, &str)],
     ) {
         let tag = self.stable_tag(&arrival.request.headers);
-        let Some(bytes) = self.write_answer(arrival, &tag, code, extra) else { return };
+        self.answer_tagged(now, arrival, &tag, (code, extra));
+    }
+
+    /// The same as [`Endpoint::answer`] with the To tag of a call.
+    pub(in crate::sip) fn answer_tagged(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        tag: &str,
+        (code, extra): (u16, &[(&str, &str)]),
+    ) {
+        let Some(bytes) = self.write_answer(arrival, tag, code, extra) else {
+            return;
+        };
         self.settle_arrival(now, arrival, code, bytes);
     }
 
@@ -159,8 +194,16 @@ impl Endpoint {
         };
         self.send(arrival.back, bytes);
         let merged = Merged::of(&arrival.request.headers);
-        let transaction = Transaction { machine, flow: arrival.back, owner: Owner::Nobody };
-        if self.layer.insert(arrival.key.clone(), merged, transaction).is_err() {
+        let transaction = Transaction {
+            machine,
+            flow: arrival.back,
+            owner: Owner::Nobody,
+        };
+        if self
+            .layer
+            .insert(arrival.key.clone(), merged, transaction)
+            .is_err()
+        {
             tracing::debug!(code, "Answered without a transaction: none is free");
         }
     }
@@ -176,9 +219,15 @@ impl Endpoint {
         let branch = self.new_branch();
         add_extra(&mut request.headers, extra, false)?;
         request.body = add_body(&mut request.headers, body)?;
-        request.headers.push_first("Via", flow.via(&branch)).map_err(bad("Via"))?;
+        request
+            .headers
+            .push_first("Via", flow.via(&branch))
+            .map_err(bad("Via"))?;
         let agent = &self.settings.user_agent;
-        request.headers.push("User-Agent", agent).map_err(bad("User-Agent"))?;
+        request
+            .headers
+            .push("User-Agent", agent)
+            .map_err(bad("User-Agent"))?;
         Ok(Key::client(&branch, &request.method))
     }
 
@@ -194,11 +243,16 @@ impl Endpoint {
         flow: Flow,
         owner: Owner,
     ) -> Result<(), Refused> {
-        let bytes = wire::write(&Message::Request(request));
+        let bytes = wire::write(&request);
         let machine = NonInviteClient::new(now, flow.transport.reliable(), bytes.clone());
-        let transaction =
-            Transaction { machine: Machine::NonInviteClient(machine), flow, owner };
-        self.layer.insert(key, None, transaction).map_err(overload)?;
+        let transaction = Transaction {
+            machine: Machine::NonInviteClient(machine),
+            flow,
+            owner,
+        };
+        self.layer
+            .insert(key, None, transaction)
+            .map_err(overload)?;
         self.send(flow, bytes);
         Ok(())
     }
@@ -210,7 +264,9 @@ pub(in crate::sip) fn add_contact(
     flow: &Flow,
     sips: bool,
 ) -> Result<(), Refused> {
-    headers.push("Contact", flow.contact(sips)).map_err(bad("Contact"))?;
+    headers
+        .push("Contact", flow.contact(sips))
+        .map_err(bad("Contact"))?;
     headers.push("Allow", ALLOW).map_err(bad("Allow"))?;
     headers.push("Accept", SDP).map_err(bad("Accept"))
 }
@@ -223,12 +279,21 @@ pub(in crate::sip) fn overload(error: crate::sip::transaction::Full) -> Refused 
     Refused::new("overload", error.to_string())
 }
 
-fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, redirects: bool) -> Result<(), Refused> {
+pub(in crate::sip) fn add_extra(
+    headers: &mut Headers,
+    extra: &ExtraHeaders,
+    redirects: bool,
+) -> Result<(), Refused> {
     for (name, value) in extra {
         let contact = name.eq_ignore_ascii_case("Contact");
-        let reserved = RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name));
+        let reserved = RESERVED
+            .iter()
+            .any(|reserved| reserved.eq_ignore_ascii_case(name));
         if reserved && !(contact && redirects) {
-            return Err(Refused::new("reserved-header", format!("{name} is written by the engine")));
+            return Err(Refused::new(
+                "reserved-header",
+                format!("{name} is written by the engine"),
+            ));
         }
         headers.push(name, value).map_err(bad(name))?;
     }
@@ -236,7 +301,11 @@ fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, redirects: bool) -> Re
 }
 
 fn add_body(headers: &mut Headers, body: Option<Body>) -> Result<Bytes, Refused> {
-    let Some(body) = body else { return Ok(Bytes::new()) };
-    headers.push("Content-Type", &body.content_type).map_err(bad("Content-Type"))?;
+    let Some(body) = body else {
+        return Ok(Bytes::new());
+    };
+    headers
+        .push("Content-Type", &body.content_type)
+        .map_err(bad("Content-Type"))?;
     Ok(body.bytes)
 }

@@ -29,20 +29,31 @@ impl Reply {
         }
         let mut record_routes = Headers::new();
         record_routes.copy_all(&request.headers, "Record-Route");
-        Ok(Self { head, record_routes, flow })
+        Ok(Self {
+            head,
+            record_routes,
+            flow,
+        })
     }
 
     /// A response without body; no `reason` means the usual one.
     pub fn response(&self, code: u16, reason: Option<&str>) -> Response {
         let reason = reason.unwrap_or_else(|| reason_phrase(code)).to_owned();
-        Response { code, reason, headers: self.head.clone(), body: bytes::Bytes::new() }
+        Response {
+            code,
+            reason,
+            headers: self.head.clone(),
+            body: bytes::Bytes::new(),
+        }
     }
 
     /// The same with the Record-Route values of the request, for responses that make or refresh a dialog
     /// (§12.1.1).
     pub fn dialog_response(&self, code: u16, reason: Option<&str>) -> Response {
         let mut response = self.response(code, reason);
-        response.headers.copy_all(&self.record_routes, "Record-Route");
+        response
+            .headers
+            .copy_all(&self.record_routes, "Record-Route");
         response
     }
 }
@@ -69,7 +80,10 @@ pub(in crate::sip) fn receive(headers: &mut Headers, flow: Flow) -> Result<Flow,
         return Ok(flow);
     }
     let port = via.port.filter(|port| *port != 0).unwrap_or(DEFAULT_PORT);
-    Ok(Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow })
+    Ok(Flow {
+        remote: SocketAddr::new(flow.remote.ip(), port),
+        ..flow
+    })
 }
 
 /// A request to which no response can be written.

@@ -24,9 +24,10 @@ pub(in crate::sip) fn reduce_to_sdp(request: &mut Request) -> bool {
         Ok(None) => true,
         Ok(Some(kind)) if kind.essence == SDP => true,
         Ok(Some(kind)) if kind.essence.starts_with("multipart/") => {
-            let part = kind.params.unquoted("boundary").and_then(|boundary| {
-                sdp_part(&request.body, &boundary)
-            });
+            let part = kind
+                .params
+                .unquoted("boundary")
+                .and_then(|boundary| sdp_part(&request.body, &boundary));
             let Some(part) = part else { return false };
             request.body = part;
             request.headers.set("Content-Type", SDP).is_ok()
@@ -39,9 +40,9 @@ pub(in crate::sip) fn reduce_to_sdp(request: &mut Request) -> bool {
 pub(in crate::sip) fn accepts_sdp(headers: &Headers) -> bool {
     match headers.accept() {
         Ok(None) => true,
-        Ok(Some(ranges)) => {
-            ranges.iter().any(|range| matches!(range.essence.as_str(), SDP | "application/*" | "*/*"))
-        }
+        Ok(Some(ranges)) => ranges
+            .iter()
+            .any(|range| matches!(range.essence.as_str(), SDP | "application/*" | "*/*")),
         // A malformed Accept that nobody needs refuses no call (RFC 4475 §3.1.2.12 on Date, by analogy).
         Err(_) => true,
     }
@@ -54,7 +55,9 @@ fn sdp_part(body: &Bytes, boundary: &str) -> Option<Bytes> {
     for pair in starts.windows(2) {
         let &[start, end] = pair else { continue };
         let part = body.slice(start + delimiter.len()..end);
-        let Some(head_end) = find_all(&part, b"\r\n\r\n").first().copied() else { continue };
+        let Some(head_end) = find_all(&part, b"\r\n\r\n").first().copied() else {
+            continue;
+        };
         let head = String::from_utf8_lossy(part.get(..head_end)?).to_ascii_lowercase();
         let mut lines = head.lines().filter_map(|line| line.split_once(':'));
         let is_sdp = lines.any(|(name, value)| {
@@ -72,5 +75,9 @@ fn sdp_part(body: &Bytes, boundary: &str) -> Option<Bytes> {
 /// Where `needle` stands at the start of a line or inside, at most [`PARTS_MAX`] places.
 fn find_all(body: &[u8], needle: &[u8]) -> Vec<usize> {
     let places = body.windows(needle.len().max(1)).enumerate();
-    places.filter(|(_, w)| *w == needle).map(|(at, _)| at).take(PARTS_MAX).collect()
+    places
+        .filter(|(_, w)| *w == needle)
+        .map(|(at, _)| at)
+        .take(PARTS_MAX)
+        .collect()
 }

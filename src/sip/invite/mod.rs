@@ -28,6 +28,7 @@ use bytes::Bytes;
 
 use super::dialog::{Dialog, DialogId};
 use super::endpoint::{Body, CallKey, ExtraHeaders, Reply, RequestKey};
+use super::headers::Headers;
 use super::message::Request;
 use super::transaction::TransactionId;
 
@@ -81,6 +82,8 @@ pub(super) struct ServerInvite {
     pub key: Option<RequestKey>,
     /// Its CSeq number, which the ACK repeats.
     pub seq: u32,
+    /// Its Contact, the remote target once it is accepted.
+    pub contact: Headers,
     /// Whether it is answered.
     pub state: ServerState,
 }
@@ -89,9 +92,17 @@ pub(super) struct ServerInvite {
 #[derive(Debug)]
 pub(super) enum ServerState {
     /// Not yet. The last provisional with a To tag is repeated each minute (§13.3.1.1).
-    Unanswered { last: Option<(u16, Bytes)>, repeat_at: Option<Instant> },
+    Unanswered {
+        last: Option<(u16, Bytes)>,
+        repeat_at: Option<Instant>,
+    },
     /// The 2xx is repeated until its ACK (§13.3.1.4).
-    Answered { response: Bytes, interval: Duration, repeat_at: Instant, give_up_at: Instant },
+    Answered {
+        response: Bytes,
+        interval: Duration,
+        repeat_at: Instant,
+        give_up_at: Instant,
+    },
 }
 
 /// An INVITE of ours.
@@ -129,8 +140,8 @@ pub(super) struct Waiting {
     pub transaction: TransactionId,
     /// What its responses share.
     pub reply: Reply,
-    /// Whether it is an UPDATE, whose 2xx refreshes the target.
-    pub update: bool,
+    /// The Contact of an UPDATE, the remote target once it is accepted; `None` for an INFO.
+    pub update: Option<Headers>,
 }
 
 /// An INVITE of ours as its transaction remembers it after the call is gone: enough to acknowledge and hang up
@@ -187,7 +198,11 @@ impl Call {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let server = self.server.as_ref().and_then(|server| match server.state {
             ServerState::Unanswered { repeat_at, .. } => repeat_at,
-            ServerState::Answered { repeat_at, give_up_at, .. } => Some(repeat_at.min(give_up_at)),
+            ServerState::Answered {
+                repeat_at,
+                give_up_at,
+                ..
+            } => Some(repeat_at.min(give_up_at)),
         });
         let retry = self.retry.as_ref().map(|retry| retry.at);
         server.into_iter().chain(retry).min()
@@ -195,9 +210,8 @@ impl Call {
 
     /// The unfinished INVITE of the peer while it has no final response.
     pub fn unanswered(&self) -> Option<&ServerInvite> {
-        let unanswered = |server: &&ServerInvite| {
-            matches!(server.state, ServerState::Unanswered { .. })
-        };
+        let unanswered =
+            |server: &&ServerInvite| matches!(server.state, ServerState::Unanswered { .. });
         self.server.as_ref().filter(unanswered)
     }
 }

@@ -12,7 +12,10 @@ pub struct Deadlines<K> {
 
 impl<K: Ord + Copy> Default for Deadlines<K> {
     fn default() -> Self {
-        Self { ordered: BTreeSet::new(), of: BTreeMap::new() }
+        Self {
+            ordered: BTreeSet::new(),
+            of: BTreeMap::new(),
+        }
     }
 }
 

@@ -33,10 +33,22 @@ pub struct InviteClient {
 
 #[derive(Debug)]
 enum State {
-    Calling { invite: Bytes, interval: Duration, timer_a: Option<Instant>, timer_b: Instant },
-    Proceeding { cancelled: Option<Instant> },
-    Completed { ack: Bytes, timer_d: Instant },
-    Accepted { timer_m: Instant },
+    Calling {
+        invite: Bytes,
+        interval: Duration,
+        timer_a: Option<Instant>,
+        timer_b: Instant,
+    },
+    Proceeding {
+        cancelled: Option<Instant>,
+    },
+    Completed {
+        ack: Bytes,
+        timer_d: Instant,
+    },
+    Accepted {
+        timer_m: Instant,
+    },
     Terminated,
 }
 
@@ -65,16 +77,24 @@ impl InviteClient {
                 Steps::tell(Tell::Response)
             }
             (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
-                self.state = State::Accepted { timer_m: now + T1_X64 };
+                self.state = State::Accepted {
+                    timer_m: now + T1_X64,
+                };
                 Steps::tell(Tell::Response)
             }
             (State::Calling { .. } | State::Proceeding { .. }, 300..) => {
                 let ack = ack();
                 self.state = match self.reliable {
                     true => State::Terminated,
-                    false => State::Completed { ack: ack.clone(), timer_d: now + TIMER_D },
+                    false => State::Completed {
+                        ack: ack.clone(),
+                        timer_d: now + TIMER_D,
+                    },
                 };
-                Steps { send: Some(ack), tell: Some(Tell::Response) }
+                Steps {
+                    send: Some(ack),
+                    tell: Some(Tell::Response),
+                }
             }
             (State::Proceeding { .. }, 0..200) | (State::Accepted { .. }, 200..300) => {
                 Steps::tell(Tell::Response)
@@ -96,9 +116,9 @@ impl InviteClient {
     /// The earliest of the running timers.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Calling { timer_a, timer_b, .. } => {
-                Some(timer_a.map_or(timer_b, |timer_a| timer_a.min(timer_b)))
-            }
+            State::Calling {
+                timer_a, timer_b, ..
+            } => Some(timer_a.map_or(timer_b, |timer_a| timer_a.min(timer_b))),
             State::Proceeding { cancelled } => cancelled,
             State::Completed { timer_d, .. } => Some(timer_d),
             State::Accepted { timer_m } => Some(timer_m),
@@ -109,13 +129,19 @@ impl InviteClient {
     /// Fires what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) -> Steps {
         match &mut self.state {
-            State::Calling { timer_b: at, .. } | State::Proceeding { cancelled: Some(at) }
-                if *at <= now =>
-            {
+            State::Calling { timer_b: at, .. }
+            | State::Proceeding {
+                cancelled: Some(at),
+            } if *at <= now => {
                 self.state = State::Terminated;
                 Steps::tell(Tell::Timeout)
             }
-            State::Calling { invite, interval, timer_a: Some(timer_a), .. } if *timer_a <= now => {
+            State::Calling {
+                invite,
+                interval,
+                timer_a: Some(timer_a),
+                ..
+            } if *timer_a <= now => {
                 *interval *= 2;
                 *timer_a = now + *interval;
                 Steps::send(invite.clone())

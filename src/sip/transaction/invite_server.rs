@@ -31,17 +31,31 @@ pub struct InviteServer {
 
 #[derive(Debug)]
 enum State {
-    Proceeding { last: Option<Bytes> },
-    Completed { last: Bytes, interval: Duration, timer_g: Option<Instant>, timer_h: Instant },
-    Confirmed { timer_i: Instant },
-    Accepted { timer_l: Instant },
+    Proceeding {
+        last: Option<Bytes>,
+    },
+    Completed {
+        last: Bytes,
+        interval: Duration,
+        timer_g: Option<Instant>,
+        timer_h: Instant,
+    },
+    Confirmed {
+        timer_i: Instant,
+    },
+    Accepted {
+        timer_l: Instant,
+    },
     Terminated,
 }
 
 impl InviteServer {
     /// Starts in Proceeding; `reliable` is whether the transport repeats nothing.
     pub fn new(reliable: bool) -> Self {
-        Self { reliable, state: State::Proceeding { last: None } }
+        Self {
+            reliable,
+            state: State::Proceeding { last: None },
+        }
     }
 
     /// The user sends a response with status `code`, written in `bytes`. A second final response is dropped.
@@ -51,7 +65,11 @@ impl InviteServer {
         };
         match code {
             0..200 => *last = Some(bytes.clone()),
-            200..300 => self.state = State::Accepted { timer_l: now + T1_X64 },
+            200..300 => {
+                self.state = State::Accepted {
+                    timer_l: now + T1_X64,
+                }
+            }
             300.. => {
                 self.state = State::Completed {
                     last: bytes.clone(),
@@ -96,9 +114,9 @@ impl InviteServer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Proceeding { .. } | State::Terminated => None,
-            State::Completed { timer_g, timer_h, .. } => {
-                Some(timer_g.map_or(timer_h, |timer_g| timer_g.min(timer_h)))
-            }
+            State::Completed {
+                timer_g, timer_h, ..
+            } => Some(timer_g.map_or(timer_h, |timer_g| timer_g.min(timer_h))),
             State::Confirmed { timer_i } => Some(timer_i),
             State::Accepted { timer_l } => Some(timer_l),
         }
@@ -111,7 +129,12 @@ impl InviteServer {
                 self.state = State::Terminated;
                 Steps::tell(Tell::Timeout)
             }
-            State::Completed { last, interval, timer_g: Some(timer_g), .. } if *timer_g <= now => {
+            State::Completed {
+                last,
+                interval,
+                timer_g: Some(timer_g),
+                ..
+            } if *timer_g <= now => {
                 *interval = (*interval * 2).min(T2);
                 *timer_g = now + *interval;
                 Steps::send(last.clone())

@@ -63,7 +63,10 @@ impl Key {
 
     /// The key of a request of ours.
     pub fn client(branch: &str, method: &Method) -> Self {
-        Key::Client { branch: branch.to_owned(), method: method.as_str().to_owned() }
+        Key::Client {
+            branch: branch.to_owned(),
+            method: method.as_str().to_owned(),
+        }
     }
 
     fn of(request: &Request, method: String) -> Result<Self, SipParseError> {
@@ -73,7 +76,11 @@ impl Key {
             Some(branch) if branch.starts_with(MAGIC_COOKIE) && branch != MAGIC_COOKIE => {
                 let port = via.port.map(|port| format!(":{port}")).unwrap_or_default();
                 let sent_by = format!("{}{port}", via.host).to_ascii_lowercase();
-                Ok(Key::Server { branch: branch.to_owned(), sent_by, method })
+                Ok(Key::Server {
+                    branch: branch.to_owned(),
+                    sent_by,
+                    method,
+                })
             }
             Some(_) | None => Ok(Key::Legacy {
                 via: via.to_string(),

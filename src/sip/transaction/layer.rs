@@ -164,7 +164,14 @@ impl<O> Layer<O> {
             self.by_merged.entry(merged.clone()).or_insert(id);
         }
         self.deadlines.set(id, transaction.machine.poll_timeout());
-        self.entries.insert(id, Entry { transaction, key, merged });
+        self.entries.insert(
+            id,
+            Entry {
+                transaction,
+                key,
+                merged,
+            },
+        );
         Ok(id)
     }
 
@@ -185,7 +192,9 @@ impl<O> Layer<O> {
 
     /// The transaction, to change its owner. Inputs to the machine go through [`Layer::drive`].
     pub fn get_mut(&mut self, id: TransactionId) -> Option<&mut Transaction<O>> {
-        self.entries.get_mut(&id).map(|entry| &mut entry.transaction)
+        self.entries
+            .get_mut(&id)
+            .map(|entry| &mut entry.transaction)
     }
 
     /// Gives an input to a machine and arms its deadline again. A terminated machine stays until
@@ -197,13 +206,17 @@ impl<O> Layer<O> {
     ) -> Option<Steps> {
         let entry = self.entries.get_mut(&id)?;
         let steps = input(&mut entry.transaction);
-        self.deadlines.set(id, entry.transaction.machine.poll_timeout());
+        self.deadlines
+            .set(id, entry.transaction.machine.poll_timeout());
         Some(steps)
     }
 
     /// Forgets the transaction when it is terminated.
     pub fn settle(&mut self, id: TransactionId) {
-        if self.get(id).is_some_and(|transaction| transaction.machine.is_terminated()) {
+        if self
+            .get(id)
+            .is_some_and(|transaction| transaction.machine.is_terminated())
+        {
             self.remove(id);
         }
     }
@@ -237,7 +250,10 @@ impl<O> Layer<O> {
 
     /// The transactions whose messages go over a flow, oldest first.
     pub fn on_flow(&self, flow: FlowId) -> Vec<TransactionId> {
-        let same = self.entries.iter().filter(|(_, entry)| entry.transaction.flow.id == flow);
+        let same = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.transaction.flow.id == flow);
         same.map(|(id, _)| *id).collect()
     }
 }

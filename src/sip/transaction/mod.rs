@@ -63,10 +63,16 @@ impl Steps {
     }
 
     fn send(bytes: Bytes) -> Self {
-        Self { send: Some(bytes), tell: None }
+        Self {
+            send: Some(bytes),
+            tell: None,
+        }
     }
 
     fn tell(tell: Tell) -> Self {
-        Self { send: None, tell: Some(tell) }
+        Self {
+            send: None,
+            tell: Some(tell),
+        }
     }
 }

@@ -26,9 +26,20 @@ pub struct NonInviteClient {
 
 #[derive(Debug)]
 enum State {
-    Trying { request: Bytes, interval: Duration, timer_e: Option<Instant>, timer_f: Instant },
-    Proceeding { request: Bytes, timer_e: Option<Instant>, timer_f: Instant },
-    Completed { timer_k: Instant },
+    Trying {
+        request: Bytes,
+        interval: Duration,
+        timer_e: Option<Instant>,
+        timer_f: Instant,
+    },
+    Proceeding {
+        request: Bytes,
+        timer_e: Option<Instant>,
+        timer_f: Instant,
+    },
+    Completed {
+        timer_k: Instant,
+    },
     Terminated,
 }
 
@@ -47,9 +58,21 @@ impl NonInviteClient {
     /// A response with status `code` came.
     pub fn handle_response(&mut self, now: Instant, code: u16) -> Steps {
         match (&self.state, code) {
-            (State::Trying { request, timer_e, timer_f, .. }, 0..200) => {
+            (
+                State::Trying {
+                    request,
+                    timer_e,
+                    timer_f,
+                    ..
+                },
+                0..200,
+            ) => {
                 let (request, timer_e, timer_f) = (request.clone(), *timer_e, *timer_f);
-                self.state = State::Proceeding { request, timer_e, timer_f };
+                self.state = State::Proceeding {
+                    request,
+                    timer_e,
+                    timer_f,
+                };
                 Steps::tell(Tell::Response)
             }
             (State::Proceeding { .. }, 0..200) => Steps::tell(Tell::Response),
@@ -67,9 +90,12 @@ impl NonInviteClient {
     /// The earliest of the running timers.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Trying { timer_e, timer_f, .. } | State::Proceeding { timer_e, timer_f, .. } => {
-                Some(timer_e.map_or(timer_f, |timer_e| timer_e.min(timer_f)))
+            State::Trying {
+                timer_e, timer_f, ..
             }
+            | State::Proceeding {
+                timer_e, timer_f, ..
+            } => Some(timer_e.map_or(timer_f, |timer_e| timer_e.min(timer_f))),
             State::Completed { timer_k } => Some(timer_k),
             State::Terminated => None,
         }
@@ -84,12 +110,21 @@ impl NonInviteClient {
                 self.state = State::Terminated;
                 Steps::tell(Tell::Timeout)
             }
-            State::Trying { request, interval, timer_e: Some(timer_e), .. } if *timer_e <= now => {
+            State::Trying {
+                request,
+                interval,
+                timer_e: Some(timer_e),
+                ..
+            } if *timer_e <= now => {
                 *interval = (*interval * 2).min(T2);
                 *timer_e = now + *interval;
                 Steps::send(request.clone())
             }
-            State::Proceeding { request, timer_e: Some(timer_e), .. } if *timer_e <= now => {
+            State::Proceeding {
+                request,
+                timer_e: Some(timer_e),
+                ..
+            } if *timer_e <= now => {
                 *timer_e = now + T2;
                 Steps::send(request.clone())
             }

@@ -31,9 +31,19 @@ pub struct NonInviteServer {
 
 #[derive(Debug)]
 enum State {
-    Trying { trying: Bytes, timer_e: Option<Instant>, timer_f: Instant },
-    Proceeding { trying: Bytes, timer_f: Instant },
-    Completed { last: Bytes, timer_j: Instant },
+    Trying {
+        trying: Bytes,
+        timer_e: Option<Instant>,
+        timer_f: Instant,
+    },
+    Proceeding {
+        trying: Bytes,
+        timer_f: Instant,
+    },
+    Completed {
+        last: Bytes,
+        timer_j: Instant,
+    },
     Terminated,
 }
 
@@ -42,14 +52,24 @@ impl NonInviteServer {
     /// 100 is never sent (RFC 4320 §4.1).
     pub fn new(now: Instant, reliable: bool, trying: Bytes) -> Self {
         let timer_e = (!reliable).then_some(now + TRYING_AFTER);
-        Self { reliable, state: State::Trying { trying, timer_e, timer_f: now + T1_X64 } }
+        Self {
+            reliable,
+            state: State::Trying {
+                trying,
+                timer_e,
+                timer_f: now + T1_X64,
+            },
+        }
     }
 
     /// Starts in Completed with the final response `last`, which the caller has sent.
     pub fn answered(now: Instant, reliable: bool, last: Bytes) -> Self {
         let state = match reliable {
             true => State::Terminated,
-            false => State::Completed { last, timer_j: now + T1_X64 },
+            false => State::Completed {
+                last,
+                timer_j: now + T1_X64,
+            },
         };
         Self { reliable, state }
     }
@@ -78,9 +98,9 @@ impl NonInviteServer {
     /// The earliest of the running timers.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Trying { timer_e, timer_f, .. } => {
-                Some(timer_e.map_or(timer_f, |timer_e| timer_e.min(timer_f)))
-            }
+            State::Trying {
+                timer_e, timer_f, ..
+            } => Some(timer_e.map_or(timer_f, |timer_e| timer_e.min(timer_f))),
             State::Proceeding { timer_f, .. } => Some(timer_f),
             State::Completed { timer_j, .. } => Some(timer_j),
             State::Terminated => None,
@@ -96,9 +116,16 @@ impl NonInviteServer {
                 self.state = State::Terminated;
                 Steps::tell(Tell::Timeout)
             }
-            State::Trying { trying, timer_e: Some(timer_e), timer_f } if *timer_e <= now => {
+            State::Trying {
+                trying,
+                timer_e: Some(timer_e),
+                timer_f,
+            } if *timer_e <= now => {
                 let trying = trying.clone();
-                self.state = State::Proceeding { trying: trying.clone(), timer_f: *timer_f };
+                self.state = State::Proceeding {
+                    trying: trying.clone(),
+                    timer_f: *timer_f,
+                };
                 Steps::send(trying)
             }
             State::Completed { timer_j, .. } if *timer_j <= now => {

@@ -19,7 +19,10 @@ fn state(machine: &Machine) -> &'static str {
 }
 
 fn input(machine: &mut Machine, now: Instant, input: &str) -> Steps {
-    let code = input.trim_start_matches("user ").parse::<u16>().unwrap_or(0);
+    let code = input
+        .trim_start_matches("user ")
+        .parse::<u16>()
+        .unwrap_or(0);
     let bytes = Bytes::from(code.to_string());
     match (machine, input) {
         (machine, "timer") => machine.handle_timeout(now),
@@ -57,13 +60,29 @@ fn walk(name: &str, mut machine: Machine, start: Instant, rows: &str) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let now = start + Duration::from_millis(cells[0].parse().expect("a time in ms"));
         if cells[1] == "timer" {
-            assert_eq!(machine.poll_timeout(), Some(now), "{name}: deadline of `{row}`");
+            assert_eq!(
+                machine.poll_timeout(),
+                Some(now),
+                "{name}: deadline of `{row}`"
+            );
         }
         let steps = input(&mut machine, now, cells[1]);
-        assert_eq!((state(&machine), outputs(&steps).as_str()), (cells[2], cells[3]), "{name}: `{row}`");
-        assert_eq!(machine.is_terminated(), cells[2] == "Terminated", "{name}: `{row}`");
+        assert_eq!(
+            (state(&machine), outputs(&steps).as_str()),
+            (cells[2], cells[3]),
+            "{name}: `{row}`"
+        );
+        assert_eq!(
+            machine.is_terminated(),
+            cells[2] == "Terminated",
+            "{name}: `{row}`"
+        );
         if machine.is_terminated() {
-            assert_eq!(machine.poll_timeout(), None, "{name}: a terminated machine has no timer");
+            assert_eq!(
+                machine.poll_timeout(),
+                None,
+                "{name}: a terminated machine has no timer"
+            );
         }
     }
 }
@@ -121,7 +140,12 @@ fn invite_server_follows_its_table() {
     ];
     let start = Instant::now();
     for (name, reliable, table) in rows {
-        walk(name, Machine::InviteServer(InviteServer::new(reliable)), start, table);
+        walk(
+            name,
+            Machine::InviteServer(InviteServer::new(reliable)),
+            start,
+            table,
+        );
     }
 }
 
@@ -154,8 +178,16 @@ fn non_invite_server_follows_its_table() {
              32000 | timer    | Terminated | tell timeout
              32001 | user 200 | Terminated | ",
         ),
-        ("no answer, reliable", new(true), "32000 | timer | Terminated | tell timeout"),
-        ("an answer, reliable", new(true), "10 | user 200 | Terminated | send 200"),
+        (
+            "no answer, reliable",
+            new(true),
+            "32000 | timer | Terminated | tell timeout",
+        ),
+        (
+            "an answer, reliable",
+            new(true),
+            "10 | user 200 | Terminated | send 200",
+        ),
         (
             "answered at once",
             NonInviteServer::answered(start, false, Bytes::from_static(b"405")),
@@ -182,7 +214,11 @@ fn invite_client_follows_its_table() {
              31500 | timer | Calling    | send INVITE
              32000 | timer | Terminated | tell timeout",
         ),
-        ("nobody answers, reliable", true, "32000 | timer | Terminated | tell timeout"),
+        (
+            "nobody answers, reliable",
+            true,
+            "32000 | timer | Terminated | tell timeout",
+        ),
         (
             "ringing and failure",
             false,
@@ -195,7 +231,11 @@ fn invite_client_follows_its_table() {
              32900 | timer | Terminated |
              32901 | 486   | Terminated | ",
         ),
-        ("failure at once, reliable", true, "5 | 404 | Terminated | send ACK, tell response"),
+        (
+            "failure at once, reliable",
+            true,
+            "5 | 404 | Terminated | send ACK, tell response",
+        ),
         (
             "answers of two forks",
             false,
@@ -259,8 +299,12 @@ fn non_invite_client_follows_its_table() {
              5100  | 200   | Completed  |
              10000 | timer | Terminated | ",
         ),
-        ("a provisional and no final", true, "1 | 100 | Proceeding | tell response
-             32000 | timer | Terminated | tell timeout"),
+        (
+            "a provisional and no final",
+            true,
+            "1 | 100 | Proceeding | tell response
+             32000 | timer | Terminated | tell timeout",
+        ),
         ("reliable", true, "7 | 200 | Terminated | tell response"),
     ];
     let start = Instant::now();

@@ -1,0 +1,1 @@
+//! Dialogs beyond what the call tables of the endpoint show.

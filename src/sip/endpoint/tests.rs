@@ -1,0 +1,9 @@
+//! The endpoint from outside: text goes in, text and events come out, in virtual time.
+
+mod bench;
+mod calls;
+mod fuzz;
+mod headers;
+mod lossy;
+mod refusals;
+mod torture;
