@@ -109,7 +109,10 @@ impl PortPool {
     }
 
     fn let_go(&mut self, now: Instant) {
-        while let Some((_, port)) = self.held.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((until, port)) = self.held.front().copied()
+            && until <= now
+        {
+            self.held.pop_front();
             self.used.remove(&port);
         }
     }

@@ -4,7 +4,9 @@
 pub mod cache;
 pub mod clips;
 pub mod decode;
+pub mod media_loop;
 pub mod media_ports;
+mod media_sockets;
 pub mod recordings;
 pub mod script_pool;
 pub mod sounds;
