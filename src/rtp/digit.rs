@@ -4,7 +4,7 @@
 //! | heard | before | outcome |
 //! |---|---|---|
 //! | in-band | any telephone-event on this leg | ignored |
-//! | any kind | the same digit by another kind within 1 s, not yet paired with this kind | the same press |
+//! | any kind | the same digit by another kind within 1 s, not paired with this yet | a repeat |
 //! | any kind | anything else | a press |
 
 use std::collections::VecDeque;

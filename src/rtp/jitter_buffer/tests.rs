@@ -494,7 +494,7 @@ proptest! {
         let mut last: Option<SeqNo> = None;
         for (passed, pops, kind, jump, odd, rare) in steps {
             now += Duration::from_millis(passed);
-            seq = if rare == 0 { seq.wrapping_add(jump as u16) } else { seq.wrapping_add(kind as u16) };
+            seq = seq.wrapping_add(if rare == 0 { jump as u16 } else { kind as u16 });
             let timestamp = if rare == 1 { odd } else { u32::from(seq) * 160 };
             if rare == 2 {
                 buffer.push_other(SeqNo(seq));
