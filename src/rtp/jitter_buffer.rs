@@ -308,8 +308,8 @@ impl JitterBuffer {
     }
 
     /// Milliseconds of delay that could go without more packets coming too late, once it has been
-    /// so for a second. When it is 20 or more the caller pops once more and drops 20 ms of samples,
-    /// at best where it is silent.
+    /// so for a second. Asked before the pops of a tick: when it is 20 or more, the caller pops until
+    /// it has 40 ms of samples and drops 20 of them, at best where they are silent.
     pub fn excess_ms(&self, now: Instant) -> u32 {
         let lead_us = self.lead.least_us().unwrap_or(0);
         let excess_us = lead_us - self.delays.wait_us(now) - EXCESS_HYSTERESIS_US;
@@ -414,10 +414,16 @@ impl JitterBuffer {
         let Some(mut cursor) = self.cursor else {
             return;
         };
-        let placed = self.delays.place(now, packet.timestamp);
-        if let Phase::Starved { .. } = self.phase {
-            self.delays.note_late(now, placed.late_us);
-        }
+        let placed = match self.phase {
+            Phase::Starved { .. } if self.held == 0 => {
+                let placed = self.delays.place_after_starvation(now, packet.timestamp);
+                self.delays.note_late(now, placed.late_us);
+                placed
+            }
+            Phase::Filling | Phase::Playing | Phase::Starved { .. } => {
+                self.delays.place(now, packet.timestamp)
+            }
+        };
         if packet.seq.distance_from(cursor.next) < 0 {
             self.make_room_before(&cursor, packet.seq);
             cursor.next = packet.seq;

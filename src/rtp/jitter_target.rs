@@ -111,6 +111,26 @@ impl DelayTracker {
         })
     }
 
+    /// Whether the packet is later than any permitted wait would cover.
+    fn is_beyond_reach(&self, local_us: i64, timestamp: RtpTimestamp) -> bool {
+        self.timeline.is_some_and(|timeline| {
+            let nominal = self.nominal_us(&timeline, self.units(&timeline, timestamp));
+            local_us - nominal - self.base() > self.wait_max_us
+        })
+    }
+
+    /// Places the first packet after starvation. When it comes later than any wait would cover, the
+    /// sender has paused without counting the time, or the way has become longer: the timeline
+    /// starts anew, lest the whole stream be taken for late. Should it be the first of a burst that
+    /// was held up, the others will mend the timeline by coming early.
+    pub fn place_after_starvation(&mut self, now: Instant, timestamp: RtpTimestamp) -> Placed {
+        let local = self.local_us(now);
+        if self.is_beyond_reach(local, timestamp) {
+            self.reanchor(local, timestamp);
+        }
+        self.place(now, timestamp)
+    }
+
     /// Places a packet that arrives at `now`, and learns from its lateness.
     pub fn place(&mut self, now: Instant, timestamp: RtpTimestamp) -> Placed {
         self.epoch.get_or_insert(now);
