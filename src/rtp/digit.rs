@@ -90,6 +90,7 @@ mod tests {
 
     #[test]
     fn one_press_is_one_digit_whatever_the_mixture() {
+        // tidy: table
         let rows: [Row<'_>; 12] = [
             ("event only", &[(0, '1', TelephoneEvent)], "1"),
             (

@@ -308,8 +308,8 @@ impl JitterBuffer {
     }
 
     /// Milliseconds of delay that could go without more packets coming too late, once it has been
-    /// so for a second. Asked before the pops of a tick: when it is 20 or more, the caller pops until
-    /// it has 40 ms of samples and drops 20 of them, at best where they are silent.
+    /// so for a second. Asked before the pops of a tick: when it is 20 or more, the caller pops
+    /// until it has 40 ms of samples and drops 20 of them, at best where they are silent.
     pub fn excess_ms(&self, now: Instant) -> u32 {
         let lead_us = self.lead.least_us().unwrap_or(0);
         let excess_us = lead_us - self.delays.wait_us(now) - EXCESS_HYSTERESIS_US;

@@ -55,6 +55,7 @@ fn turns(arrivals: &[Arrival], ticks: u64) -> (String, JitterBuffer) {
 
 #[test]
 fn each_arrival_pattern_brings_its_turns() {
+    // tidy: table
     let rows: [(&str, &[Arrival], &str); 15] = [
         ("nothing came yet", &[], ". . ."),
         (

@@ -50,6 +50,7 @@ fn heard(rows: &[Row], until_ms: u64) -> String {
 
 #[test]
 fn one_event_is_one_press() {
+    // tidy: table
     let rows: [(&str, &[Row], &str); 15] = [
         (
             "whole event",
