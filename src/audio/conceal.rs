@@ -7,7 +7,7 @@
 //! | 0–20 ms | the last period over and over |
 //! | 20–40, 40–60 ms | the last two, three periods, so that it does not buzz |
 //! | 10–60 ms | fades evenly to silence |
-//! | first good frame | cross-fade from what would have been made: 4 ms, longer after longer gaps, at most 10 |
+//! | first good frame | cross-fade from what would have been made, 4 ms to 10 ms after long gaps |
 
 use super::Rate;
 

@@ -10,9 +10,9 @@
 //! are.
 
 use std::collections::VecDeque;
-use std::f64::consts::TAU;
+use std::f32::consts::TAU;
 
-use super::tone::{Tone, ToneSource, ToneStep, goertzel};
+use super::tone::{Tone, ToneSource, ToneStep};
 use super::{Rate, level};
 
 /// The low group in Hz, one per row of the keypad.
@@ -29,22 +29,22 @@ const KEYS: [[char; 4]; 4] = [
 
 /// Samples of one decision.
 const BLOCK: usize = 102;
-/// A tone is at least this loud: −42 dBov.
-const LEVEL_LEAST_DBOV: f64 = -42.0;
+/// The mean square of a tone is at least this: −42 dBov.
+const POWER_LEAST: f32 = 67_750.0;
 /// The high tone may be this many times stronger than the low one (4 dB) …
-const TWIST_NORMAL: f64 = 2.5;
+const TWIST_NORMAL: f32 = 2.5;
 /// … or weaker (8 dB); lines damp high tones.
-const TWIST_REVERSE: f64 = 6.3;
+const TWIST_REVERSE: f32 = 6.3;
 /// The strongest of a group over each other: 8 dB.
-const RELATIVE_PEAK: f64 = 6.3;
+const RELATIVE_PEAK: f32 = 6.3;
 /// The second harmonic of a tone below it: 8 dB.
-const HARMONIC: f64 = 0.16;
+const HARMONIC: f32 = 0.16;
 /// Tones nearer than this in Hz leak into each other in one block.
 const RESOLVED_HZ: f32 = 120.0;
 /// Share of the power that the two tones hold in a block that is surely a digit, and in one that
 /// weakly is.
-const SURE: f64 = 0.75;
-const WEAK: f64 = 0.3;
+const SURE: f32 = 0.75;
+const WEAK: f32 = 0.3;
 /// Blocks in a row for a press, how many of them must be sure, and blocks for the end.
 const BLOCKS_TO_PRESS: u32 = 3;
 const SURE_TO_PRESS: u32 = 2;
@@ -129,9 +129,7 @@ pub enum Heard {
 #[derive(Clone, Debug)]
 pub struct Detector {
     /// 2 cos(2π f / 8000) of the eight tones, the low group first.
-    tones: [f64; 8],
-    /// The same of their second harmonics.
-    harmonics: [f64; 8],
+    tones: [f32; 8],
     block: Vec<i16>,
     /// The digit of the last block, for how many blocks it has lasted, and how many of them were
     /// sure.
@@ -154,11 +152,10 @@ impl Default for Detector {
 impl Detector {
     /// A detector that has heard nothing.
     pub fn new() -> Self {
-        let mut hz = LOW_HZ.iter().chain(&HIGH_HZ).map(|&hz| f64::from(hz));
-        let angles = std::array::from_fn::<f64, 8, _>(|_| TAU * hz.next().unwrap_or(0.0) / 8_000.0);
+        let [l0, l1, l2, l3] = LOW_HZ;
+        let [h0, h1, h2, h3] = HIGH_HZ;
         Detector {
-            tones: angles.map(|angle| 2.0 * angle.cos()),
-            harmonics: angles.map(|angle| 2.0 * (2.0 * angle).cos()),
+            tones: [l0, l1, l2, l3, h0, h1, h2, h3].map(coefficient),
             block: Vec::with_capacity(BLOCK),
             candidate: None,
             blocks: 0,
@@ -234,36 +231,68 @@ impl Detector {
 
     /// The digit that the block is, surely or weakly.
     fn digit_of_block(&self) -> Option<BlockDigit> {
-        let square = f64::from(level::mean_square(&self.block));
+        let square = level::mean_square(&self.block);
         // Most blocks are silence or below any digit: one pass and out.
-        let least = 32_768.0 * 32_768.0 * 10f64.powf(LEVEL_LEAST_DBOV / 10.0);
-        if square < least {
+        if square < POWER_LEAST {
             return None;
         }
-        let count = BLOCK as f64;
-        // Mean square of a sine whose transform has this power.
-        let power = |coefficient: &f64| 2.0 * goertzel(&self.block, *coefficient) / (count * count);
-        let (low_tones, high_tones) = self.tones.split_at(LOW_HZ.len());
-        let low = Strongest::of(low_tones.iter().map(power));
-        let high = Strongest::of(high_tones.iter().map(power));
+        let tones = powers(&self.block, &self.tones);
+        let (low_tones, high_tones) = tones.split_at(LOW_HZ.len());
+        let low = Strongest::of(low_tones);
+        let high = Strongest::of(high_tones);
         let digit = KEYS.get(low.index)?.get(high.index).copied()?;
         let held = low.power + high.power;
-        if low.power < least || high.power < least || held < square * WEAK {
+        if low.power.min(high.power) < POWER_LEAST || held < square * WEAK {
             return None;
         }
-        let harmonic = |tone: usize| self.harmonics.get(tone).map_or(0.0, power);
         let low_hz = LOW_HZ.get(low.index)?;
         let high_hz = HIGH_HZ.get(high.index)?;
         let apart = (2.0 * low_hz - high_hz).abs() > RESOLVED_HZ;
-        let sure = held >= square * SURE
+        let fits = held >= square * SURE
             && low.stands_out()
             && high.stands_out()
             && high.power <= low.power * TWIST_NORMAL
-            && low.power <= high.power * TWIST_REVERSE
-            && harmonic(LOW_HZ.len() + high.index) <= high.power * HARMONIC
-            && (!apart || harmonic(low.index) <= low.power * HARMONIC);
-        Some(BlockDigit { digit, sure })
+            && low.power <= high.power * TWIST_REVERSE;
+        let is_pure = || {
+            let [low_harmonic, high_harmonic] =
+                powers(&self.block, &[2.0 * low_hz, 2.0 * high_hz].map(coefficient));
+            high_harmonic <= high.power * HARMONIC
+                && (!apart || low_harmonic <= low.power * HARMONIC)
+        };
+        Some(BlockDigit {
+            digit,
+            sure: fits && is_pure(),
+        })
     }
+}
+
+/// 2 cos(2π f / 8000).
+fn coefficient(hz: f32) -> f32 {
+    2.0 * (TAU * hz / 8_000.0).cos()
+}
+
+/// Mean squares of the sines at several frequencies, given by their coefficients: Goertzel's
+/// recurrences side by side, which vector instructions compute at once.
+fn powers<const N: usize>(samples: &[i16], coefficients: &[f32; N]) -> [f32; N] {
+    let (mut one, mut two) = ([0f32; N], [0f32; N]);
+    for &sample in samples {
+        for ((one, two), coefficient) in one.iter_mut().zip(&mut two).zip(coefficients) {
+            let next = f32::from(sample) + coefficient * *one - *two;
+            *two = *one;
+            *one = next;
+        }
+    }
+    let count = samples.len().max(1) as f32;
+    let mut powers = [0f32; N];
+    for ((power, coefficient), (one, two)) in powers
+        .iter_mut()
+        .zip(coefficients)
+        .zip(one.iter().zip(&two))
+    {
+        let square = one * one + two * two - coefficient * one * two;
+        *power = 2.0 * square.max(0.0) / (count * count);
+    }
+    powers
 }
 
 /// What one block says.
@@ -276,18 +305,18 @@ struct BlockDigit {
 /// The strongest tone of a group.
 struct Strongest {
     index: usize,
-    power: f64,
-    second_power: f64,
+    power: f32,
+    second_power: f32,
 }
 
 impl Strongest {
-    fn of(powers: impl Iterator<Item = f64>) -> Self {
+    fn of(powers: &[f32]) -> Self {
         let mut best = Strongest {
             index: 0,
             power: 0.0,
             second_power: 0.0,
         };
-        for (index, power) in powers.enumerate() {
+        for (index, &power) in powers.iter().enumerate() {
             if power > best.power {
                 best = Strongest {
                     index,

@@ -130,8 +130,9 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_hears_themselves(
-            frames in proptest::collection::vec(proptest::collection::vec(-3_000i16..3_000, 8), 1..9)
+            frames in proptest::collection::vec(any::<[i8; 8]>(), 1..9)
         ) {
+            let frames: Vec<_> = frames.into_iter().map(|row| row.map(i16::from)).collect();
             let mut sum = vec![0; 8];
             frames.iter().for_each(|frame| add(&mut sum, frame));
             for (own, frame) in frames.iter().enumerate() {

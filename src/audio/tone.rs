@@ -159,7 +159,7 @@ pub fn tone_level_dbov(samples: &[i16], rate: Rate, hz: f32) -> f32 {
 
 /// Signal power at one frequency: the squared magnitude of the discrete Fourier transform there.
 /// `coefficient` is 2 cos(2π f / rate).
-pub(super) fn goertzel(samples: &[i16], coefficient: f64) -> f64 {
+fn goertzel(samples: &[i16], coefficient: f64) -> f64 {
     let (mut one, mut two) = (0.0, 0.0);
     for &sample in samples {
         let next = f64::from(sample) + coefficient * one - two;

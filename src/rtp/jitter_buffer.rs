@@ -3,13 +3,13 @@
 //! and keeps the samples of packets that are not 20 ms long.
 //!
 //! ```text
-//!            first packet            its wait is over, pop → Packet
-//!   (new) ───────────────▶ Filling ─────────────────────────────────▶ Playing ◀──┐ pop → Packet, Lost
-//!                             ▲    pop → Waiting                      │   ▲      └─┘
-//!                             │                       nothing to pop  │   │ a packet is there and
-//!                             │ nothing for 1 s          → Empty      ▼   │ its wait is over
-//!                             └───────────────────────────────────── Starved ──┐ pop → Empty, Waiting
-//!                                                                       └──────┘
+//!          first packet           its wait is over, pop → Packet
+//!   (new) ─────────────▶ Filling ───────────────────────────────▶ Playing ◀─┐ pop → Packet, Lost
+//!                           ▲    pop → Waiting                     │   ▲    └─┘
+//!                           │                      nothing to pop  │   │ a packet is there
+//!                           │ nothing for 1 s        → Empty       ▼   │ and its wait is over
+//!                           └─────────────────────────────────── Starved ─┐ pop → Empty, Waiting
+//!                                                                    └────┘
 //! ```
 //!
 //! The wait of a packet is counted from when the quickest packets of the last seconds would have
@@ -24,7 +24,7 @@
 
 use std::time::Instant;
 
-use super::jitter_target::DelayTracker;
+use super::jitter_target::{DelayTracker, LeadWindow, PacketSteps, TICK_US};
 use super::{PayloadType, RtpPacket, RtpTimestamp, SeqNo, Ssrc};
 
 /// Sequence numbers that the buffer spans; packets farther ahead are strays.
@@ -38,18 +38,12 @@ const PAYLOAD_BYTES_MAX: usize = 2_048;
 /// Packets in a row that must stray in the same direction before the buffer follows them (RFC 3550
 /// A.1).
 const STRAYS_TO_RESET: u32 = 2;
-/// Longest packet (RFC 3551 §4.2 allows 200 ms; above 120 ms a step is a gap in transmission).
-const PACKET_US_MAX: i64 = 120_000;
 /// Missing packets reported one after the other before a late gap is jumped.
 const LOST_RUN_MAX: u32 = 10;
 /// Starvation after which the stream is taken to pause.
 const IDLE_AFTER_US: i64 = 1_000_000;
-/// The caller's tick.
-const TICK_US: i64 = 20_000;
 /// Excess that is not worth a drop, so that drops and starvation do not alternate.
 const EXCESS_HYSTERESIS_US: i64 = 5_000;
-/// Half of the time for which the delay must be too large.
-const EXCESS_WINDOW_US: i64 = 500_000;
 
 /// What a buffer is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,8 +308,8 @@ impl JitterBuffer {
     }
 
     /// Milliseconds of delay that could go without more packets coming too late, once it has been
-    /// so for a second. When it is 20 or more the caller pops once more and drops 20 ms of samples,
-    /// at best where it is silent.
+    /// so for a second. Asked before the pops of a tick: when it is 20 or more, the caller pops
+    /// until it has 40 ms of samples and drops 20 of them, at best where they are silent.
     pub fn excess_ms(&self, now: Instant) -> u32 {
         let lead_us = self.lead.least_us().unwrap_or(0);
         let excess_us = lead_us - self.delays.wait_us(now) - EXCESS_HYSTERESIS_US;
@@ -420,10 +414,16 @@ impl JitterBuffer {
         let Some(mut cursor) = self.cursor else {
             return;
         };
-        let placed = self.delays.place(now, packet.timestamp);
-        if let Phase::Starved { .. } = self.phase {
-            self.delays.note_late(now, placed.late_us);
-        }
+        let placed = match self.phase {
+            Phase::Starved { .. } if self.held == 0 => {
+                let placed = self.delays.place_after_starvation(now, packet.timestamp);
+                self.delays.note_late(now, placed.late_us);
+                placed
+            }
+            Phase::Filling | Phase::Playing | Phase::Starved { .. } => {
+                self.delays.place(now, packet.timestamp)
+            }
+        };
         if packet.seq.distance_from(cursor.next) < 0 {
             self.make_room_before(&cursor, packet.seq);
             cursor.next = packet.seq;
@@ -653,75 +653,6 @@ fn history_bit(ahead: i32) -> u64 {
 impl Slot {
     fn is_used(&self) -> bool {
         self.kind != Kind::Free
-    }
-}
-
-/// Learns the length of a packet from the timestamps of neighbours.
-#[derive(Debug)]
-struct PacketSteps {
-    packet_us: i64,
-    last: Option<(SeqNo, i64)>,
-    last_step_us: i64,
-}
-
-impl Default for PacketSteps {
-    fn default() -> Self {
-        PacketSteps {
-            packet_us: TICK_US,
-            last: None,
-            last_step_us: TICK_US,
-        }
-    }
-}
-
-impl PacketSteps {
-    fn forget_last(&mut self) {
-        self.last = None;
-    }
-
-    fn learn(&mut self, seq: SeqNo, nominal_us: i64) {
-        if let Some((last, last_us)) = self.last.replace((seq, nominal_us)) {
-            let step_us = nominal_us - last_us;
-            if last.next() != seq || !(1_000..=PACKET_US_MAX).contains(&step_us) {
-                return;
-            }
-            // One odd step is a pause of the sender; two alike are a new length.
-            if (step_us - self.last_step_us).abs() < 1_000 {
-                self.packet_us = step_us;
-            }
-            self.last_step_us = step_us;
-        }
-    }
-}
-
-/// The least lead of the packets popped in the last half to full second: how long the quickest
-/// waited.
-#[derive(Debug, Default)]
-struct LeadWindow {
-    since_us: i64,
-    current_us: Option<i64>,
-    before_us: Option<i64>,
-    last_us: i64,
-}
-
-impl LeadWindow {
-    fn learn(&mut self, local_us: i64, lead_us: i64) {
-        self.last_us = lead_us;
-        if self.current_us.is_none() {
-            self.since_us = local_us;
-        }
-        if local_us - self.since_us >= EXCESS_WINDOW_US {
-            self.before_us = self.current_us.take();
-            self.since_us = local_us;
-        }
-        self.current_us = Some(self.current_us.map_or(lead_us, |least| least.min(lead_us)));
-    }
-
-    /// Nothing before half a second has been seen.
-    fn least_us(&self) -> Option<i64> {
-        self.before_us
-            .zip(self.current_us)
-            .map(|(before, current)| before.min(current))
     }
 }
 

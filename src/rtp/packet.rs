@@ -194,7 +194,7 @@ impl Header {
 /// Whether a datagram on a port shared by both is RTCP: packet types 192 to 223 (RFC 5761 §4). Says
 /// nothing about its being well formed.
 pub fn is_rtcp(datagram: &[u8]) -> bool {
-    matches!(datagram, [first, packet_type, ..] if first >> 6 == 2 && (192..=223).contains(packet_type))
+    matches!(datagram, [0x80..=0xbf, 192..=223, ..])
 }
 
 #[cfg(test)]

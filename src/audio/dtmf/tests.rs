@@ -165,7 +165,7 @@ fn speech_like(seconds: usize, seed: u64) -> Vec<i16> {
                 ];
                 loudness = (noise() + 0.7).clamp(0.0, 1.0);
             }
-            phase = (phase + TAU * pitch / 8_000.0) % TAU;
+            phase = (phase + std::f64::consts::TAU * pitch / 8_000.0) % std::f64::consts::TAU;
             let count = (3_600.0 / pitch) as usize;
             let voice: f64 = (1..=count)
                 .map(|harmonic| {

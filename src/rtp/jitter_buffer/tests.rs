@@ -55,6 +55,7 @@ fn turns(arrivals: &[Arrival], ticks: u64) -> (String, JitterBuffer) {
 
 #[test]
 fn each_arrival_pattern_brings_its_turns() {
+    // tidy: table
     let rows: [(&str, &[Arrival], &str); 15] = [
         ("nothing came yet", &[], ". . ."),
         (
@@ -451,6 +452,70 @@ fn a_freeze_of_the_network_is_caught_up() {
 }
 
 #[test]
+fn a_longer_way_through_the_network_is_taken_as_it_is() {
+    // From the tenth second on every packet takes so much longer.
+    for longer_ms in [30u64, 100, 170, 300, 500, 900, 1_500] {
+        let network = Box::new(move |sent_ms: u64| {
+            Some(if sent_ms >= 10_000 {
+                longer_ms * 1_000 + 1_000
+            } else {
+                1_000
+            })
+        });
+        let outcome = Simulation {
+            packet_ms: 20,
+            seconds: 60,
+            network,
+            drift_ppm: 0,
+        }
+        .run();
+        let once = longer_ms / 20 + 2;
+        assert!(
+            outcome.concealed <= once,
+            "{longer_ms}: {}",
+            outcome.concealed
+        );
+        assert!(
+            outcome.dropped <= 2,
+            "{longer_ms}: dropped {}",
+            outcome.dropped
+        );
+        let delay_ms = outcome.delay_ms(95);
+        assert!(delay_ms <= longer_ms + 30, "{longer_ms}: {delay_ms} ms");
+    }
+}
+
+#[test]
+fn a_shorter_way_through_the_network_is_used() {
+    for shorter_ms in [30u64, 100, 400] {
+        let network = Box::new(move |sent_ms: u64| {
+            Some(if sent_ms >= 10_000 {
+                1_000
+            } else {
+                shorter_ms * 1_000 + 1_000
+            })
+        });
+        let outcome = Simulation {
+            packet_ms: 20,
+            seconds: 60,
+            network,
+            drift_ppm: 0,
+        }
+        .run();
+        assert!(
+            outcome.concealed <= 1,
+            "{shorter_ms}: {}",
+            outcome.concealed
+        );
+        assert!(
+            outcome.delay_ms(95) <= 31,
+            "{shorter_ms}: {} ms",
+            outcome.delay_ms(95)
+        );
+    }
+}
+
+#[test]
 fn an_hour_of_clock_drift_is_followed() {
     // 200 ppm are 720 ms in an hour: 36 ticks too many or too few.
     for (drift_ppm, dropped, concealed) in [(200, 30..=45, 0..=8), (-200, 0..=8, 30..=45)] {
@@ -494,7 +559,7 @@ proptest! {
         let mut last: Option<SeqNo> = None;
         for (passed, pops, kind, jump, odd, rare) in steps {
             now += Duration::from_millis(passed);
-            seq = if rare == 0 { seq.wrapping_add(jump as u16) } else { seq.wrapping_add(kind as u16) };
+            seq = seq.wrapping_add(if rare == 0 { jump as u16 } else { kind as u16 });
             let timestamp = if rare == 1 { odd } else { u32::from(seq) * 160 };
             if rare == 2 {
                 buffer.push_other(SeqNo(seq));
