@@ -1,11 +1,14 @@
-//! Dialogs (RFC 3261 §12): identity, CSeq numbers, route set, remote target, and the request that they shape.
+//! Dialogs (RFC 3261 §12): identity, CSeq numbers, route set, remote target, and the request that
+//! they shape.
 //!
 //! ```text
-//!   UAS: INVITE ──► Early ──2xx──► Confirmed        UAC: 1xx with To tag ──► Early ──2xx──► Confirmed
-//!                     └──3xx–6xx, CANCEL──► gone           2xx ────────────────────────────────┘
+//!   UAS: INVITE ─────────────► Early ──2xx──► Confirmed
+//!   UAC: 1xx with To tag ────► Early ──2xx──► Confirmed
+//!   either:                    Early ──3xx–6xx, CANCEL──► gone
 //! ```
 //!
-//! A dialog owns no transaction and no timer. Whether a request may be sent is decided in `invite/`.
+//! Early and confirmed dialogs are the same value; which it is, the call knows in `invite/`. A
+//! dialog owns no transaction and no timer. Whether a request may be sent is decided in `invite/`.
 
 use super::error::{Fault, HeaderError, SipParseError};
 use super::flow::Flow;
@@ -74,8 +77,6 @@ pub struct Dialog {
     pub routes: Vec<String>,
     /// Where our requests are addressed to; the peer's Contact.
     pub target: Uri,
-    /// Whether a 2xx was sent or received.
-    pub confirmed: bool,
     /// Whether the peer is addressed by SIPS URIs, so that our Contact must be one.
     pub sips: bool,
     /// The flow over which the peer was heard last.
@@ -83,8 +84,8 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog of an INVITE that came, with the tag that all our responses carry. A peer without a usable
-    /// Contact (RFC 2543) is addressed by its From URI.
+    /// The dialog of an INVITE that came, with the tag that all our responses carry. A peer without
+    /// a usable Contact (RFC 2543) is addressed by its From URI.
     ///
     /// # Errors
     /// When a header that makes the dialog cannot be read.
@@ -101,7 +102,6 @@ impl Dialog {
             remote_seq: Some(headers.cseq()?.seq),
             routes: route_set(headers)?,
             target: contact(headers)?.unwrap_or(from.uri),
-            confirmed: false,
             sips: invite.uri.scheme == Scheme::Sips,
             flow,
         })
@@ -123,14 +123,13 @@ impl Dialog {
             remote_seq: None,
             routes,
             target: contact(headers)?.unwrap_or_else(|| invite.uri.clone()),
-            confirmed: response.code >= 200,
             sips: invite.uri.scheme == Scheme::Sips,
             flow,
         })
     }
 
-    /// Takes the CSeq number of a request that came. False when it is not higher than the last: the request
-    /// is out of order and owed a 500 (§12.2.2).
+    /// Takes the CSeq number of a request that came. False when it is not higher than the last: the
+    /// request is out of order and owed a 500 (§12.2.2).
     pub fn accept_seq(&mut self, seq: u32) -> bool {
         let in_order = self.remote_seq.is_none_or(|last| seq > last);
         if in_order {
@@ -146,26 +145,14 @@ impl Dialog {
         }
     }
 
-    /// Takes what a 2xx to our INVITE says in place of what its provisionals said (§13.2.2.4).
-    ///
-    /// # Errors
-    /// When the route set cannot be read.
-    pub fn confirm(&mut self, response: &Response) -> Result<(), SipParseError> {
-        self.routes = route_set(&response.headers)?;
-        self.routes.reverse();
-        self.refresh_target(&response.headers);
-        self.confirmed = true;
-        Ok(())
-    }
-
     /// The next CSeq number for a request of ours.
     pub fn next_seq(&mut self) -> u32 {
         self.local_seq = self.local_seq.wrapping_add(1);
         self.local_seq
     }
 
-    /// A request inside the dialog with Route, From, To, Call-ID, CSeq and Max-Forwards (§12.2.1.1). Via,
-    /// Contact and body are the sender's.
+    /// A request inside the dialog with Route, From, To, Call-ID, CSeq and Max-Forwards
+    /// (§12.2.1.1). Via, Contact and body are the sender's.
     ///
     /// # Errors
     /// When a value has grown too long for a header line.
@@ -192,8 +179,8 @@ impl Dialog {
         })
     }
 
-    /// Request-URI and Route values. Behind a strict router the Request-URI is that router and the target
-    /// goes last (§12.2.1.1).
+    /// Request-URI and Route values. Behind a strict router the Request-URI is that router and the
+    /// target goes last (§12.2.1.1).
     fn destination(&self) -> (Uri, Vec<String>) {
         let first = self
             .routes

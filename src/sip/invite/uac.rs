@@ -44,8 +44,8 @@ pub struct InviteParams {
 }
 
 impl Endpoint {
-    /// Places a call to `target` over `flow`. `Provisional`, `Answered` or `Failed` follow, the last at once with
-    /// 503 when no call or transaction is free.
+    /// Places a call to `target` over `flow`. `Provisional`, `Answered` or `Failed` follow, the
+    /// last at once with 503 when no call or transaction is free.
     ///
     /// # Errors
     /// `bad-header` or `reserved-header` for what stands in `params`; no call is made then.
@@ -79,26 +79,25 @@ impl Endpoint {
         let key = self.complete_request(&mut request, &flow, &params.extra, params.body)?;
         let call = self.new_call_key();
         let room = self.calls.len() < self.settings.calls_max;
-        match self.start_invite(now, request, key, flow, call) {
-            Ok(client) if room => {
-                self.counters.calls_out += 1;
-                let mut state = Call::new(Phase::Outgoing, true);
-                state.client = Some(client);
-                self.calls.insert(call, state);
-            }
-            Ok(_) | Err(_) => {
-                self.counters.shed += 1;
-                self.tell(Event::Failed {
-                    call,
-                    code: 503,
-                    response: None,
-                });
-            }
-        }
+        let started = room.then(|| self.start_invite(now, request, key, flow, call));
+        let Some(Ok(client)) = started else {
+            self.counters.shed += 1;
+            self.tell(Event::Failed {
+                call,
+                code: 503,
+                response: None,
+            });
+            return Ok(call);
+        };
+        self.counters.calls_out += 1;
+        let mut state = Call::new(Phase::Outgoing, true);
+        state.client = Some(client);
+        self.calls.insert(call, state);
         Ok(call)
     }
 
-    /// Gives up a call of ours that is not answered; `Failed` follows. Nothing happens to any other call.
+    /// Gives up a call of ours that is not answered; `Failed` follows. Nothing happens to any other
+    /// call.
     pub fn cancel(&mut self, now: Instant, call: CallKey) {
         let Some(state) = self.calls.get(&call) else {
             return;

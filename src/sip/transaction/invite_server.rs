@@ -58,7 +58,8 @@ impl InviteServer {
         }
     }
 
-    /// The user sends a response with status `code`, written in `bytes`. A second final response is dropped.
+    /// The user sends a response with status `code`, written in `bytes`. A second final response is
+    /// dropped.
     pub fn respond(&mut self, now: Instant, code: u16, bytes: Bytes) -> Steps {
         let State::Proceeding { last } = &mut self.state else {
             return Steps::none();
@@ -149,11 +150,6 @@ impl InviteServer {
             | State::Accepted { .. }
             | State::Terminated => Steps::none(),
         }
-    }
-
-    /// Whether no final response was sent yet.
-    pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding { .. })
     }
 
     /// Whether nothing is left to do.

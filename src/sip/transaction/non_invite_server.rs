@@ -5,13 +5,14 @@
 //! | Trying | request again | Trying | none |
 //! | Trying | the client's E has reached T2 (3.5 s) | Proceeding | the 100 that was given |
 //! | Proceeding | request again | Proceeding | 100 again |
-//! | Trying, Proceeding | final of the user | Completed, Terminated when reliable | sent; J = 64·T1 |
-//! | Trying, Proceeding | the client's F has fired (64·T1) | Terminated | timeout; a late final is dropped |
+//! | Trying, Proceeding | final of the user | Completed; Terminated if reliable | sent; J = 64·T1 |
+//! | Trying, Proceeding | the client's F has fired (64·T1) | Terminated | timeout; no late final |
 //! | Completed | request again | Completed | final again |
 //! | Completed | J | Terminated | none |
 //!
-//! RFC 4320 §4.1 forbids provisionals other than 100, and the 100 before the client's Timer E is slow
-//! enough for it to save a retransmission; §4.2 forbids a 408 and any answer after the client's Timer F.
+//! RFC 4320 §4.1 forbids provisionals other than 100, and the 100 before the client's Timer E is
+//! slow enough for it to save a retransmission; §4.2 forbids a 408 and any answer after the
+//! client's Timer F.
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,8 @@ enum State {
 }
 
 impl NonInviteServer {
-    /// Starts in Trying; `trying` is the written 100 in case the user needs long. On a reliable transport the
-    /// 100 is never sent (RFC 4320 §4.1).
+    /// Starts in Trying; `trying` is the written 100 in case the user needs long. On a reliable
+    /// transport the 100 is never sent (RFC 4320 §4.1).
     pub fn new(now: Instant, reliable: bool, trying: Bytes) -> Self {
         let timer_e = (!reliable).then_some(now + TRYING_AFTER);
         Self {
@@ -74,7 +75,8 @@ impl NonInviteServer {
         Self { reliable, state }
     }
 
-    /// The user sends its final response. A second one, or one after the client gave up, is dropped.
+    /// The user sends its final response. A second one, or one after the client gave up, is
+    /// dropped.
     pub fn respond(&mut self, now: Instant, bytes: Bytes) -> Steps {
         match self.state {
             State::Trying { .. } | State::Proceeding { .. } => {

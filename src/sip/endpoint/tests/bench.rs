@@ -1,14 +1,16 @@
 //! A table reader for calls: `Bench` is the peer, the user and the clock of one endpoint.
 //!
-//! A row is `ms | input | outputs`. Time goes to the given instant; what timers cause on the way must be
-//! nothing, unless the input is `timer`, which fires the one that is due exactly then.
+//! A row is `ms | input | outputs`. Time goes to the given instant; what timers cause on the way
+//! must be nothing, unless the input is `timer`, which fires the one that is due exactly then.
 //!
-//! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200 INVITE sdp`) to
-//! our last request of that method. `again` repeats the last message. Options: `sdp` a body, `tag=x` another tag
-//! of the peer, `seq=n` another CSeq, `out` outside of the dialog, `flow=n` another flow, `{Name: value}` a
-//! further header. Input of the user: a word with a dot (`.accept sdp`). `closed n` closes a flow.
+//! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
+//! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
+//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `out` outside of the
+//! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
+//! a dot (`.accept sdp`). `closed n` closes a flow.
 //!
-//! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an event; `+` marks a body,
+//! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an
+//! event; `+` marks a body,
 //! `!code` a refused wish of the user.
 
 use std::net::SocketAddr;
@@ -204,8 +206,10 @@ impl Bench {
         let from = option(options, "tag=").unwrap_or(&self.tag);
         let token = self.transport.via_token();
         let head = format!(
-            "{method} sip:room@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/{token} 192.0.2.9:5070;branch={branch}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag={from}\r\nTo: <sip:room@192.0.2.1>{tag}\r\n\
+            "{method} sip:room@192.0.2.1 SIP/2.0\r\n\
+             Via: SIP/2.0/{token} 192.0.2.9:5070;branch={branch}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag={from}\r\n\
+             To: <sip:room@192.0.2.1>{tag}\r\n\
              Call-ID: {}\r\nCSeq: {seq} {method}\r\nContact: <sip:peer@192.0.2.9:5070>\r\n",
             self.call_id
         );
@@ -220,7 +224,7 @@ impl Bench {
             .rev()
             .find_map(|(_, message, _)| match message {
                 Message::Request(request) if request.method == method => Some(request),
-                _ => None,
+                Message::Request(_) | Message::Response(_) => None,
             });
         let headers = &request.expect("a request of ours").headers;
         let tag = option(options, "tag=").unwrap_or(&self.tag);
@@ -233,7 +237,8 @@ impl Bench {
         let [via, from, call_id, cseq] = ["Via", "From", "Call-ID", "CSeq"]
             .map(|name| headers.get(name).expect("a copied header"));
         let head = format!(
-            "SIP/2.0 {code} Words\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
+            "SIP/2.0 {code} Words\r\nVia: {via}\r\n\
+             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
              CSeq: {cseq}\r\nContact: <sip:{tag}@192.0.2.9:5070>\r\n"
         );
         with_body(head, options, header)

@@ -557,6 +557,14 @@ const OUTGOING: &[(&str, &str)] = &[
          70   | OPTIONS tag=b        | 481 OPTIONS",
     ),
     (
+        "the called side hangs up instead of refusing",
+        "0    | .invite sdp | INVITE+
+         10   | 180 INVITE  | Provisional 180
+         20   | BYE         | 200 BYE, CANCEL, Bye
+         30   | 200 CANCEL  |
+         40   | 487 INVITE  | ACK",
+    ),
+    (
         "responses of nobody",
         "0    | .invite sdp    | INVITE+
          10   | 200 INVITE {Via: SIP/2.0/UDP 192.0.2.3;branch=z9hG4bKother} |

@@ -11,7 +11,8 @@ use crate::sip::message::Message;
 
 fn invite(via: &str, more: &str) -> Bytes {
     Bytes::from(format!(
-        "INVITE sip:room@192.0.2.1 SIP/2.0\r\nVia: {via}\r\nVia: SIP/2.0/UDP far.example;branch=z9hG4bKf\r\n\
+        "INVITE sip:room@192.0.2.1 SIP/2.0\r\nVia: {via}\r\n\
+         Via: SIP/2.0/UDP far.example;branch=z9hG4bKf\r\n\
          Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag=peer\r\nTo: <sip:room@192.0.2.1>\r\n\
          Call-ID: call-1@192.0.2.9\r\nCSeq: 1 INVITE\r\nContact: <sip:peer@192.0.2.77:5099>\r\n\
          {more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
@@ -319,7 +320,8 @@ fn a_redirect_may_bring_its_contact_and_no_header_may_break_the_line() {
 
 #[test]
 fn a_multipart_invite_is_reduced_to_its_session_description() {
-    let part = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\n";
+    let part = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n\
+                --b\r\nContent-Type: application/sdp\r\n\r\n";
     let body = format!("{part}{SDP}\r\n--b--\r\n");
     let text = invite("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "");
     let text = String::from_utf8(text.to_vec()).expect("text");
