@@ -121,8 +121,12 @@ impl Endpoint {
         for request in ours.into_iter().chain(call.retry.map(|retry| retry.key)) {
             self.requests.remove(&request);
         }
-        if let (Phase::Outgoing, Some(client)) = (&call.phase, &call.client) {
-            self.abandon(now, client.transaction);
+        match (&call.phase, &call.client) {
+            (Phase::Outgoing, Some(client)) => self.abandon(now, client.transaction),
+            (Phase::Incoming | Phase::Confirmed | Phase::HangingUp { .. }, Some(client)) => {
+                self.silence(now, client.transaction);
+            }
+            (_, None) => {}
         }
     }
 

@@ -170,6 +170,9 @@ pub(super) enum Cancel {
     Wanted,
     /// The CANCEL was sent.
     Sent,
+    /// The call of a re-INVITE is over. No CANCEL, but a final response is not awaited forever: the
+    /// peer repeats no 2xx in a call that is over.
+    Silent,
 }
 
 impl Call {

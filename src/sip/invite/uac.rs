@@ -169,8 +169,10 @@ impl Endpoint {
         let first = awaited.map(|call| call.client.as_ref().is_some_and(|c| c.key.is_none()));
         match (response.code, first) {
             (..200, first) => {
-                if cancel == Cancel::Wanted {
-                    self.abandon(now, id);
+                match cancel {
+                    Cancel::Wanted => self.abandon(now, id),
+                    Cancel::Silent => self.limit_proceeding(now, id),
+                    Cancel::No | Cancel::Sent => {}
                 }
                 if first == Some(true) && response.code > 100 {
                     self.add_early_dialog(key, flow, &response);

@@ -348,6 +348,14 @@ fn calls_end_when_the_peer_no_longer_knows_them() {
              130 | 481 BYE        |",
         ),
         (
+            "hung up while our re-INVITE has only a provisional, and its final is lost",
+            "100   | .reinvite sdp  | INVITE+
+             110   | 100 INVITE     |
+             120   | .bye           | BYE
+             130   | 200 BYE        |
+             32120 | timer          |",
+        ),
+        (
             "re-INVITE answered 200 and no ACK",
             "100   | INVITE sdp       | 100 INVITE, Reinvite INVITE+
              100   | .respond 200 sdp | 200 INVITE+
