@@ -29,7 +29,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
@@ -295,6 +295,7 @@ pub struct Endpoint {
     pub(super) calls: BTreeMap<CallKey, Call>,
     pub(super) dialogs: BTreeMap<DialogId, CallKey>,
     pub(super) requests: BTreeMap<RequestKey, CallKey>,
+    pub(super) streams: BTreeSet<(FlowId, CallKey)>,
     pub(super) deadlines: Deadlines<CallKey>,
     pub(super) counters: Counters,
     pub(super) draining: bool,
@@ -315,6 +316,7 @@ impl Endpoint {
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             requests: BTreeMap::new(),
+            streams: BTreeSet::new(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             draining: false,
@@ -337,15 +339,9 @@ impl Endpoint {
 
     /// A stream is closed; see the module text. Nothing happens for UDP flows.
     pub fn handle_flow_closed(&mut self, now: Instant, flow: FlowId) {
-        for id in self.layer.on_flow(flow) {
-            if self
-                .layer
-                .get(id)
-                .is_some_and(|transaction| transaction.flow.is_stream())
-            {
-                let owner = self.layer.remove(id).map(|transaction| transaction.owner);
-                self.handle_silence(now, id, owner, 503);
-            }
+        for id in self.layer.on_stream(flow) {
+            let owner = self.layer.remove(id).map(|transaction| transaction.owner);
+            self.handle_silence(now, id, owner, 503);
         }
         self.lose_flow(now, flow);
     }

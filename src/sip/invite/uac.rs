@@ -241,6 +241,7 @@ impl Endpoint {
         }
         self.dialogs.insert(dialog.id.clone(), key);
         call.dialogs.push(dialog);
+        self.note_stream(key, flow);
     }
 
     /// The first 2xx decides which fork the call is.
@@ -278,10 +279,13 @@ impl Endpoint {
         }
         for dialog in call.dialogs.drain(..) {
             self.dialogs.remove(&dialog.id);
+            self.streams.remove(&(dialog.flow.id, key));
         }
+        let flow = chosen.flow;
         self.dialogs.insert(chosen.id.clone(), key);
         call.dialogs.push(chosen);
         call.phase = Phase::Confirmed;
+        self.note_stream(key, flow);
         self.tell(Event::Answered {
             call: key,
             response,

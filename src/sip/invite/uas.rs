@@ -120,6 +120,7 @@ impl Endpoint {
         };
         self.counters.calls_in += 1;
         self.dialogs.insert(dialog.id.clone(), key);
+        self.note_stream(key, arrival.back);
         let mut call = Call::new(Phase::Incoming, false);
         call.dialogs.push(dialog);
         call.server = Some(server);
@@ -361,11 +362,8 @@ impl Endpoint {
             return None;
         }
         call.server = None;
-        call.flow_lost = false;
-        if let Some(dialog) = call.dialog_mut(&id) {
-            dialog.flow = arrival.back;
-        }
         let waiting = call.hanging_up().cloned();
+        self.adopt_flow(key, &id, arrival.back);
         self.arm(key);
         match waiting {
             Some(extra) => self.hang_up(now, key, &extra),

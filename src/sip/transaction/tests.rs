@@ -399,7 +399,11 @@ fn open(layer: &mut Layer<u32>, now: Instant, n: u32) -> Result<super::Transacti
     let address = SocketAddr::from(([192, 0, 2, 1], 5060));
     let flow = Flow {
         id: FlowId(u64::from(n % 2)),
-        transport: Transport::Udp,
+        transport: if n.is_multiple_of(4) {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        },
         local: address,
         remote: address,
     };
@@ -430,7 +434,7 @@ fn the_layer_holds_its_limit_fires_in_order_and_forgets_everything() {
     }
     assert_eq!(open(&mut layer, start, 10_001), Err(Full));
     assert_eq!(
-        (layer.len(), layer.on_flow(FlowId(1)).len()),
+        (layer.len(), layer.on_stream(FlowId(1)).len()),
         (10_000, 5_000)
     );
     let merged = request("BYE sip:r@a.example", "b;branch=z9hG4bKother", "|1");
@@ -448,5 +452,6 @@ fn the_layer_holds_its_limit_fires_in_order_and_forgets_everything() {
     }
     assert!(layer.is_empty() && layer.poll_timeout().is_none());
     assert!(!layer.is_merged(&merged));
+    assert!(layer.on_stream(FlowId(1)).is_empty());
     assert!(open(&mut layer, start, 1).is_ok());
 }

@@ -126,6 +126,7 @@ impl Bench {
         );
         assert_eq!(left, (0, 0, 0), "{name}: transactions, calls, dialogs left");
         assert!(self.endpoint.requests.is_empty(), "{name}: requests left");
+        assert!(self.endpoint.streams.is_empty(), "{name}: streams left");
     }
 
     /// Does what an input says, and forgets the outputs but those in `sent`.
@@ -177,6 +178,11 @@ impl Bench {
     pub fn receive(&mut self, bytes: Bytes, id: u64) {
         self.endpoint
             .handle_message(self.now, flow(self.transport, id), bytes);
+    }
+
+    /// The next request of the peer inside the dialog.
+    pub fn text_of(&mut self, method: &str) -> String {
+        self.request(method, &[], "")
     }
 
     fn request(&mut self, method: &str, options: &[&str], header: &str) -> String {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::bench::{Bench, SDP, flow};
 use crate::sip::endpoint::Settings;
-use crate::sip::flow::Transport;
+use crate::sip::flow::{Flow, Transport};
 use crate::sip::message::Message;
 
 fn invite(via: &str, more: &str) -> Bytes {
@@ -347,4 +347,34 @@ fn a_multipart_invite_is_reduced_to_its_session_description() {
     let request = seen.expect("an Invite event");
     assert_eq!(request.body, SDP);
     assert_eq!(request.headers.get("Content-Type"), Some("application/sdp"));
+}
+
+#[test]
+fn our_requests_follow_a_peer_behind_a_nat_to_its_new_port() {
+    let mut bench = Bench::udp();
+    bench.run(
+        "nat",
+        "0  | INVITE sdp  | 100 INVITE, Invite+
+         0  | .accept sdp | 200 INVITE+
+         10 | ACK 2xx     | Acked",
+    );
+    let text = bench
+        .text_of("INFO")
+        .replacen(";branch", ";rport;branch", 1);
+    let remote = SocketAddr::from(([198, 51, 100, 7], 4321));
+    let way = Flow {
+        remote,
+        ..flow(Transport::Udp, 1)
+    };
+    let now = bench.now;
+    bench.endpoint.handle_message(now, way, text.into());
+    bench.run("nat", "20 |      | Info\n30 | .bye | BYE, 487 INFO");
+    let last: Vec<SocketAddr> = bench
+        .sent
+        .iter()
+        .rev()
+        .take(2)
+        .map(|(way, ..)| way.remote)
+        .collect();
+    assert_eq!(last, [remote, remote]);
 }

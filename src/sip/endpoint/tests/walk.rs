@@ -354,6 +354,10 @@ fn every_call_ends_once_on_each_side_and_leaves_nothing() {
                 "seed {seed}, side {side}: something is left"
             );
             assert!(
+                endpoint.streams.is_empty(),
+                "seed {seed}, side {side}: streams"
+            );
+            assert!(
                 endpoint.requests.is_empty(),
                 "seed {seed}, side {side}: requests are left"
             );
