@@ -138,7 +138,8 @@ impl Endpoint {
         self.tell(Event::Ended { call: key, reason });
     }
 
-    /// A stream is closed: unanswered incoming calls end, answered ones may come back over another flow.
+    /// A stream is closed: unanswered incoming calls end, answered ones may come back over another
+    /// flow.
     pub(in crate::sip) fn lose_flow(&mut self, now: Instant, flow: FlowId) {
         let range = (flow, CallKey(0))..=(flow, CallKey(u64::MAX));
         let keys: Vec<CallKey> = self.streams.range(range).map(|(_, key)| *key).collect();

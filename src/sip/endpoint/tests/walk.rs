@@ -1,6 +1,6 @@
-//! Two endpoints whose users wish at random over a network that loses, doubles and reorders, or whose streams
-//! close: every call ends exactly once on each side, every request is answered at most once, and nothing
-//! is left behind.
+//! Two endpoints whose users wish at random over a network that loses, doubles and reorders, or
+//! whose streams close: every call ends exactly once on each side, every request is answered at
+//! most once, and nothing is left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
