@@ -5,7 +5,7 @@
 //!
 //! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
 //! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
-//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `out` outside of the
+//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `contact=x` another Contact, `out` outside of the
 //! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
 //! a dot (`.accept sdp`). `closed n` closes a flow.
 //!
@@ -210,13 +210,14 @@ impl Bench {
             false => format!(";tag={}", self.our_tag),
         };
         let from = option(options, "tag=").unwrap_or(&self.tag);
+        let contact = option(options, "contact=").unwrap_or("peer");
         let token = self.transport.via_token();
         let head = format!(
             "{method} sip:room@192.0.2.1 SIP/2.0\r\n\
              Via: SIP/2.0/{token} 192.0.2.9:5070;branch={branch}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag={from}\r\n\
              To: <sip:room@192.0.2.1>{tag}\r\n\
-             Call-ID: {}\r\nCSeq: {seq} {method}\r\nContact: <sip:peer@192.0.2.9:5070>\r\n",
+             Call-ID: {}\r\nCSeq: {seq} {method}\r\nContact: <sip:{contact}@192.0.2.9:5070>\r\n",
             self.call_id
         );
         with_body(head, options, header)
@@ -234,6 +235,7 @@ impl Bench {
             });
         let headers = &request.expect("a request of ours").headers;
         let tag = option(options, "tag=").unwrap_or(&self.tag);
+        let contact = option(options, "contact=").unwrap_or("peer");
         let to = headers.get("To").expect("a To");
         let to = if to.contains("tag=") {
             to.into()
@@ -245,7 +247,7 @@ impl Bench {
         let head = format!(
             "SIP/2.0 {code} Words\r\nVia: {via}\r\n\
              From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq}\r\nContact: <sip:{tag}@192.0.2.9:5070>\r\n"
+             CSeq: {cseq}\r\nContact: <sip:{contact}@192.0.2.9:5070>\r\n"
         );
         with_body(head, options, header)
     }

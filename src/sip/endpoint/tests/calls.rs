@@ -565,6 +565,16 @@ const OUTGOING: &[(&str, &str)] = &[
          70   | OPTIONS tag=b        | 481 OPTIONS",
     ),
     (
+        "the CSeq numbers of an early dialog go on in the confirmed one",
+        "0  | .invite sdp           | INVITE+
+         10 | 180 INVITE            | Provisional 180
+         20 | OPTIONS seq=500       | 200 OPTIONS
+         30 | 200 INVITE sdp        | Answered
+         40 | .ack                  | ACK
+         50 | INFO seq=400          | 500 INFO
+         60 | BYE seq=501           | 200 BYE, Bye",
+    ),
+    (
         "the called side hangs up instead of refusing",
         "0    | .invite sdp | INVITE+
          10   | 180 INVITE  | Provisional 180

@@ -378,3 +378,56 @@ fn our_requests_follow_a_peer_behind_a_nat_to_its_new_port() {
         .collect();
     assert_eq!(last, [remote, remote]);
 }
+
+#[test]
+fn the_remote_target_moves_with_what_is_accepted() {
+    let theirs = "0  | INVITE sdp contact=old | 100 INVITE, Invite+
+                  0  | .accept sdp            | 200 INVITE+
+                  10 | ACK 2xx                | Acked\n";
+    for (rows, target) in [
+        (
+            "20 | INFO contact=new | Info\n30 | .respond 200 | 200 INFO",
+            "old",
+        ),
+        (
+            "20 | INVITE sdp contact=new | 100 INVITE, Reinvite INVITE+
+             30 | .respond 200 sdp       | 200 INVITE+
+             40 | ACK 2xx                | Acked",
+            "new",
+        ),
+        (
+            "20 | INVITE sdp contact=new | 100 INVITE, Reinvite INVITE+
+             30 | .respond 488           | 488 INVITE
+             40 | ACK                    |",
+            "old",
+        ),
+        ("20 | UPDATE contact=new | 200 UPDATE", "new"),
+        (
+            "20 | UPDATE sdp contact=new | Reinvite UPDATE+
+             30 | .respond 200 sdp       | 200 UPDATE+",
+            "new",
+        ),
+        (
+            "20 | UPDATE sdp contact=new | Reinvite UPDATE+
+             30 | .respond 488           | 488 UPDATE",
+            "old",
+        ),
+        (
+            "20 | .reinvite sdp              | INVITE+
+             30 | 200 INVITE sdp contact=new | ACK, RequestAnswered 200",
+            "new",
+        ),
+    ] {
+        let mut bench = Bench::udp();
+        bench.run(rows, &format!("{theirs}{rows}\n50 | .bye | BYE"));
+        let (_, message, _) = bench.sent.last().expect("a BYE");
+        let Message::Request(bye) = message else {
+            panic!("a request")
+        };
+        assert_eq!(
+            bye.uri.to_string(),
+            format!("sip:{target}@192.0.2.9:5070"),
+            "{rows}"
+        );
+    }
+}
