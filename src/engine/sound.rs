@@ -272,26 +272,46 @@ impl Engine {
             RecordOf::Leg(_) | RecordOf::Connected => unit,
         };
         let (for_unit, for_leg) = match what {
-            Written::Started(url) => {
-                (UnitEvent::RecordStarted { url: url.clone() }, LegEvent::RecordStarted { url })
-            }
+            Written::Started(url) => (
+                UnitEvent::RecordStarted { url: url.clone() },
+                LegEvent::RecordStarted { url },
+            ),
             Written::Ended(Ok(Recorded { url, duration_ms })) => (
-                UnitEvent::RecordStopped { url: url.clone(), duration_ms },
+                UnitEvent::RecordStopped {
+                    url: url.clone(),
+                    duration_ms,
+                },
                 LegEvent::RecordStopped { url, duration_ms },
             ),
             Written::Ended(Err(error)) => (
-                UnitEvent::RecordFailed { error: error.clone() },
+                UnitEvent::RecordFailed {
+                    error: error.clone(),
+                },
                 LegEvent::RecordFailed { error },
             ),
         };
         if let RecordOf::Leg(leg) = recording.of {
-            self.tell(now, recording.session, Event::Leg { leg, event: for_leg });
+            self.tell(
+                now,
+                recording.session,
+                Event::Leg {
+                    leg,
+                    event: for_leg,
+                },
+            );
         }
         if about_unit != unit {
             let event = for_unit.clone();
             self.tell(now, recording.session, Event::Unit { unit, event });
         }
-        self.tell(now, recording.session, Event::Unit { unit: about_unit, event: for_unit });
+        self.tell(
+            now,
+            recording.session,
+            Event::Unit {
+                unit: about_unit,
+                event: for_unit,
+            },
+        );
     }
 }
 

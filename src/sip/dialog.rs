@@ -7,13 +7,8 @@
 //!   either:                    Early ──3xx–6xx, CANCEL──► gone
 //! ```
 //!
-<<<<<<< HEAD
-//! A dialog owns no transaction and no timer. Whether a request may be sent is decided in
-//! `invite/`.
-=======
 //! Early and confirmed dialogs are the same value; which it is, the call knows in `invite/`. A
 //! dialog owns no transaction and no timer. Whether a request may be sent is decided in `invite/`.
->>>>>>> txn
 
 use super::error::{Fault, HeaderError, SipParseError};
 use super::flow::Flow;

@@ -13,17 +13,6 @@
 //! `Cancelled`, `Bye`, `NoAck`, `Failed`, `Ended`, or an accepted `reject` or `bye` of the user.
 //! After that its key names nothing.
 //!
-<<<<<<< HEAD
-//! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours (503). An
-//! answered call stays, because its phone may come back: the first request inside the dialog that
-//! arrives over another flow moves the call there. When the user needs the lost flow first, `bye`
-//! succeeds silently and any other request ends the call with `PeerGone`.
-//!
-//! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of calls, or any
-//! new request outside of dialogs over the limit of transactions, gets 503 with Retry-After. ACK,
-//! BYE, CANCEL and requests inside dialogs are always served, without absorbing their
-//! retransmissions when no transaction is free.
-=======
 //! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours
 //! (503). An answered call stays, because its phone may come back: the first request inside the
 //! dialog that arrives over another flow moves the call there. When the user needs the lost flow
@@ -33,7 +22,6 @@
 //! calls, or any new request outside of dialogs over the limit of transactions, gets 503 with
 //! Retry-After. ACK, BYE, CANCEL and requests inside dialogs are always served, without absorbing
 //! their retransmissions when no transaction is free.
->>>>>>> txn
 
 mod arrive;
 mod emit;
@@ -204,12 +192,8 @@ pub enum Event {
         call: CallKey,
     },
     /// The peer wants to change the session, by INVITE or by UPDATE with a body (see
-<<<<<<< HEAD
-    /// `request.method`). Owed: `respond`. An empty body means that the offer is ours.
-=======
     /// `request.method`). Owed:
     /// `respond`. An empty body means that the offer is ours.
->>>>>>> txn
     Reinvite {
         /// Which call.
         call: CallKey,

@@ -40,15 +40,9 @@ impl Endpoint {
     /// `ack` brings the answer.
     ///
     /// # Errors
-<<<<<<< HEAD
-    /// `unknown-call`, `wrong-state` before the answer, `request-pending` while another INVITE or UPDATE of either
-    /// side is open, `bad-header`, `overload`; `flow-lost` when the stream of the call is closed,
-    /// and `Ended` follows.
-=======
     /// `unknown-call`, `wrong-state` before the answer, `request-pending` while another INVITE or
     /// UPDATE of either side is open, `bad-header`, `overload`; `flow-lost` when the stream of the
     /// call is closed, and `Ended` follows.
->>>>>>> txn
     pub fn reinvite(
         &mut self,
         now: Instant,

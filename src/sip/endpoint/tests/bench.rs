@@ -5,21 +5,13 @@
 //!
 //! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
 //! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
-<<<<<<< HEAD
-//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `out` outside of the
-=======
 //! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `contact=x` another Contact, `out` outside of the
->>>>>>> txn
 //! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
 //! a dot (`.accept sdp`). `closed n` closes a flow.
 //!
 //! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an
-<<<<<<< HEAD
-//! event; `+` marks a body, `!code` a refused wish of the user.
-=======
 //! event; `+` marks a body,
 //! `!code` a refused wish of the user.
->>>>>>> txn
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
