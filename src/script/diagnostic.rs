@@ -184,7 +184,7 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
             "a name is expected here",
             "take values out one by one: `let a = list[0];`",
         ),
-        ParseErrorType::ExprExpected(_) if before.trim_end().ends_with("case") => words(
+        ParseErrorType::ExprExpected(_) if from.starts_with("case") => words(
             "`case` cannot be used here",
             reserved("case").unwrap_or_default(),
         ),

@@ -38,11 +38,17 @@ pub(super) fn describe(
     let mut innermost = error;
     let mut position = error.position();
     while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
-        function = name;
+        if program.functions.contains_key(name) {
+            function = name;
+        }
         innermost = inner;
         if !inner.position().is_none() {
             position = inner.position();
         }
+    }
+    // Rhai loses the place when a limit stops the handler.
+    if position.is_none() {
+        position = program.definition(handler);
     }
     let function = if function.starts_with("anon$") {
         "closure"

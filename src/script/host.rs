@@ -73,7 +73,7 @@ struct Call {
 }
 
 impl Host {
-    /// A host whose sessions keep `limits`. `over_budget` is asked about every 1000 operations whether the
+    /// A host whose sessions keep `limits`. `over_budget` is asked every 100 operations whether the
     /// handler has taken too long: the time of a handler is the caller's business.
     pub fn new(limits: Limits, over_budget: fn() -> bool) -> Self {
         let mut engine = Engine::new_raw();
