@@ -1,5 +1,6 @@
-//! What can be known of a program before it runs: functions that nobody defined, misspelt events and
-//! handlers, names that are not there, calls that lose `this`. Works on the syntax trees of all files.
+//! What can be known of a program before it runs: functions that nobody defined, misspelt events
+//! and handlers, names that are not there, calls that lose `this`. Works on the syntax trees of all
+//! files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +9,7 @@ use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Module, Position, Stmt};
 use super::api;
 use super::diagnostic::Diagnostic;
 use super::event;
+use super::host;
 use super::program::Files;
 use super::spelling;
 
@@ -452,7 +454,7 @@ impl Check<'_> {
             }
             return;
         }
-        if self.known.native.contains_key(name.as_str()) {
+        if host::is_host_function(name) {
             return;
         }
         let names = self.known.functions.keys().map(String::as_str);

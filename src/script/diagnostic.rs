@@ -1,5 +1,5 @@
-//! What is wrong with a program, said to the person who writes it: place, line, caret, and what to write
-//! instead. Most hints are for people who come from JavaScript.
+//! What is wrong with a program, said to the person who writes it: place, line, caret, and what to
+//! write instead. Most hints are for people who come from JavaScript.
 
 use std::fmt;
 
@@ -44,11 +44,10 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A fault in words: what is wrong, what to do, and how many columns before the parser's position it is.
+/// A fault in words: what is wrong, what to do.
 pub(super) struct Words {
     pub message: String,
     pub hint: Option<String>,
-    pub columns_back: usize,
 }
 
 fn words(message: impl Into<String>, hint: &str) -> Words {
@@ -56,7 +55,6 @@ fn words(message: impl Into<String>, hint: &str) -> Words {
     Words {
         message: message.into(),
         hint,
-        columns_back: 0,
     }
 }
 
@@ -120,7 +118,8 @@ fn reserved(symbol: &str) -> Option<&'static str> {
         .map(|(_, hint)| *hint)
 }
 
-/// The fault that a parse error is about, from the error and the text of its line before and from its place.
+/// The fault that a parse error is about, from the error and the text of its line before and from
+/// its place.
 pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words {
     // tidy: table
     let previous = before
@@ -135,6 +134,10 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
                 == Some(*word)
             || before.trim_end().ends_with(')') && last_word_before_paren(before) == Some(*word)
     });
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "Rhai's own sentence will do for the rest"
+    )]
     match error.err_type() {
         ParseErrorType::Reserved(symbol) => words(
             format!("`{symbol}` cannot be used here"),
@@ -201,7 +204,6 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
             "use local variables for its parts",
         ),
         ParseErrorType::UnexpectedEOF => words("the file ends too early", ""),
-        // The type is `non_exhaustive`, and Rhai's own sentence is good enough for the rest.
         other => words(other.to_string(), ""),
     }
 }

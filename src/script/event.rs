@@ -1,4 +1,5 @@
-//! The words of events: what `on(…)` accepts for each kind of unit, and the map `e` that a handler gets.
+//! The words of events: what `on(…)` accepts for each kind of unit, and the map `e` that a handler
+//! gets.
 
 use std::sync::Arc;
 

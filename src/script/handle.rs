@@ -1,5 +1,6 @@
-//! What a script holds: legs, conferences, players, recorders and timers as small copyable names, the two
-//! fixed objects `session` and `phone`, and SIP headers. A handle holds no data of the session.
+//! What a script holds: legs, conferences, players, recorders and timers as small copyable names,
+//! the two fixed objects `session` and `phone`, and SIP headers. A handle holds no data of the
+//! session.
 
 use std::sync::Arc;
 
@@ -82,7 +83,8 @@ pub(super) struct Session;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Phone;
 
-/// SIP headers as a script sees them: `headers["X-Name"]` in any letter case, `()` when there is none.
+/// SIP headers as a script sees them: `headers["X-Name"]` in any letter case, `()` when there is
+/// none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HeaderMap(pub Arc<Vec<(String, String)>>);
 

@@ -1,5 +1,5 @@
-//! The one Rhai engine of the process and the run of one event of one session: which handlers are meant, in
-//! which order, what happens when one fails.
+//! The one Rhai engine of the process and the run of one event of one session: which handlers are
+//! meant, in which order, what happens when one fails.
 //!
 //! | event | handlers, in order |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | digit, timer, end of a leg | what `digits` is collecting there, then the others |
 //! | refused | `on_error`; without it the session ends |
 //!
-//! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a failure in
-//! `on_error`, or without one, ends the session.
+//! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a
+//! failure in `on_error`, or without one, ends the session.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -201,8 +201,8 @@ thread_local! {
     static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
 }
 
-/// `loop` is a word of Rhai, and an option of `play`: `#{loop: true}` is read as it looks. In exchange a `loop`
-/// with a value cannot be an argument after a comma.
+/// `loop` is a word of Rhai, and an option of `play`: `#{loop: true}` is read as it looks. In
+/// exchange a `loop` with a value cannot be an argument after a comma.
 fn allow_loop_as_option(engine: &mut Engine) {
     #[allow(
         deprecated,
@@ -232,8 +232,9 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
     engine.set_max_strings_interned(0);
 }
 
-/// Functions of the host that may be handlers by name, with the number of arguments that they take then.
-const HOST_HANDLERS: &[(&str, usize)] = &[
+/// Functions of the host that may be handlers by name, with the number of arguments that they take
+/// then.
+pub(super) const HOST_HANDLERS: &[(&str, usize)] = &[
     ("terminate", 0),
     ("log", 1),
     ("log_warn", 1),

@@ -1,5 +1,5 @@
-//! One session's script state: the map `this` and the tables behind its handles. All of it is plain data, so
-//! that a session can be written down, restored and replayed. Nothing here runs a script.
+//! One session's script state: the map `this` and the tables behind its handles. All of it is plain
+//! data, so that a session can be written down, restored and replayed. Nothing here runs a script.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! The limits of one session, each with its default and what happens when it is reached. Every limit of Rhai
-//! is set from here, because Rhai's own defaults differ between debug and release builds.
+//! The limits of one session, each with its default and what happens when it is reached. Every
+//! limit of Rhai is set from here, because Rhai's own defaults differ between debug and release
+//! builds.
 
-/// How much one session may use. Reaching a limit raises an error in the script that reached it; other
-/// sessions do not notice.
+/// How much one session may use. Reaching a limit raises an error in the script that reached it;
+/// other sessions do not notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Operations of one handler, callbacks of array functions included.

@@ -1,9 +1,9 @@
-//! The script host: the only place that knows Rhai. Compiles the scenario files of a rule into a program,
-//! keeps each session's state, runs one event of one session at a time within limits.
+//! The script host: the only place that knows Rhai. Compiles the scenario files of a rule into a
+//! program, keeps each session's state, runs one event of one session at a time within limits.
 //!
-//! A [`Host`] is made once. [`Program::compile`] turns the files of a rule into a program or a list of
-//! [`Diagnostic`]s. Each session has an [`Instance`]; [`Host::handle`] tells it of an [`Event`] and gives
-//! [`Command`]s. Nothing here waits, reads a clock or touches the network.
+//! A [`Host`] is made once. [`Program::compile`] turns the files of a rule into a program or a list
+//! of [`Diagnostic`]s. Each session has an [`Instance`]; [`Host::handle`] tells it of an [`Event`]
+//! and gives [`Command`]s. Nothing here waits, reads a clock or touches the network.
 
 mod api;
 mod check;

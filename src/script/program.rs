@@ -1,6 +1,6 @@
-//! The scenario files of one rule, compiled into one program that all its sessions share. Each file is
-//! compiled behind as many empty lines as the files before it have, so that a line number of the program
-//! names file and line at once.
+//! The scenario files of one rule, compiled into one program that all its sessions share. Each file
+//! is compiled behind as many empty lines as the files before it have, so that a line number of the
+//! program names file and line at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The random numbers of a session: a seed and how many were drawn, so that a session written down and
-//! restored goes on with the numbers that it would have drawn.
+//! The random numbers of a session: a seed and how many were drawn, so that a session written down
+//! and restored goes on with the numbers that it would have drawn.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};

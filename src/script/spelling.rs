@@ -1,5 +1,5 @@
-//! What somebody meant who wrote a name that is not there: a near name, a name of VoxEngine or JavaScript, or
-//! something that this engine does not do.
+//! What somebody meant who wrote a name that is not there: a near name, a name of VoxEngine or
+//! JavaScript, or something that this engine does not do.
 
 /// Names of the scenario language that are not available.
 const NOT_AVAILABLE: &[&str] = &[

@@ -1,5 +1,6 @@
-//! The event being handled on this thread. Rhai gives host functions no way to a session, so the session's
-//! tables are set aside here while its script runs; a guard puts them back, also when the script panics.
+//! The event being handled on this thread. Rhai gives host functions no way to a session, so the
+//! session's tables are set aside here while its script runs; a guard puts them back, also when the
+//! script panics.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -13,8 +14,8 @@ use super::instance::Tables;
 use super::limits::Limits;
 use super::program::Program;
 
-/// How many operations pass between two looks at the time. One operation may copy a value of the greatest size,
-/// which takes up to a tenth of a millisecond.
+/// How many operations pass between two looks at the time. One operation may copy a value of the
+/// greatest size, which takes up to a tenth of a millisecond.
 const OPERATIONS_PER_LOOK: u64 = 100;
 
 /// The session whose event is handled, and what it has asked for.
@@ -116,8 +117,8 @@ pub(super) fn operations() -> u64 {
     OPERATIONS.get()
 }
 
-/// Counts one operation; gives the reason when the handler has to be stopped. Rhai's own count starts anew in
-/// callbacks of array functions, this one does not.
+/// Counts one operation; gives the reason when the handler has to be stopped. Rhai's own count
+/// starts anew in callbacks of array functions, this one does not.
 pub(super) fn count_operation(limit: u64, over_budget: fn() -> bool) -> Option<Dynamic> {
     let count = OPERATIONS.get() + 1;
     OPERATIONS.set(count);

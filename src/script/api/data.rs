@@ -35,7 +35,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
-/// Depth of values written as JSON; what `parse_json` reads is bounded by serde_json in the same way.
+/// Depth of values written as JSON; what `parse_json` reads is bounded by serde_json in the same
+/// way.
 const JSON_DEPTH_MAX: usize = 128;
 /// The mark at the end of a log line that was cut.
 const CUT_MARK: &str = " […cut]";

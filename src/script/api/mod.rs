@@ -1,5 +1,5 @@
-//! The host functions, one file per topic, each with the table from which the reference is made. A host
-//! function only appends commands or reads the session's tables; it returns at once.
+//! The host functions, one file per topic, each with the table from which the reference is made. A
+//! host function only appends commands or reads the session's tables; it returns at once.
 
 mod data;
 mod digits;
@@ -26,7 +26,8 @@ use super::turn::Running;
 /// One line of the reference.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What it belongs to: ``, `session`, `leg`, `conference`, `player`, `recorder`, `timer`, `phone`, `headers`.
+    /// What it belongs to: ``, `session`, `leg`, `conference`, `player`, `recorder`, `timer`,
+    /// `phone`, `headers`.
     pub of: &'static str,
     /// How it is written: `name(…)` for a function, `name` for a property.
     pub signature: &'static str,
@@ -69,8 +70,8 @@ pub(super) fn register(engine: &mut Engine) {
     phone::register(engine);
 }
 
-/// Registers a function that does not change the value it is called on: handles are names, so a constant or
-/// temporary one will do.
+/// Registers a function that does not change the value it is called on: handles are names, so a
+/// constant or temporary one will do.
 fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, FUNC>(
     engine: &mut Engine,
     name: &str,
@@ -103,8 +104,8 @@ pub(super) fn native_functions(
     functions
 }
 
-/// A handler from what the script gave: a name, `Fn("name")` with carried values, or a closure. What it
-/// carries becomes data of its own.
+/// A handler from what the script gave: a name, `Fn("name")` with carried values, or a closure.
+/// What it carries becomes data of its own.
 fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
     let mut handler = if let Some(pointer) = value.read_lock::<FnPtr>() {
         pointer.clone()

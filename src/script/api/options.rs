@@ -1,5 +1,5 @@
-//! Options as scripts give them, `#{name: value}`: read by name, each with its type; a name that nobody knows
-//! is an error that lists the known ones.
+//! Options as scripts give them, `#{name: value}`: read by name, each with its type; a name that
+//! nobody knows is an error that lists the known ones.
 
 use rhai::{Dynamic, Map};
 

@@ -4,8 +4,10 @@ use super::super::{Host, Limits, Program, Source};
 use super::source;
 
 fn faults(sources: &[Source]) -> Vec<String> {
-    let host = Host::new(Limits::default(), || false);
-    match Program::compile(&host, sources) {
+    thread_local! {
+        static HOST: Host = Host::new(Limits::default(), || false);
+    }
+    match HOST.with(|host| Program::compile(host, sources)) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.iter().map(ToString::to_string).collect(),
     }
@@ -387,7 +389,8 @@ fn constants_are_read_through_global() {
          |                               ^\n hint: write `global::LIMIT`\n\
          a.rhai:2:51: there is no constant `LIMTI`\n \
          2 | const LIMIT = 3; fn f() { log(LIMIT); log(global::LIMTI); }\n   \
-         |                                                   ^\n hint: did you mean `global::LIMIT`?"
+         |                                                   ^\n \
+         hint: did you mean `global::LIMIT`?"
     );
 }
 
@@ -414,7 +417,8 @@ fn files_of_a_program_share_names_and_each_fault_names_its_file() {
              3 | fn sum_up(y) {}\n   |    ^",
             "main.rhai:4:7: the constant `A` is defined twice; first at lib.rhai:1:7\n \
              4 | const A = 2;\n   |       ^",
-            "main.rhai:5:11: there is no function `nothing_like_it`\n 5 | \tfn g() { nothing_like_it(); }\n   | \t         ^",
+            "main.rhai:5:11: there is no function `nothing_like_it`\n \
+             5 | \tfn g() { nothing_like_it(); }\n   | \t         ^",
         ]
     );
     let broken = source(
@@ -471,6 +475,27 @@ fn program_longer_than_lines_can_be_counted_is_refused() {
     );
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_text_gives_a_program_or_faults(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "fn", "f", "(", ")", "{", "}", "let", "x", "=", "1", ";", "\n", "\"", "'", "|", "e",
+                ".", "on", "digits", "Fn", "#{", ":", ",", "this", "if", "else", "=>", "é", "/*", "//",
+                "const", "global::", "[", "]", "loop", "`", "${", "?", "++", "for", "in", "\t", "\u{0}",
+            ]),
+            0..40,
+        ),
+        joint in proptest::sample::select(vec!["", " "]),
+    ) {
+        let text = words.join(joint);
+        let files = [source("a.rhai", "fn on_started(e) {}"), source("b.rhai", &text)];
+        for fault in faults(&files) {
+            proptest::prop_assert!(fault.starts_with("a.rhai:") || fault.starts_with("b.rhai:"), "{}", fault);
+        }
+    }
+}
+
 /// What looks odd and is right.
 #[test]
 fn sound_programs_have_no_faults() {
@@ -478,7 +503,8 @@ fn sound_programs_have_no_faults() {
         "fn f(e) { let leg = e.leg; e.leg.on(\"hold\", |x| leg.hangup()); }",
         "fn f(e) { this.done = |x| log(x); this.done.call(1); this.done(1); }",
         "fn f(e) { let m = #{ play: |x| x }; m.play(1); }",
-        "fn f(e) { e.leg.on(\"failed\", \"terminate\"); e.leg.on(\"hold\", Fn(\"log\").curry(\"x\")); }",
+        "fn f(e) { e.leg.on(\"failed\", \"terminate\"); \
+         e.leg.on(\"hold\", Fn(\"log\").curry(\"x\")); }",
         "fn f(a, e) { e.leg.on(\"hold\", Fn(\"f\").curry(1)); }",
         "fn f(e) { let phone = e.leg; after(1, || phone.hangup()); }",
         "fn f(e) { let t = \" a \"; t.trim(); log(t.split(\",\")[0].len()); }",

@@ -1,4 +1,5 @@
-//! What a script may write: state, handlers, closures, files; what it cannot reach; and where its errors are.
+//! What a script may write: state, handlers, closures, files; what it cannot reach; and where its
+//! errors are.
 
 use super::super::{Event, Host, Instance, LegEvent, Limits, Place, Program};
 use super::{World, about, connected, incoming, source};
@@ -281,19 +282,66 @@ fn failures_are_said_in_words() {
         ),
         (
             "let x = 1; if x {}",
-            "test.rhai:1:34: a boolean (true or false) is needed here, not a whole number (in `on_started`)",
+            "test.rhai:1:34: a boolean (true or false) is needed here, not a \
+             whole number (in `on_started`)",
         ),
         (
             "let x = (); x.say(\"a\");",
-            "test.rhai:1:34: there is no function say ((), string); perhaps a value has another type, or is `()` (in `on_started`)",
+            "test.rhai:1:34: there is no function say ((), string); perhaps a value has another \
+             type, or is `()` (in `on_started`)",
         ),
         (
             "let x = 1; x.on(\"hold\", |e| 1);",
-            "test.rhai:1:33: there is no function on (i64, string, Fn); perhaps a value has another type, or is `()` (in `on_started`)",
+            "test.rhai:1:33: there is no function on (number, string, Fn); perhaps a value has \
+             another type, or is `()` (in `on_started`)",
         ),
         (
             "let a = [1]; a[5] = 1;",
-            "test.rhai:1:35: Array index 5 out of bounds: only 1 element in array (in `on_started`)",
+            "test.rhai:1:35: Array index 5 out of bounds: only 1 element in \
+             array (in `on_started`)",
+        ),
+        (
+            "let x = 20; let f = |a| { this += x + a; }; x.call(f, 2);",
+            "test.rhai:1:18: a local is used by a closure and by the code around it at \
+             once; copy it into another variable for the closure (in `on_started`)",
+        ),
+        (
+            "let t = after(1, || 1); log(t.foo);",
+            "test.rhai:1:50: a Timer has no property `foo` (in `on_started`)",
+        ),
+        (
+            "let t = after(1, || 1); t.foo = 1;",
+            "test.rhai:1:46: a Timer has no property `foo` that can be set (in \
+             `on_started`)",
+        ),
+        (
+            "let h = (); h.x = 1;",
+            "test.rhai:1:34: a value that is not there (`()`) has no property `x` that \
+             can be set (in `on_started`)",
+        ),
+        (
+            "let x = 5; x.y.z = 1;",
+            "test.rhai:1:33: a whole number has no property `y` (in `on_started`)",
+        ),
+        (
+            "this.leg.say(\"x\");",
+            "test.rhai:1:29: there is no function say ((), string); perhaps a value has \
+             another type, or is `()` (in `on_started`)",
+        ),
+        (
+            "session.id = \"x\";",
+            "test.rhai:1:28: a Session has no property `id` that can be set (in \
+             `on_started`)",
+        ),
+        (
+            "let a = 1 + \"x\" - 2;",
+            "test.rhai:1:36: there is no function - (string, number); perhaps a value \
+             has another type, or is `()` (in `on_started`)",
+        ),
+        (
+            "let a = [1]; log(a[\"x\"]);",
+            "test.rhai:1:39: a whole number is needed here, not a string (in \
+             `on_started`)",
         ),
         (
             "[1].map(|x| x / 0);",
@@ -301,6 +349,9 @@ fn failures_are_said_in_words() {
         ),
     ];
     for (body, error) in rows {
+        if run(body).1 != error {
+            println!("{body}\n  {}", run(body).1);
+        }
         assert_eq!(run(body).1, error, "{body}");
     }
 }
@@ -320,6 +371,13 @@ fn captured_values_become_data_of_the_handler() {
     assert_eq!(world.incoming(incoming(1, "phone", "a", &[])), ["log 2"]);
     assert_eq!(world.leg(1, LegEvent::Hold), ["log 1"]);
     assert_eq!(world.leg(1, LegEvent::Unhold), ["log 0", "log 1"]);
+}
+
+#[test]
+fn host_and_program_are_shared_among_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Host>();
+    shared::<std::sync::Arc<Program>>();
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn failure(body: &str) -> String {
 
 #[test]
 fn each_limit_ends_the_handler_with_words() {
+    // tidy: table
     let rows = [
         ("loop {}", "more than 1000000 operations in one handler"),
         (
@@ -81,7 +82,8 @@ fn each_limit_ends_the_handler_with_words() {
             "more than 100 handlers of \"hold\"",
         ),
         (
-            "for i in 0..20 { let l = call_conference(\"c\"); for j in 0..100 { l.on(\"hold\", \"noop\"); } }",
+            "for i in 0..20 { let l = call_conference(\"c\"); \
+             for j in 0..100 { l.on(\"hold\", \"noop\"); } }",
             "more than 1000 handlers in one session",
         ),
         (
@@ -101,7 +103,8 @@ fn each_limit_ends_the_handler_with_words() {
             "a spoken text has at most 1500 characters",
         ),
         (
-            "let m = #{}; for i in 0..51 { m[\"X-\" + i] = 1; } call_conference(\"c\", #{headers: m});",
+            "let m = #{}; for i in 0..51 { m[\"X-\" + i] = 1; } \
+             call_conference(\"c\", #{headers: m});",
             "more than 50 headers",
         ),
     ];
@@ -293,8 +296,8 @@ fn ids_that_run_out_are_an_error() {
     );
 }
 
-/// Values are nested as deep as arrays have items; counting and dropping them takes stack, less than 2 KiB a
-/// level without optimization: a script thread needs 32 MiB.
+/// Values are nested as deep as arrays have items; counting and dropping them takes stack, less
+/// than 2 KiB a level without optimization: a script thread needs 32 MiB.
 #[test]
 fn deeply_nested_values_do_not_overflow_the_stack() {
     let run = || {

@@ -1,5 +1,5 @@
-//! Rows over the script host: a script and events in, commands out. `World` is the only place that touches
-//! the host.
+//! Rows over the script host: a script and events in, commands out. `World` is the only place that
+//! touches the host.
 
 mod api;
 mod conference;

@@ -6,6 +6,7 @@ use crate::id::LegId;
 
 /// Each event of a leg, what `e` is then as JSON, without the leg.
 fn leg_events() -> Vec<(&'static str, LegEvent, &'static str)> {
+    // tidy: table
     let headers = || vec![("X-A".to_owned(), "1".to_owned())];
     vec![
         (
@@ -153,6 +154,7 @@ fn each_event_of_a_leg_has_its_fields() {
 
 #[test]
 fn each_event_of_a_unit_has_its_fields() {
+    // tidy: table
     let rows = [
         (
             "member_joined",
@@ -251,9 +253,10 @@ fn entry_points_get_what_the_reference_says() {
     );
     assert_eq!(
         world.incoming(incoming(1, "phone", "a", &[("X-B", "2")])),
-        [
-            r#"log {"caller_id":"a","destination":"conf_123","display_name":"Name of a","headers":{"x-b":"2"},"source":"phone"}"#
-        ]
+        [concat!(
+            r#"log {"caller_id":"a","destination":"conf_123","display_name":"Name of a","#,
+            r#""headers":{"x-b":"2"},"source":"phone"}"#
+        )]
     );
     assert_eq!(
         world.tell(&Event::Terminating {
@@ -268,7 +271,9 @@ fn state_of_a_leg_follows_its_events() {
     let mut world = World::new(
         "fn on_incoming(e) {
              this.l = e.leg;
-             for n in [\"ringing\", \"early_media\", \"connected\", \"disconnected\"] { e.leg.on(n, \"show\"); }
+             for n in [\"ringing\", \"early_media\", \"connected\", \"disconnected\"] {
+                 e.leg.on(n, \"show\");
+             }
          }
          fn show(e) { log(this.l.state); }",
     );
@@ -306,7 +311,8 @@ fn state_of_a_leg_follows_its_events() {
 #[test]
 fn members_are_known_from_events() {
     let mut world = World::new(
-        "fn on_started(e) { this.c = create_conference(\"c\"); this.c.on(\"member_left\", \"show\"); }
+        "fn on_started(e) { this.c = create_conference(\"c\");
+             this.c.on(\"member_left\", \"show\"); }
          fn show(e) { log(e.conference.members()); }",
     );
     world.start();
@@ -324,7 +330,8 @@ fn timers_fire_once_or_again_until_cancelled() {
     let mut world = World::new(
         "fn on_started(e) { this.n = 0; after(5, \"once\"); this.t = every(10, \"again\"); }
          fn once(e) { log(\"once\"); }
-         fn again(e) { this.n += 1; log(this.n); if this.n == 2 { e.timer.cancel(); log(e.timer == this.t); } }",
+         fn again(e) { this.n += 1; log(this.n);
+             if this.n == 2 { e.timer.cancel(); log(e.timer == this.t); } }",
     );
     assert_eq!(world.start(), ["t100 after 5", "t101 every 10"]);
     assert_eq!(world.timer(100), ["log once"]);
@@ -341,7 +348,8 @@ fn timers_fire_once_or_again_until_cancelled() {
 /// A leg on which `digits` collects with the given options.
 fn collecting(options: &str) -> World {
     let mut world = World::new(&format!(
-        "fn on_incoming(e) {{ digits(e.leg, #{{ {options} }}, \"done\"); e.leg.on(\"disconnected\", \"gone\"); }}
+        "fn on_incoming(e) {{ digits(e.leg, #{{ {options} }}, \"done\");
+             e.leg.on(\"disconnected\", \"gone\"); }}
          fn done(e) {{ log(`${{e.leg.id}} ${{e.digits}} ${{e.reason}}`); }}
          fn gone(e) {{ log(\"gone\"); }}
          fn unused(e) {{ e.leg.say(\"other\"); }}"
@@ -401,7 +409,8 @@ fn prompt_that_is_replaced_or_stopped_lets_the_timeout_run() {
         ("e.leg.say(\"x\")", "l1 say \"x\""),
     ] {
         let mut world = World::new(&format!(
-            "fn on_incoming(e) {{ digits(e.leg, #{{prompt: \"p\"}}, \"done\"); e.leg.on(\"hold\", \"change\"); }}
+            "fn on_incoming(e) {{ digits(e.leg, #{{prompt: \"p\"}}, \"done\");
+                 e.leg.on(\"hold\", \"change\"); }}
              fn change(e) {{ {change}; }}
              fn done(e) {{ log(e.reason); }}"
         ));
@@ -444,7 +453,8 @@ fn failure_goes_to_on_error_and_the_session_goes_on() {
         "fn on_incoming(e) { e.leg.on(\"hold\", \"bad\"); e.leg.on(\"hold\", \"good\"); }
          fn bad(e) { log(\"before\"); throw \"oops\"; }
          fn good(e) { log(\"good\"); }
-         fn on_error(e) { log(`${e.code} ${e.text} ${e.file}:${e.line}:${e.column} ${e.function}`); }",
+         fn on_error(e) {
+             log(`${e.code} ${e.text} ${e.file}:${e.line}:${e.column} ${e.function}`); }",
     );
     world.incoming(incoming(1, "phone", "a", &[]));
     assert_eq!(
@@ -492,7 +502,8 @@ fn refused_command_goes_to_on_error() {
         place,
     };
     let mut world = World::new(
-        "fn on_started(e) {} fn on_error(e) { log(`${e.code} ${e.text} ${e.line} [${e.function}]`); }",
+        "fn on_started(e) {}
+         fn on_error(e) { log(`${e.code} ${e.text} ${e.line} [${e.function}]`); }",
     );
     assert_eq!(
         world.tell(&refused),
@@ -529,7 +540,7 @@ fn chance_is_the_same_for_the_same_seed_and_uniform_enough() {
     for face in 1..=6 {
         assert!(first.contains(&format!("log {face}")), "{face}");
     }
-    let extremes = "fn on_started(e) { log(random(-9223372036854775807, 9223372036854775807) != 0); \
+    let extremes = "fn on_started(e) { log(random(-9223372036854775807, 9223372036854775807) != 0);
                     log(random(5, 3) in 3..=5); }";
     assert_eq!(World::new(extremes).start(), ["log true", "log true"]);
 }
