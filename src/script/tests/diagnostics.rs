@@ -481,8 +481,9 @@ proptest::proptest! {
         words in proptest::collection::vec(
             proptest::sample::select(vec![
                 "fn", "f", "(", ")", "{", "}", "let", "x", "=", "1", ";", "\n", "\"", "'", "|", "e",
-                ".", "on", "digits", "Fn", "#{", ":", ",", "this", "if", "else", "=>", "é", "/*", "//",
-                "const", "global::", "[", "]", "loop", "`", "${", "?", "++", "for", "in", "\t", "\u{0}",
+                ".", "on", "digits", "Fn", "#{", ":", ",", "this", "if", "else", "=>", "é", "/*",
+                "//", "const", "global::", "[", "]", "loop", "`", "${", "?", "++", "for", "in",
+                "\t", "\u{0}",
             ]),
             0..40,
         ),
@@ -491,7 +492,8 @@ proptest::proptest! {
         let text = words.join(joint);
         let files = [source("a.rhai", "fn on_started(e) {}"), source("b.rhai", &text)];
         for fault in faults(&files) {
-            proptest::prop_assert!(fault.starts_with("a.rhai:") || fault.starts_with("b.rhai:"), "{}", fault);
+            let named = fault.starts_with("a.rhai:") || fault.starts_with("b.rhai:");
+            proptest::prop_assert!(named, "{}", fault);
         }
     }
 }

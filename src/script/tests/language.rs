@@ -270,6 +270,7 @@ fn command_knows_where_it_was_given() {
 
 #[test]
 fn failures_are_said_in_words() {
+    // tidy: table
     let rows = [
         ("throw \"mine\";", "test.rhai:1:20: mine (in `on_started`)"),
         (
