@@ -431,6 +431,22 @@ const REFUSED: &[(&str, &str)] = &[
         "to_json(1.0 / 0.0);",
         "a number that is not finite has no JSON",
     ),
+    (
+        "let f = Fn(\"noop\"); f.curry(f);",
+        "a function carries data, not functions",
+    ),
+    (
+        "let f = Fn(\"noop\"); f.curry(1, [#{f: || 1}]);",
+        "a function carries data, not functions",
+    ),
+    (
+        "let f = Fn(\"noop\"); for i in 0..9 { f = f.curry(i, i); }",
+        "a function carries at most 16 values",
+    ),
+    (
+        "let f = || 1; l.on(\"hold\", || f.call());",
+        "a handler carries data, not functions",
+    ),
     ("digits(l, #{max: 0}, \"noop\");", "`max` is from 1 to 128"),
     (
         "digits(l, #{terminator: \"##\"}, \"noop\");",
@@ -521,7 +537,14 @@ fn reference_names_what_is_registered_and_nothing_else() {
     let written: BTreeSet<String> = api::entries()
         .map(|entry| registered(entry.signature))
         .collect();
-    let plain = ["==", "!=", "to_string", "to_debug", "set$custom_data"];
+    let plain = [
+        "==",
+        "!=",
+        "to_string",
+        "to_debug",
+        "set$custom_data",
+        api::CURRY,
+    ];
     let functions: BTreeSet<String> = api::native_functions(&host.engine, false)
         .into_keys()
         .filter(|name| !plain.contains(&name.as_str()))

@@ -374,3 +374,45 @@ fn cost_of_a_trivial_handler_and_an_idle_session() {
         size_of::<super::super::instance::Tables>()
     );
 }
+
+/// Values that double with each operation would fill the memory before anybody looks at the time.
+#[test]
+fn values_that_double_are_stopped_early() {
+    let rows = [
+        (
+            "let a = []; loop { a = [a, a]; }",
+            "more than 10000 items in one array",
+        ),
+        (
+            "let a = [0, 0]; loop { let b = [0, 0]; b[0] = a; b[1] = a; a = b; }",
+            "more than 10000 items in one array",
+        ),
+        (
+            "let m = #{}; loop { m = #{a: m, b: m}; }",
+            "more than 1000 entries in one map",
+        ),
+        (
+            "let m = #{}; loop { let n = #{}; n.x = m; n.y = m; m = n; }",
+            "more than 1000 entries in one map",
+        ),
+        (
+            "loop { this.x = this; this.y = this.x; }",
+            "more than 1000 entries in one map",
+        ),
+        (
+            "let s = \"xxxx\"; loop { s = `${s}${s}`; }",
+            "more than 1048576 bytes of text in one value",
+        ),
+        (
+            "let f = Fn(\"noop\"); loop { f = f.curry(f); }",
+            "a function carries data, not functions",
+        ),
+        (
+            "let s = [1]; let f = Fn(\"noop\"); loop { f = f.curry(s); }",
+            "a function carries at most 16 values",
+        ),
+    ];
+    for (body, message) in rows {
+        assert_eq!(failure(body), message, "{body}");
+    }
+}
