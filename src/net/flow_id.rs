@@ -1,4 +1,5 @@
-//! Flow ids. A UDP flow's id is computed from the listener and the peer, so that nothing is kept for it:
+//! Flow ids. A UDP flow's id is computed from the listener and the peer, so that nothing is kept
+//! for it:
 //!
 //! | bit 63 | bits 62–55 | bits 54–0 |
 //! |---|---|---|

@@ -1,5 +1,6 @@
-//! The queue from all sockets to the engine. Of its places a part is kept for what must not be shed: responses,
-//! ACK, BYE and CANCEL, because losing them makes the load worse. Everything else needs an ordinary place.
+//! The queue from all sockets to the engine. Of its places a part is kept for what must not be
+//! shed: responses, ACK, BYE and CANCEL, because losing them makes the load worse. Everything else
+//! needs an ordinary place.
 
 use std::sync::Arc;
 

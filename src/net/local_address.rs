@@ -1,5 +1,5 @@
-//! Which of our addresses a peer reaches: the advertised one if there is one, the listener's own if it has
-//! one, else what the system's routes say.
+//! Which of our addresses a peer reaches: the advertised one if there is one, the listener's own if
+//! it has one, else what the system's routes say.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

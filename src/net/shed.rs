@@ -1,5 +1,5 @@
-//! The stateless refusal of a new UDP request that the engine has no time for (RFC 3261 §21.5.4, §8.2.7). It is
-//! made from the request alone; the same request gets the same To tag.
+//! The stateless refusal of a new UDP request that the engine has no time for (RFC 3261 §21.5.4,
+//! §8.2.7). It is made from the request alone; the same request gets the same To tag.
 
 use std::net::SocketAddr;
 
@@ -15,8 +15,8 @@ use super::incoming::Received;
 const RETRY_AFTER_S: u32 = 5;
 const DEFAULT_PORT: u16 = 5060;
 
-/// The 503 and where it goes. Nothing for what cannot be read, for ACK and responses, and inside a dialog,
-/// where the peer's repetition is better than an end.
+/// The 503 and where it goes. Nothing for what cannot be read, for ACK and responses, and inside a
+/// dialog, where the peer's repetition is better than an end.
 pub(super) fn refuse(received: &Received) -> Option<(SocketAddr, Bytes)> {
     debug_assert_eq!(received.flow.transport, Transport::Udp);
     let parsed = wire::parse(received.bytes.clone(), Framing::Datagram).ok()?;
@@ -64,7 +64,9 @@ mod tests {
 
     fn request(method: &str, via: &str, to: &str) -> Received {
         let text = format!(
-            "{method} sip:room@talkpath.example SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@b.example>;tag=1\r\n\
+            "{method} sip:room@talkpath.example SIP/2.0\r\n\
+         Via: {via}\r\n\
+         From: <sip:a@b.example>;tag=1\r\n\
              To: {to}\r\nCall-ID: 1@b\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
              Contact: <sip:a@b.example>\r\nContent-Length: 0\r\n\r\n"
         );

@@ -1,5 +1,5 @@
-//! One stream connection: its reader, its writer and their deadlines. Both live in one task, and the first of
-//! them that ends closes the connection.
+//! One stream connection: its reader, its writer and their deadlines. Both live in one task, and
+//! the first of them that ends closes the connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub struct StreamDeadlines {
     pub first: Duration,
     /// From the first bytes of a message to its last.
     pub half_message: Duration,
-    /// Between messages or keepalives. Long: closing the connection ends its calls, and peers that are gone
-    /// are found by TCP keepalive.
+    /// Between messages or keepalives. Long: closing the connection ends its calls, and peers that
+    /// are gone are found by TCP keepalive.
     pub idle: Duration,
     /// For the peer to take one message.
     pub write: Duration,
@@ -92,8 +92,8 @@ pub(super) fn outbox() -> (Outbox, OutboxQueue) {
 }
 
 impl Outbox {
-    /// Queues a message. When the peer has left too much unread, the message is dropped and the connection
-    /// closed.
+    /// Queues a message. When the peer has left too much unread, the message is dropped and the
+    /// connection closed.
     pub fn push(&self, bytes: Bytes) -> bool {
         let length = bytes.len();
         let queued = self.bytes.fetch_add(length, Ordering::Relaxed);
@@ -272,8 +272,8 @@ fn may_begin_message(bytes: &[u8]) -> bool {
         .is_some_and(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
-/// Whether the start line names a SIP version, in any of its shapes. A broken SIP message is answered with
-/// 400; what was never meant to be SIP is not.
+/// Whether the start line names a SIP version, in any of its shapes. A broken SIP message is
+/// answered with 400; what was never meant to be SIP is not.
 fn has_sip_version(message: &[u8]) -> bool {
     let start = message.trim_ascii_start();
     let line = start
@@ -284,8 +284,8 @@ fn has_sip_version(message: &[u8]) -> bool {
         .any(|window| window.eq_ignore_ascii_case(b"SIP/"))
 }
 
-/// Sets what every connection has: no delay for small messages, and keepalive that finds a peer that is gone
-/// within about three minutes.
+/// Sets what every connection has: no delay for small messages, and keepalive that finds a peer
+/// that is gone within about three minutes.
 pub(super) fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = socket2::TcpKeepalive::new()

@@ -42,7 +42,8 @@ pub struct Listen {
 /// Limits of the transports.
 #[derive(Clone, Debug)]
 pub struct NetSettings {
-    /// `sip.address`: our address in Contact and Via, where the one that a peer reaches is not ours to see.
+    /// `sip.address`: our address in Contact and Via, where the one that a peer reaches is not ours
+    /// to see.
     pub advertised: Option<IpAddr>,
     /// Stream connections, in all.
     pub connections_max: usize,
@@ -103,7 +104,8 @@ struct Shared {
     incoming: IncomingSender,
     counters: Arc<Counters>,
     closing: watch::Sender<bool>,
-    /// Every task holds a clone; closing drops this one and waits until the receiver has no senders left.
+    /// Every task holds a clone; closing drops this one and waits until the receiver has no senders
+    /// left.
     running: Mutex<Option<mpsc::Sender<()>>>,
     ended: Mutex<Option<mpsc::Receiver<()>>>,
     runtime: Handle,
@@ -121,11 +123,12 @@ struct Entry {
 }
 
 impl Transports {
-    /// Binds every listener, all or none, and starts reading. Must be called inside a tokio runtime.
+    /// Binds every listener, all or none, and starts reading. Must be called inside a tokio
+    /// runtime.
     ///
     /// # Errors
-    /// [`BindError`] names the first listener that cannot be had: address in use, not ours, no permission, or
-    /// a transport that is not offered.
+    /// [`BindError`] names the first listener that cannot be had: address in use, not ours, no
+    /// permission, or a transport that is not offered.
     pub fn bind(
         listen: &[Listen],
         settings: NetSettings,
@@ -190,10 +193,10 @@ impl Transports {
         Ok((Transports { shared }, queue))
     }
 
-    /// Sends a message: on the connection of the flow, or for UDP from the flow's listener to its remote
-    /// address. Never waits; what cannot be taken is dropped and counted. Where the connection is gone, a new
-    /// one is opened to the flow's remote address under the same id; if that fails, the flow is reported as
-    /// closed.
+    /// Sends a message: on the connection of the flow, or for UDP from the flow's listener to its
+    /// remote address. Never waits; what cannot be taken is dropped and counted. Where the
+    /// connection is gone, a new one is opened to the flow's remote address under the same id; if
+    /// that fails, the flow is reported as closed.
     pub fn send(&self, flow: &Flow, bytes: Bytes) {
         let shared = &self.shared;
         if let Some(listener) = flow_id::udp_listener(flow.id) {
@@ -223,9 +226,10 @@ impl Transports {
         }
     }
 
-    /// A way to a peer that need not have spoken to us: the UDP listener of its family, the connection that
-    /// is open to exactly this address, or a new connection, which is opened in the background while messages
-    /// may already be sent. A connection that cannot be opened is reported as closed.
+    /// A way to a peer that need not have spoken to us: the UDP listener of its family, the
+    /// connection that is open to exactly this address, or a new connection, which is opened in the
+    /// background while messages may already be sent. A connection that cannot be opened is
+    /// reported as closed.
     ///
     /// # Errors
     /// [`NoFlow`] when no listener fits or a limit is reached.
@@ -316,8 +320,8 @@ impl Transports {
     }
 }
 
-/// With address reuse: on Linux it lets a restarted engine bind while old connections fade, but never two
-/// listeners on one port.
+/// With address reuse: on Linux it lets a restarted engine bind while old connections fade, but
+/// never two listeners on one port.
 fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -465,7 +469,8 @@ impl Shared {
             Err(error) => {
                 count(&self.counters.connects_failed);
                 tracing::debug!(flow = %flow.id, %error, "A connection could not be opened");
-                // Dropped before the table forgets the flow, so that no message enters a dead queue.
+                // Dropped before the table forgets the flow, so that no message enters a dead
+                // queue.
                 drop(connection);
             }
         }

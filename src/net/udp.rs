@@ -1,4 +1,5 @@
-//! One UDP listener: reads until the socket is empty, in turns, and never ends for an error of the socket.
+//! One UDP listener: reads until the socket is empty, in turns, and never ends for an error of the
+//! socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::sip::flow::{Flow, Transport};
 
 /// Datagrams that are read before other tasks get their turn.
 const DATAGRAMS_PER_TURN: usize = 64;
-/// Of those, at most so many are refused with a 503; the others are dropped. Refusing costs more than
-/// receiving.
+/// Of those, at most so many are refused with a 503; the others are dropped. Refusing costs more
+/// than receiving.
 const REFUSALS_PER_TURN: usize = 16;
 /// The kernel's receive buffer asked for; it may give less.
 const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;

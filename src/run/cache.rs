@@ -1,5 +1,5 @@
-//! A cache of clips with a limit in bytes: what has not been played for longest goes first. Nothing here
-//! reads files.
+//! A cache of clips with a limit in bytes: what has not been played for longest goes first. Nothing
+//! here reads files.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,8 +51,8 @@ impl<V: PartialEq> ClipCache<V> {
         Some(Arc::clone(&entry.clip))
     }
 
-    /// Keeps a clip and drops the least recently used ones until the limit holds. A clip that is larger
-    /// than the whole cache is not kept.
+    /// Keeps a clip and drops the least recently used ones until the limit holds. A clip that is
+    /// larger than the whole cache is not kept.
     pub fn insert(&self, key: &str, version: V, clip: &Arc<Clip>) {
         let size = size_of_clip(clip);
         if size > self.bytes_max {

@@ -1,5 +1,6 @@
-//! Prompts: sound files below the prompts folder, decoded once and shared by all who play them. Owns the
-//! confinement of paths, the size limits and the cache; decoding is in [`decode`](super::decode).
+//! Prompts: sound files below the prompts folder, decoded once and shared by all who play them.
+//! Owns the confinement of paths, the size limits and the cache; decoding is in
+//! [`decode`](super::decode).
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::cache::ClipCache;
 use super::decode::{DecodeError, decode};
 use crate::audio::Clip;
 
-/// Files that are decoded at the same time; others wait, and find the cache filled if they want the same.
+/// Files that are decoded at the same time; others wait, and find the cache filled if they want the
+/// same.
 const DECODERS_MAX: usize = 2;
 /// Longest path that is looked at, in bytes.
 const PATH_BYTES_MAX: usize = 1024;
@@ -101,7 +103,8 @@ impl Clips {
         &self.settings.prompts_dir
     }
 
-    /// The clip of a file, by its path below the prompts folder. A file that changed on disk is read anew.
+    /// The clip of a file, by its path below the prompts folder. A file that changed on disk is
+    /// read anew.
     ///
     /// # Errors
     /// See [`ClipError`]; every text names the path as it was asked for.

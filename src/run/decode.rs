@@ -1,6 +1,6 @@
-//! Sound files to mono 16-bit samples at one of the engine's rates: WAV by `hound`, MP3, Ogg Vorbis, FLAC
-//! (and WAV of other encodings) by `symphonia`, resampling by `rubato`. Owns the limits on what a file may
-//! hold. Reads bytes, not files; the caller keeps it off the event loop.
+//! Sound files to mono 16-bit samples at one of the engine's rates: WAV by `hound`, MP3, Ogg
+//! Vorbis, FLAC (and WAV of other encodings) by `symphonia`, resampling by `rubato`. Owns the
+//! limits on what a file may hold. Reads bytes, not files; the caller keeps it off the event loop.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -50,12 +50,12 @@ pub fn rate_for(source_hz: u32) -> Rate {
         .unwrap_or(Rate::Hz48000)
 }
 
-/// Decodes a whole file. `extension` is a hint only, the content decides. `rate`: where `None`, the one
-/// that [`rate_for`] gives.
+/// Decodes a whole file. `extension` is a hint only, the content decides. `rate`: where `None`, the
+/// one that [`rate_for`] gives.
 ///
 /// # Errors
-/// See [`DecodeError`]. A WAV whose header promises more than there is (a program that wrote to a pipe, a
-/// cut file) is no error: what is there is used.
+/// See [`DecodeError`]. A WAV whose header promises more than there is (a program that wrote to a
+/// pipe, a cut file) is no error: what is there is used.
 pub fn decode(
     name: &str,
     bytes: Vec<u8>,
@@ -333,7 +333,8 @@ impl MonoSink {
         Ok(())
     }
 
-    /// Pushes the rest through the resampler, then cuts its delay off the start and its padding off the end.
+    /// Pushes the rest through the resampler, then cuts its delay off the start and its padding off
+    /// the end.
     fn finish(mut self) -> Result<(Rate, Vec<i16>), DecodeError> {
         let Some(resampler) = &self.resampler else {
             self.flush()?;

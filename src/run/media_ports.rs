@@ -1,5 +1,5 @@
-//! UDP ports for RTP and RTCP: even and odd neighbours from one range (RFC 3550 §11). A freed pair is held back
-//! for a while, so that late packets of one call do not reach the next.
+//! UDP ports for RTP and RTCP: even and odd neighbours from one range (RFC 3550 §11). A freed pair
+//! is held back for a while, so that late packets of one call do not reach the next.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -53,8 +53,8 @@ pub enum PortError {
 }
 
 impl PortPool {
-    /// A pool over `first` to `last`, both included. An odd `first` and an even `last` are left out; a range
-    /// without a pair gives no ports.
+    /// A pool over `first` to `last`, both included. An odd `first` and an even `last` are left
+    /// out; a range without a pair gives no ports.
     pub fn new(address: IpAddr, first: u16, last: u16) -> Self {
         let even = u32::from(first.max(2)).next_multiple_of(2);
         let pairs = (u32::from(last) + 1).saturating_sub(even) / 2;

@@ -1,5 +1,5 @@
-//! The shells around the pure machines: threads, files, programs, media sockets. They carry values across the
-//! border and decide nothing about calls.
+//! The shells around the pure machines: threads, files, programs, media sockets. They carry values
+//! across the border and decide nothing about calls.
 
 pub mod cache;
 pub mod clips;

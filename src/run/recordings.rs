@@ -1,8 +1,9 @@
 //! Recordings: samples to WAV files, on a thread of their own. Owns the files while they grow
 //! (`<name>.wav.part`) and their names; what is recorded, media decides.
 //!
-//! Policy: a queue that is full costs the recording its samples and marks it as failed, never the sender
-//! its time. A failed recording keeps what was written, as `.part`, and is reported when it ends.
+//! Policy: a queue that is full costs the recording its samples and marks it as failed, never the
+//! sender its time. A failed recording keeps what was written, as `.part`, and is reported when it
+//! ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -30,7 +31,8 @@ const SAME_NAME_MAX: u32 = 10_000;
 const FILE_BYTES_MAX: u64 = 4_000_000_000;
 /// How soon losses are noticed while nothing else arrives.
 const LOSS_CHECK: Duration = Duration::from_secs(1);
-/// How often an idle thread wakes: next to never, as the wait must have an end that can be added to a clock.
+/// How often an idle thread wakes: next to never, as the wait must have an end that can be added to
+/// a clock.
 const IDLE_CHECK: Duration = Duration::from_secs(24 * 3600);
 
 /// What became of a recording.
@@ -90,8 +92,9 @@ pub struct RecordingSink {
 }
 
 impl RecordingSink {
-    /// Begins the recording of `unit` under a name, from which a safe file name is made; empty: `recording`.
-    /// Goes before the first samples; samples of a unit that was not opened are dropped.
+    /// Begins the recording of `unit` under a name, from which a safe file name is made; empty:
+    /// `recording`. Goes before the first samples; samples of a unit that was not opened are
+    /// dropped.
     pub fn open(&self, unit: UnitId, name: &str) {
         self.send(
             unit,
@@ -102,7 +105,8 @@ impl RecordingSink {
         );
     }
 
-    /// Adds interleaved samples of `channels` channels. All of a recording have the same rate and channels.
+    /// Adds interleaved samples of `channels` channels. All of a recording have the same rate and
+    /// channels.
     pub fn samples(&self, unit: UnitId, rate: Rate, channels: u16, samples: Vec<i16>) {
         self.send(
             unit,
@@ -138,8 +142,8 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Starts the thread, which creates the folder when it is first needed. Outcomes come over `results`;
-    /// while that channel is full the writer waits.
+    /// Starts the thread, which creates the folder when it is first needed. Outcomes come over
+    /// `results`; while that channel is full the writer waits.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -179,8 +183,8 @@ impl Drop for Recordings {
     }
 }
 
-/// A file name of letters, digits, `-`, `_` and inner dots, without the extension; `recording` when nothing
-/// of `name` is left.
+/// A file name of letters, digits, `-`, `_` and inner dots, without the extension; `recording` when
+/// nothing of `name` is left.
 pub fn safe_name(name: &str) -> String {
     let name = name.strip_suffix(".wav").unwrap_or(name);
     let safe = |c: char| {
@@ -206,7 +210,8 @@ struct Writer {
     results: Sender<Recorded>,
 }
 
-/// Waiting for the first samples, which tell the format; then writing; or failed and waiting for its end.
+/// Waiting for the first samples, which tell the format; then writing; or failed and waiting for
+/// its end.
 enum Recording {
     Named(String),
     Writing(Box<Growing>),
@@ -319,7 +324,8 @@ impl Recording {
             Recording::Failed(_) => return,
             Recording::Named(_) => error,
             Recording::Writing(growing) => {
-                // The header is brought up to date if the disk allows it; the error is known already.
+                // The header is brought up to date if the disk allows it; the error is known
+                // already.
                 let kept = growing.wav.flush().map_or("damaged", |()| "kept");
                 format!(
                     "{error}; what was written is {kept} in {}",

@@ -1,9 +1,11 @@
-//! A small pool of threads for script jobs, so that a scenario that computes for long delays no signalling.
-//! It owns the threads, the bounded queue and each job's wall-clock budget; what a job is, it does not know.
+//! A small pool of threads for script jobs, so that a scenario that computes for long delays no
+//! signalling. It owns the threads, the bounded queue and each job's wall-clock budget; what a job
+//! is, it does not know.
 //!
-//! Policy: a full queue refuses the job and gives it back ([`Rejected`]); a panic ends that job alone, with
-//! its message as the error; a worker whose result finds the result channel full waits for room. The taker
-//! of results must therefore never wait for the pool, and [`ScriptPool::submit`] never waits.
+//! Policy: a full queue refuses the job and gives it back ([`Rejected`]); a panic ends that job
+//! alone, with its message as the error; a worker whose result finds the result channel full waits
+//! for room. The taker of results must therefore never wait for the pool, and
+//! [`ScriptPool::submit`] never waits.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -25,8 +27,8 @@ thread_local! {
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Whether the job that runs on this thread has used up its wall time. `false` on a thread of no pool and
-/// between jobs.
+/// Whether the job that runs on this thread has used up its wall time. `false` on a thread of no
+/// pool and between jobs.
 pub fn over_budget() -> bool {
     DEADLINE
         .get()

@@ -1,9 +1,10 @@
-//! Spoken text: a recorded prompt if there is one, else the cache, else the configured voice engine. Owns the
-//! limits on synthesis and the caches; programs are run by [`voice_program`](super::voice_program).
+//! Spoken text: a recorded prompt if there is one, else the cache, else the configured voice
+//! engine. Owns the limits on synthesis and the caches; programs are run by
+//! [`voice_program`](super::voice_program).
 //!
-//! A recorded prompt for a text is `<prompts_dir>/<slug>.wav`. The slug is the text in lower case, each run
-//! of characters that are neither letters nor digits as one `-`, none at the ends, cut to 80 characters:
-//! "Please enter your PIN, then press #." is `please-enter-your-pin-then-press.wav`.
+//! A recorded prompt for a text is `<prompts_dir>/<slug>.wav`. The slug is the text in lower case,
+//! each run of characters that are neither letters nor digits as one `-`, none at the ends, cut to
+//! 80 characters: "Please enter your PIN, then press #." is `please-enter-your-pin-then-press.wav`.
 
 use std::future::Future;
 use std::io::Cursor;
@@ -147,8 +148,8 @@ impl Speaker {
         }
     }
 
-    /// The clip of a text. Empty fields of `choice` take the settings' defaults; a rate of 0 is 1, others
-    /// are held between 0.5 and 2.
+    /// The clip of a text. Empty fields of `choice` take the settings' defaults; a rate of 0 is 1,
+    /// others are held between 0.5 and 2.
     ///
     /// # Errors
     /// See [`SpeechError`].
@@ -230,8 +231,8 @@ impl Speaker {
         })
     }
 
-    /// What an earlier run spoke. Each `<hash>.wav` has a `<hash>.txt` with the whole key, so that two keys
-    /// of one hash cannot be taken for each other.
+    /// What an earlier run spoke. Each `<hash>.wav` has a `<hash>.txt` with the whole key, so that
+    /// two keys of one hash cannot be taken for each other.
     async fn read_disk(&self, key: &str, text: &str) -> Option<Clip> {
         let (wav, txt) = self.disk_paths(key)?;
         let (key, text) = (key.to_owned(), text.to_owned());
@@ -277,8 +278,8 @@ impl Speaker {
     }
 }
 
-/// The file name, without `.wav`, under which a recorded prompt for `text` is looked for; empty when the text
-/// has neither letters nor digits.
+/// The file name, without `.wav`, under which a recorded prompt for `text` is looked for; empty
+/// when the text has neither letters nor digits.
 pub fn slug(text: &str) -> String {
     let mut slug = String::new();
     let mut gap = false;

@@ -1,5 +1,6 @@
-//! Progress tones by country as clips: one turn of the cadence, to be played in a loop. The table follows ITU-T
-//! E.180 Supplement 2; a country that is not named in it uses 425 Hz with the cadences E.180 recommends.
+//! Progress tones by country as clips: one turn of the cadence, to be played in a loop. The table
+//! follows ITU-T E.180 Supplement 2; a country that is not named in it uses 425 Hz with the
+//! cadences E.180 recommends.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub enum ToneError {
     Country(String),
 }
 
-/// What one country plays: frequencies in Hz (0: no second one), and times on, off, on, … in milliseconds.
+/// What one country plays: frequencies in Hz (0: no second one), and times on, off, on, … in
+/// milliseconds.
 struct Country {
     code: &'static str,
     ringback: (f32, f32, &'static [u32]),
@@ -39,20 +41,34 @@ macro_rules! countries {
 
 #[rustfmt::skip]
 const COUNTRIES: &[Country] = countries! {
-    "at": (420., 0., &[1000, 5000]), (420., 0., &[400, 400]), (420., 0., &[200, 200]), (420., 0., STEADY);
-    "au": (400., 450., &[400, 200, 400, 2000]), (425., 0., &[375, 375]), (425., 0., &[375, 375]), (413., 438., STEADY);
-    "be": (425., 0., &[1000, 3000]), (425., 0., &[500, 500]), (425., 0., &[167, 167]), (425., 0., STEADY);
-    "ch": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]), (425., 0., &[200, 200]), (425., 0., STEADY);
-    "de": (425., 0., &[1000, 4000]), (425., 0., &[480, 480]), (425., 0., &[240, 240]), (425., 0., STEADY);
-    "es": (425., 0., &[1500, 3000]), (425., 0., &[200, 200]), (425., 0., &[200, 200, 200, 200, 200, 600]), (425., 0., STEADY);
-    "fr": (440., 0., &[1500, 3500]), (440., 0., &[500, 500]), (440., 0., &[250, 250]), (440., 0., STEADY);
-    "gb": (400., 450., &[400, 200, 400, 2000]), (400., 0., &[375, 375]), (400., 0., &[400, 350, 225, 525]), (350., 440., STEADY);
-    "it": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]), (425., 0., &[200, 200]), (425., 0., &[200, 200, 600, 1000]);
-    "jp": (384., 416., &[1000, 2000]), (400., 0., &[500, 500]), (400., 0., &[500, 500]), (400., 0., STEADY);
-    "nl": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]), (425., 0., &[250, 250]), (425., 0., STEADY);
-    "pl": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]), (425., 0., &[500, 500]), (425., 0., STEADY);
-    "se": (425., 0., &[1000, 5000]), (425., 0., &[250, 250]), (425., 0., &[250, 750]), (425., 0., STEADY);
-    "us": (440., 480., &[2000, 4000]), (480., 620., &[500, 500]), (480., 620., &[250, 250]), (350., 440., STEADY);
+    "at": (420., 0., &[1000, 5000]), (420., 0., &[400, 400]),
+        (420., 0., &[200, 200]), (420., 0., STEADY);
+    "au": (400., 450., &[400, 200, 400, 2000]), (425., 0., &[375, 375]),
+        (425., 0., &[375, 375]), (413., 438., STEADY);
+    "be": (425., 0., &[1000, 3000]), (425., 0., &[500, 500]),
+        (425., 0., &[167, 167]), (425., 0., STEADY);
+    "ch": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]),
+        (425., 0., &[200, 200]), (425., 0., STEADY);
+    "de": (425., 0., &[1000, 4000]), (425., 0., &[480, 480]),
+        (425., 0., &[240, 240]), (425., 0., STEADY);
+    "es": (425., 0., &[1500, 3000]), (425., 0., &[200, 200]),
+        (425., 0., &[200, 200, 200, 200, 200, 600]), (425., 0., STEADY);
+    "fr": (440., 0., &[1500, 3500]), (440., 0., &[500, 500]),
+        (440., 0., &[250, 250]), (440., 0., STEADY);
+    "gb": (400., 450., &[400, 200, 400, 2000]), (400., 0., &[375, 375]),
+        (400., 0., &[400, 350, 225, 525]), (350., 440., STEADY);
+    "it": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]),
+        (425., 0., &[200, 200]), (425., 0., &[200, 200, 600, 1000]);
+    "jp": (384., 416., &[1000, 2000]), (400., 0., &[500, 500]),
+        (400., 0., &[500, 500]), (400., 0., STEADY);
+    "nl": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]),
+        (425., 0., &[250, 250]), (425., 0., STEADY);
+    "pl": (425., 0., &[1000, 4000]), (425., 0., &[500, 500]),
+        (425., 0., &[500, 500]), (425., 0., STEADY);
+    "se": (425., 0., &[1000, 5000]), (425., 0., &[250, 250]),
+        (425., 0., &[250, 750]), (425., 0., STEADY);
+    "us": (440., 480., &[2000, 4000]), (480., 620., &[500, 500]),
+        (480., 620., &[250, 250]), (350., 440., STEADY);
 };
 
 const OTHER: Country = Country {
@@ -63,9 +79,9 @@ const OTHER: Country = Country {
     dial: (425., 0., STEADY),
 };
 
-/// The clip of `ringback`, `busy`, `congestion`, `dial` or `beep`, at 8 kHz. The country is a code of two
-/// letters in either case, `uk` included; empty or unknown ones get the tones of E.180. Canada has those of
-/// `us`, New Zealand and Ireland those of `gb`.
+/// The clip of `ringback`, `busy`, `congestion`, `dial` or `beep`, at 8 kHz. The country is a code
+/// of two letters in either case, `uk` included; empty or unknown ones get the tones of E.180.
+/// Canada has those of `us`, New Zealand and Ireland those of `gb`.
 ///
 /// # Errors
 /// [`ToneError`] for another name, or a country that is no code.

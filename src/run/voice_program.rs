@@ -1,6 +1,6 @@
-//! Voice engines that are programs: text on standard input, a WAV file on standard output. Owns running them:
-//! time limit, bounded output, an end to what does not end. espeak-ng is one of them; it is run, never
-//! linked, because its licence is the GPL.
+//! Voice engines that are programs: text on standard input, a WAV file on standard output. Owns
+//! running them: time limit, bounded output, an end to what does not end. espeak-ng is one of them;
+//! it is run, never linked, because its licence is the GPL.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -65,8 +65,9 @@ impl Speech for EspeakNg {
     }
 }
 
-/// Tags that have a voice file of their own in espeak-ng. Any other regional tag is cut to its language:
-/// espeak-ng 1.51 finds `en-gb`, `de-de` and `fr-fr` by their aliases and then drops the `+f3` after them.
+/// Tags that have a voice file of their own in espeak-ng. Any other regional tag is cut to its
+/// language: espeak-ng 1.51 finds `en-gb`, `de-de` and `fr-fr` by their aliases and then drops the
+/// `+f3` after them.
 const ESPEAK_REGIONAL: &[&str] = &[
     "en-029",
     "en-gb-scotland",
@@ -83,8 +84,8 @@ const ESPEAK_REGIONAL: &[&str] = &[
     "vi-vn-x-south",
 ];
 
-/// `en-GB` and `female` are `en+f3`; a voice that begins with `+` is another variant of the language; any
-/// other name is espeak-ng's own and stands alone.
+/// `en-GB` and `female` are `en+f3`; a voice that begins with `+` is another variant of the
+/// language; any other name is espeak-ng's own and stands alone.
 fn espeak_voice(voice: &VoiceChoice) -> String {
     let tag = voice.language.to_ascii_lowercase();
     let language = match tag.as_str() {
@@ -104,7 +105,8 @@ fn espeak_voice(voice: &VoiceChoice) -> String {
     }
 }
 
-/// Any program. `{language}`, `{voice}` and `{rate}` in its arguments are filled in; no shell is involved.
+/// Any program. `{language}`, `{voice}` and `{rate}` in its arguments are filled in; no shell is
+/// involved.
 #[derive(Clone, Debug)]
 pub struct VoiceCommand {
     /// The program, by path or found on the path.
@@ -174,7 +176,8 @@ async fn converse(program: &str, mut child: Child, text: &str) -> Result<Vec<u8>
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let write = async {
         if let Some(mut stdin) = stdin {
-            // A program that takes no text closes its input; its exit status and output tell the rest.
+            // A program that takes no text closes its input; its exit status and output tell the
+            // rest.
             let written = stdin.write_all(text.as_bytes()).await;
             if let Err(error) = written.and(stdin.shutdown().await) {
                 tracing::debug!(%error, program, "The speech program did not read its text");
