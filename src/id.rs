@@ -1,7 +1,7 @@
 //! Names of things: newtypes over integers, never reused within one run of the engine.
 //!
-//! Legs, conferences, players, recorders and internal legs draw from one number space, so that a [`LegId`]
-//! is also the [`UnitId`] of its media unit.
+//! Legs, conferences, players, recorders and internal legs draw from one number space, so that a
+//! [`LegId`] is also the [`UnitId`] of its media unit.
 
 use std::fmt;
 

@@ -1,12 +1,16 @@
 //! talkpath: a programmable engine for telephone and web conferences.
 //!
-//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`], [`sdp`],
-//! [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]), the pure top
-//! ([`engine`]), and last the shells that carry bytes, time and files.
+//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`],
+//! [`sdp`], [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]),
+//! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
 pub mod audio;
+pub mod catalog;
 pub mod codec;
+pub mod config;
+pub mod engine;
 pub mod id;
+pub mod load;
 pub mod media;
 pub mod net;
 pub mod pii;
@@ -15,5 +19,6 @@ pub mod rtp;
 pub mod run;
 pub mod script;
 pub mod sdp;
+pub mod sim;
 pub mod sip;
 pub mod termination;

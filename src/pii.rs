@@ -1,9 +1,10 @@
-//! Personal data in logs: numbers, URIs and digits are masked unless the reader asks for the value itself.
+//! Personal data in logs: numbers, URIs and digits are masked unless the reader asks for the value
+//! itself.
 
 use std::fmt;
 
-/// Wraps a value that names a person. `Display` and `Debug` keep the last two characters of a value longer
-/// than four and print `*` for the rest; the value itself is the public field.
+/// Wraps a value that names a person. `Display` and `Debug` keep the last two characters of a value
+/// longer than four and print `*` for the rest; the value itself is the public field.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pii<T>(pub T);
 

@@ -1,5 +1,6 @@
-//! Why a leg or a session ended: one table gives the class, the SIP status, the Q.850 cause and the words
-//! for scripts, logs and metrics. A [`Reason`] is chosen where the end is decided and never guessed again.
+//! Why a leg or a session ended: one table gives the class, the SIP status, the Q.850 cause and the
+//! words for scripts, logs and metrics. A [`Reason`] is chosen where the end is decided and never
+//! guessed again.
 
 use std::fmt;
 
@@ -50,7 +51,10 @@ pub struct Row {
 }
 
 macro_rules! reasons {
-    ($($variant:ident $class:ident $label:literal $status:literal $cause:literal $text:literal;)*) => {
+    ($(
+        $variant:ident $class:ident $label:literal $status:literal $cause:literal
+        $text:literal;
+    )*) => {
         /// The reasons, each explained by its [`Row`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
@@ -78,32 +82,58 @@ macro_rules! reasons {
 }
 
 reasons! {
-    CallerHangup      Caller   "caller-hangup"       200 16  "The caller hung up.";
-    Cancelled         Caller   "cancelled"           487 16  "The caller gave up before the answer.";
-    CalleeHangup      Callee   "callee-hangup"       200 16  "The called party hung up.";
-    ScriptHangup      Callee   "script-hangup"       200 16  "The scenario hung up.";
-    ScriptTerminate   Callee   "script-terminate"    200 16  "The scenario ended its session.";
-    Rejected          Callee   "rejected"            603 21  "The scenario rejected the call.";
-    Busy              Callee   "busy"                486 17  "The called party is busy.";
-    NotFound          Policy   "not-found"           404 1   "No rule matches the destination.";
-    Unavailable       Callee   "unavailable"         480 20  "The called user is not there.";
-    Unanswered        Policy   "unanswered"          480 19  "Nobody answered in time.";
-    EarlyMediaTimeout Policy   "early-media-timeout" 480 19  "Early media lasted too long.";
-    Draining          Policy   "draining"            503 41  "The engine is shutting down.";
-    Overload          Policy   "overload"            503 42  "Too many calls at once.";
-    LimitReached      Policy   "limit-reached"       503 42  "A limit of the session was reached.";
-    NoCommonCodec     Media    "no-common-codec"     488 88  "Offer and answer share no codec.";
-    BadOffer          Media    "bad-offer"           488 95  "The session description cannot be used.";
-    NoMediaPort       Media    "no-media-port"       503 34  "No media port is free.";
-    MediaTimeout      Media    "media-timeout"       200 31  "No media arrived for too long.";
-    NoAck             Caller   "no-ack"              408 102 "The caller never acknowledged the answer.";
-    TransactionTimeout Upstream "transaction-timeout" 408 102 "The other side did not answer a request.";
-    PeerGone          Upstream "peer-gone"           481 41  "The other side no longer knows the call.";
-    UpstreamError     Upstream "upstream-error"      502 38  "The other side failed.";
-    Replaced          Callee   "replaced"            200 16  "The same caller joined again.";
-    SessionIdle       Policy   "session-idle"        200 16  "The session had no call for too long.";
-    ScriptError       Internal "script-error"        500 41  "The scenario failed.";
-    InternalError     Internal "internal-error"      500 41  "The engine failed.";
+    CallerHangup Caller "caller-hangup" 200 16
+        "The caller hung up.";
+    Cancelled Caller "cancelled" 487 16
+        "The caller gave up before the answer.";
+    CalleeHangup Callee "callee-hangup" 200 16
+        "The called party hung up.";
+    ScriptHangup Callee "script-hangup" 200 16
+        "The scenario hung up.";
+    ScriptTerminate Callee "script-terminate" 200 16
+        "The scenario ended its session.";
+    Rejected Callee "rejected" 603 21
+        "The scenario rejected the call.";
+    Busy Callee "busy" 486 17
+        "The called party is busy.";
+    NotFound Policy "not-found" 404 1
+        "No rule matches the destination.";
+    Unavailable Callee "unavailable" 480 20
+        "The called user is not there.";
+    Unanswered Policy "unanswered" 480 19
+        "Nobody answered in time.";
+    EarlyMediaTimeout Policy "early-media-timeout" 480 19
+        "Early media lasted too long.";
+    Draining Policy "draining" 503 41
+        "The engine is shutting down.";
+    Overload Policy "overload" 503 42
+        "Too many calls at once.";
+    LimitReached Policy "limit-reached" 503 42
+        "A limit of the session was reached.";
+    NoCommonCodec Media "no-common-codec" 488 88
+        "Offer and answer share no codec.";
+    BadOffer Media "bad-offer" 488 95
+        "The session description cannot be used.";
+    NoMediaPort Media "no-media-port" 503 34
+        "No media port is free.";
+    MediaTimeout Media "media-timeout" 200 31
+        "No media arrived for too long.";
+    NoAck Caller "no-ack" 408 102
+        "The caller never acknowledged the answer.";
+    TransactionTimeout Upstream "transaction-timeout" 408 102
+        "The other side did not answer a request.";
+    PeerGone Upstream "peer-gone" 481 41
+        "The other side no longer knows the call.";
+    UpstreamError Upstream "upstream-error" 502 38
+        "The other side failed.";
+    Replaced Callee "replaced" 200 16
+        "The same caller joined again.";
+    SessionIdle Policy "session-idle" 200 16
+        "The session had no call for too long.";
+    ScriptError Internal "script-error" 500 41
+        "The scenario failed.";
+    InternalError Internal "internal-error" 500 41
+        "The engine failed.";
 }
 
 impl fmt::Display for Reason {

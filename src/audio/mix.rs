@@ -1,5 +1,5 @@
-//! The arithmetic of a mixer: sum in 32 bits, take the listener's own voice out again, clip once at the end.
-//! 65,536 speakers at full scale fit. Who hears whom is not decided here.
+//! The arithmetic of a mixer: sum in 32 bits, take the listener's own voice out again, clip once at
+//! the end. 65,536 speakers at full scale fit. Who hears whom is not decided here.
 
 /// A factor on samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +36,8 @@ impl Gain {
         }
     }
 
-    /// Multiplies samples in place by a factor that moves evenly from `from` to this one over the frame, so that
-    /// a change makes no click.
+    /// Multiplies samples in place by a factor that moves evenly from `from` to this one over the
+    /// frame, so that a change makes no click.
     pub fn apply_from(self, from: Gain, frame: &mut [i16]) {
         if self == from {
             return self.apply(frame);
@@ -62,8 +62,8 @@ pub fn clip(sum: &[i32], out: &mut Vec<i16>) {
     out.extend(sum.iter().map(|&total| saturate(total)));
 }
 
-/// Appends the sum without the listener's own frame, clipped to 16 bits, to `out`. `own` is exactly what was
-/// added; the shorter of the two decides how many samples.
+/// Appends the sum without the listener's own frame, clipped to 16 bits, to `out`. `own` is exactly
+/// what was added; the shorter of the two decides how many samples.
 pub fn clip_without(sum: &[i32], own: &[i16], out: &mut Vec<i16>) {
     let others = sum
         .iter()

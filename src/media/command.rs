@@ -1,5 +1,10 @@
-//! What `engine` tells `media`, and what `media` tells `engine`. The two never call each other; these values
-//! are all that passes between them.
+//! What `engine` tells `media`, and what `media` tells `engine`. The two never call each other;
+//! these values are all that passes between them.
+
+#![allow(
+    missing_docs,
+    reason = "a variant's sentence speaks of its fields, whose names carry the units"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +16,8 @@ use crate::id::{PlaybackId, UnitId};
 /// An order to the media core. Orders for a unit that does not exist are ignored.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Creates an RTP leg and asks for its sockets; answered by [`Event::LegReady`] or [`Event::LegFailed`].
+    /// Creates an RTP leg and asks for its sockets; answered by [`Event::LegReady`] or
+    /// [`Event::LegFailed`].
     OpenLeg { unit: UnitId },
     /// Sets or changes what has been negotiated for a leg.
     UpdateLeg {
@@ -20,7 +26,8 @@ pub enum Command {
     },
     /// Creates a conference mixer.
     AddMixer { unit: UnitId },
-    /// Creates a player: a source that plays what [`Command::Play`] gives it to whoever it is connected to.
+    /// Creates a player: a source that plays what [`Command::Play`] gives it to whoever it is
+    /// connected to.
     AddPlayer { unit: UnitId },
     /// Creates both ends of an internal call. What is sent to one end comes out of the other.
     AddWire { a: UnitId, b: UnitId },
@@ -38,8 +45,8 @@ pub enum Command {
     Connect { from: UnitId, to: UnitId },
     /// Undoes [`Command::Connect`].
     Disconnect { from: UnitId, to: UnitId },
-    /// Plays on a leg (heard by it alone, the rest of what it hears is lowered), on a mixer (heard by all who
-    /// hear it), or on a player. Replaces what is playing there.
+    /// Plays on a leg (heard by it alone, the rest of what it hears is lowered), on a mixer (heard
+    /// by all who hear it), or on a player. Replaces what is playing there.
     Play {
         unit: UnitId,
         playback: PlaybackId,
@@ -55,7 +62,8 @@ pub enum Command {
         telephone_event: bool,
         in_band: bool,
     },
-    /// Sends digits (`0-9*#A-D`, `p` is a pause of 500 ms) as RFC 4733, or as tones where it was not negotiated.
+    /// Sends digits (`0-9*#A-D`, `p` is a pause of 500 ms) as RFC 4733, or as tones where it was
+    /// not negotiated.
     SendDigits { unit: UnitId, digits: String },
     /// A digit came by SIP INFO. Answered by [`Event::Digit`] unless the same press has come as
     /// telephone-event or tone, or does within a second.
@@ -100,7 +108,8 @@ pub struct StreamParams {
     pub payload_type_in: u8,
     /// telephone-event, where it was agreed.
     pub telephone_event: Option<TelephoneEventParams>,
-    /// Where the peer says it receives RTP. A source that is seen earlier wins (symmetric RTP, RFC 4961).
+    /// Where the peer says it receives RTP. A source that is seen earlier wins (symmetric RTP, RFC
+    /// 4961).
     pub remote_rtp: SocketAddr,
     /// Where the peer says it receives RTCP; the same as `remote_rtp` with rtcp-mux.
     pub remote_rtcp: SocketAddr,
@@ -134,7 +143,8 @@ pub enum Event {
     },
     /// No socket could be bound.
     LegFailed { unit: UnitId, error: String },
-    /// One press, when it began to be certain; one event whatever mixture of transports the peer uses.
+    /// One press, when it began to be certain; one event whatever mixture of transports the peer
+    /// uses.
     Digit {
         unit: UnitId,
         digit: char,

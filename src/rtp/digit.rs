@@ -1,5 +1,5 @@
-//! One press is one digit, whatever mixture of transports the peer uses: telephone-event (RFC 4733), tones in
-//! the audio, SIP INFO. Decides only; detects nothing.
+//! One press is one digit, whatever mixture of transports the peer uses: telephone-event (RFC
+//! 4733), tones in the audio, SIP INFO. Decides only; detects nothing.
 //!
 //! | heard | before | outcome |
 //! |---|---|---|

@@ -1,7 +1,7 @@
-//! How much delay a stream needs: places packets on one media timeline, measures how late each comes against
-//! the quickest of the last seconds, and keeps a fading histogram of it. The wait that covers 97 % of it is
-//! the target; a packet that came too late raises it at once, and that fades slowly. Clock drift moves
-//! the quickest arrival and needs no estimate of its own.
+//! How much delay a stream needs: places packets on one media timeline, measures how late each
+//! comes against the quickest of the last seconds, and keeps a fading histogram of it. The wait
+//! that covers 97 % of it is the target; a packet that came too late raises it at once, and that
+//! fades slowly. Clock drift moves the quickest arrival and needs no estimate of its own.
 //!
 //! Owns no packets; [`super::JitterBuffer`] does.
 
@@ -154,7 +154,8 @@ impl DelayTracker {
         wanted.clamp(self.wait_min_us, self.wait_max_us)
     }
 
-    /// Whether the learnt wait is above the least one, without the margin for the phase of the tick.
+    /// Whether the learnt wait is above the least one, without the margin for the phase of the
+    /// tick.
     pub fn learnt_us(&self, now: Instant) -> i64 {
         self.quantile_us.max(self.peak(self.local_us(now)))
     }

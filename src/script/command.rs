@@ -1,5 +1,11 @@
-//! What a scenario asks for, and what it is told. Host functions only append [`Command`]s; the engine
-//! checks each against the state, in order, and carries it out or answers with [`Event::Refused`].
+//! What a scenario asks for, and what it is told. Host functions only append [`Command`]s; the
+//! engine checks each against the state, in order, and carries it out or answers with
+//! [`Event::Refused`].
+
+#![allow(
+    missing_docs,
+    reason = "a variant's sentence speaks of its fields, whose names carry the units"
+)]
 
 use std::collections::BTreeMap;
 

@@ -30,3 +30,25 @@ pub struct Counters {
     /// Further answers of a forked INVITE that were acknowledged and hung up.
     pub forks_ended: u64,
 }
+
+impl Counters {
+    /// Name, meaning and value of each counter.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        [
+            ("sip_messages", "Messages handed in.", self.messages),
+            ("sip_garbage", "Messages that could not be parsed.", self.garbage),
+            ("sip_refused_unparsable", "Unparsable requests that were answered with 400 or 505.", self.refused_unparsable),
+            ("sip_retransmissions", "Requests that came again and were absorbed by their transaction.", self.retransmissions),
+            ("sip_stray_acks", "ACKs that belong to nothing.", self.stray_acks),
+            ("sip_stray_responses", "Responses that belong to nothing, or that carry another number of Via values than one.", self.stray_responses),
+            ("sip_shed", "New requests answered with 503 because of a limit or while draining.", self.shed),
+            ("sip_calls_in", "Calls that came in and were given to the user.", self.calls_in),
+            ("sip_calls_out", "Calls that were placed.", self.calls_out),
+            ("sip_no_ack", "Answered calls whose ACK never came.", self.no_ack),
+            ("sip_timeouts", "Requests of ours that nobody answered.", self.timeouts),
+            ("sip_repeated_answers", "2xx responses that were repeated for want of an ACK.", self.repeated_answers),
+            ("sip_forks_ended", "Further answers of a forked INVITE that were acknowledged and hung up.", self.forks_ended),
+        ]
+        .into_iter()
+    }
+}

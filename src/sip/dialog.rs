@@ -1,11 +1,13 @@
-//! Dialogs (RFC 3261 §12): identity, CSeq numbers, route set, remote target, and the request that they shape.
+//! Dialogs (RFC 3261 §12): identity, CSeq numbers, route set, remote target, and the request that
+//! they shape.
 //!
 //! ```text
 //!   UAS: INVITE ──► Early ──2xx──► Confirmed        UAC: 1xx with To tag ──► Early ──2xx──► Confirmed
 //!                     └──3xx–6xx, CANCEL──► gone           2xx ────────────────────────────────┘
 //! ```
 //!
-//! A dialog owns no transaction and no timer. Whether a request may be sent is decided in `invite/`.
+//! A dialog owns no transaction and no timer. Whether a request may be sent is decided in
+//! `invite/`.
 
 use super::error::{Fault, HeaderError, SipParseError};
 use super::flow::Flow;
@@ -83,8 +85,8 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog of an INVITE that came, with the tag that all our responses carry. A peer without a usable
-    /// Contact (RFC 2543) is addressed by its From URI.
+    /// The dialog of an INVITE that came, with the tag that all our responses carry. A peer without
+    /// a usable Contact (RFC 2543) is addressed by its From URI.
     ///
     /// # Errors
     /// When a header that makes the dialog cannot be read.
@@ -129,8 +131,8 @@ impl Dialog {
         })
     }
 
-    /// Takes the CSeq number of a request that came. False when it is not higher than the last: the request
-    /// is out of order and owed a 500 (§12.2.2).
+    /// Takes the CSeq number of a request that came. False when it is not higher than the last: the
+    /// request is out of order and owed a 500 (§12.2.2).
     pub fn accept_seq(&mut self, seq: u32) -> bool {
         let in_order = self.remote_seq.is_none_or(|last| seq > last);
         if in_order {
@@ -164,8 +166,8 @@ impl Dialog {
         self.local_seq
     }
 
-    /// A request inside the dialog with Route, From, To, Call-ID, CSeq and Max-Forwards (§12.2.1.1). Via,
-    /// Contact and body are the sender's.
+    /// A request inside the dialog with Route, From, To, Call-ID, CSeq and Max-Forwards
+    /// (§12.2.1.1). Via, Contact and body are the sender's.
     ///
     /// # Errors
     /// When a value has grown too long for a header line.
@@ -192,8 +194,8 @@ impl Dialog {
         })
     }
 
-    /// Request-URI and Route values. Behind a strict router the Request-URI is that router and the target
-    /// goes last (§12.2.1.1).
+    /// Request-URI and Route values. Behind a strict router the Request-URI is that router and the
+    /// target goes last (§12.2.1.1).
     fn destination(&self) -> (Uri, Vec<String>) {
         let first = self
             .routes

@@ -1,26 +1,26 @@
-//! The SIP user agent core (RFC 3261 §8, §12–15): messages and requests of its user go in, messages and
-//! [`Event`]s come out, in virtual time and without sockets.
+//! The SIP user agent core (RFC 3261 §8, §12–15): messages and requests of its user go in, messages
+//! and [`Event`]s come out, in virtual time and without sockets.
 //!
-//! It owns the transactions, the dialogs and the calls, and answers by itself what needs no decision:
-//! OPTIONS, CANCEL, BYE, retransmissions, and every request that must be refused. What an INVITE means, and
-//! which body answers it, is its user's. It does not read session descriptions, resolve names, open
-//! connections, register or authenticate.
+//! It owns the transactions, the dialogs and the calls, and answers by itself what needs no
+//! decision: OPTIONS, CANCEL, BYE, retransmissions, and every request that must be refused. What an
+//! INVITE means, and which body answers it, is its user's. It does not read session descriptions,
+//! resolve names, open connections, register or authenticate.
 //!
-//! Order of use: `handle_message`, `handle_timeout` or a request of the user; then `poll_output` until it
-//! returns nothing; then wait until `poll_timeout`.
+//! Order of use: `handle_message`, `handle_timeout` or a request of the user; then `poll_output`
+//! until it returns nothing; then wait until `poll_timeout`.
 //!
 //! **A call** is named by a [`CallKey`] from its INVITE on and ends with exactly one of `Cancelled`, `Bye`,
 //! `NoAck`, `Failed`, `Ended`, or an accepted `reject` or `bye` of the user. After that its key names nothing.
 //!
 //! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours (503). An
-//! answered call stays, because its phone may come back: the first request inside the dialog that arrives
-//! over another flow moves the call there. When the user needs the lost flow first, `bye` succeeds silently
-//! and any other request ends the call with `PeerGone`.
+//! answered call stays, because its phone may come back: the first request inside the dialog that
+//! arrives over another flow moves the call there. When the user needs the lost flow first, `bye`
+//! succeeds silently and any other request ends the call with `PeerGone`.
 //!
 //! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of calls, or any
-//! new request outside of dialogs over the limit of transactions, gets 503 with Retry-After. ACK, BYE, CANCEL
-//! and requests inside dialogs are always served, without absorbing their retransmissions when no
-//! transaction is free.
+//! new request outside of dialogs over the limit of transactions, gets 503 with Retry-After. ACK,
+//! BYE, CANCEL and requests inside dialogs are always served, without absorbing their
+//! retransmissions when no transaction is free.
 
 mod arrive;
 mod emit;
@@ -58,8 +58,8 @@ pub struct Settings {
     pub user_agent: String,
     /// Most calls at once, both ways together.
     pub calls_max: usize,
-    /// Most transactions at once. A finished one lives for 32 s over UDP, so this is about 64 times the
-    /// calls per second that can be served.
+    /// Most transactions at once. A finished one lives for 32 s over UDP, so this is about 64 times
+    /// the calls per second that can be served.
     pub transactions_max: usize,
 }
 
@@ -155,11 +155,12 @@ pub enum Output {
     Event(Event),
 }
 
-/// What the user must hear. Requests and responses are whole, so that the user may read their headers.
+/// What the user must hear. Requests and responses are whole, so that the user may read their
+/// headers.
 #[derive(Debug)]
 pub enum Event {
-    /// A call comes in; 100 is already sent. Owed: `accept` or `reject`. A multipart body is reduced to its
-    /// session description; an empty one means that the offer is ours.
+    /// A call comes in; 100 is already sent. Owed: `accept` or `reject`. A multipart body is
+    /// reduced to its session description; an empty one means that the offer is ours.
     Invite {
         /// Its name from here on.
         call: CallKey,
@@ -185,8 +186,8 @@ pub enum Event {
         /// Which call.
         call: CallKey,
     },
-    /// The peer wants to change the session, by INVITE or by UPDATE with a body (see `request.method`). Owed:
-    /// `respond`. An empty body means that the offer is ours.
+    /// The peer wants to change the session, by INVITE or by UPDATE with a body (see
+    /// `request.method`). Owed: `respond`. An empty body means that the offer is ours.
     Reinvite {
         /// Which call.
         call: CallKey,
@@ -195,8 +196,8 @@ pub enum Event {
         /// The request.
         request: Request,
     },
-    /// The peer took back a re-INVITE by CANCEL before it was answered; 487 is sent and its key names
-    /// nothing. The call goes on unchanged.
+    /// The peer took back a re-INVITE by CANCEL before it was answered; 487 is sent and its key
+    /// names nothing. The call goes on unchanged.
     ReinviteCancelled {
         /// Which call.
         call: CallKey,
@@ -237,13 +238,14 @@ pub enum Event {
     Failed {
         /// Which call.
         call: CallKey,
-        /// 300–699: that of the response; 408 when none came, 503 when the flow closed or no transaction is
-        /// free, 487 when we gave up.
+        /// 300–699: that of the response; 408 when none came, 503 when the flow closed or no
+        /// transaction is free, 487 when we gave up.
         code: u16,
         /// The response; `None` when none came.
         response: Option<Response>,
     },
-    /// Our re-INVITE or INFO is answered. A 2xx to a re-INVITE without offer waits for `ack` with the answer.
+    /// Our re-INVITE or INFO is answered. A 2xx to a re-INVITE without offer waits for `ack` with
+    /// the answer.
     RequestAnswered {
         /// Which call.
         call: CallKey,
@@ -316,7 +318,8 @@ impl Endpoint {
         }
     }
 
-    /// Takes in one framed message. It never fails: what is unreadable is answered or dropped, and counted.
+    /// Takes in one framed message. It never fails: what is unreadable is answered or dropped, and
+    /// counted.
     pub fn handle_message(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
         self.counters.messages += 1;
         match wire::parse(bytes, flow.transport.framing()) {
@@ -452,8 +455,8 @@ impl Endpoint {
         }
     }
 
-    /// The client transaction of a response. `None` for one with several Via values: at a user agent that is
-    /// somebody else's (§8.1.3.3).
+    /// The client transaction of a response. `None` for one with several Via values: at a user
+    /// agent that is somebody else's (§8.1.3.3).
     fn transaction_of(&self, response: &Response) -> Option<TransactionId> {
         let vias = response.headers.vias().ok()?;
         let [via] = vias.as_slice() else { return None };

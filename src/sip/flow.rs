@@ -1,8 +1,9 @@
-//! Flows: the way a message came and the way the answer goes (RFC 3261 §18, RFC 3581, RFC 5626, RFC 7118).
+//! Flows: the way a message came and the way the answer goes (RFC 3261 §18, RFC 3581, RFC 5626, RFC
+//! 7118).
 //!
-//! A [`Flow`] is a name and two addresses; sockets belong to `net`. For a stream the [`FlowId`] alone says
-//! where bytes go. For UDP it names the listener, and the bytes go to [`Flow::remote`], which for a response
-//! may be another port than the request came from.
+//! A [`Flow`] is a name and two addresses; sockets belong to `net`. For a stream the [`FlowId`]
+//! alone says where bytes go. For UDP it names the listener, and the bytes go to [`Flow::remote`],
+//! which for a response may be another port than the request came from.
 
 use std::net::SocketAddr;
 
@@ -57,6 +58,11 @@ impl Transport {
         matches!(self, Transport::Tls | Transport::Wss)
     }
 
+    /// Whether browsers speak it.
+    pub fn is_web(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
+    }
+
     /// How a message of this transport ends.
     pub fn framing(self) -> Framing {
         match self {
@@ -85,7 +91,8 @@ impl Flow {
         self.transport.reliable()
     }
 
-    /// Our Contact value on this flow; `sips` is whether the peer demands a SIPS URI (RFC 3261 §12.1.1).
+    /// Our Contact value on this flow; `sips` is whether the peer demands a SIPS URI (RFC 3261
+    /// §12.1.1).
     pub fn contact(&self, sips: bool) -> String {
         let scheme = if sips { "sips" } else { "sip" };
         match self.transport.uri_param() {

@@ -1,5 +1,5 @@
-//! What a received request meets, in the order of RFC 3261 §8.2: its transaction, the refusals that need no
-//! dialog, its dialog, its method.
+//! What a received request meets, in the order of RFC 3261 §8.2: its transaction, the refusals that
+//! need no dialog, its dialog, its method.
 //!
 //! | what is wrong | answer |
 //! |---|---|
@@ -127,7 +127,8 @@ impl Endpoint {
         }
     }
 
-    /// The refusal that a request outside of our state earns: code, and a header that belongs to it or "".
+    /// The refusal that a request outside of our state earns: code, and a header that belongs to it
+    /// or "".
     fn refusal(&self, request: &mut Request, inside: bool) -> Option<(u16, &'static str, String)> {
         let plain = |code| Some((code, "", String::new()));
         if let Method::Other(_) = request.method {
@@ -229,7 +230,8 @@ fn is_served(method: &Method) -> bool {
     }
 }
 
-/// The option tags that the sender insists on. Proxy-Require is not for a user agent (RFC 3261 §20.29).
+/// The option tags that the sender insists on. Proxy-Require is not for a user agent (RFC 3261
+/// §20.29).
 fn required(headers: &Headers) -> Vec<String> {
     headers
         .require()

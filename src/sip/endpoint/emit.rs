@@ -1,4 +1,5 @@
-//! What the acts of the endpoint have in common when something goes out: keys, tags, branches, headers.
+//! What the acts of the endpoint have in common when something goes out: keys, tags, branches,
+//! headers.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
@@ -23,7 +24,8 @@ use crate::sip::wire;
 
 /// The methods that are served, the value of Allow.
 pub(in crate::sip) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
-/// What the endpoint writes itself, in long and compact form, so that no user header contradicts it.
+/// What the endpoint writes itself, in long and compact form, so that no user header contradicts
+/// it.
 const RESERVED: [&str; 22] = [
     "Via",
     "v",
@@ -91,8 +93,8 @@ impl Endpoint {
         self.rng.next_u32() % end.max(1)
     }
 
-    /// The To tag of answers that no call gives: the same for the same request, even when nothing about it is
-    /// remembered.
+    /// The To tag of answers that no call gives: the same for the same request, even when nothing
+    /// about it is remembered.
     pub(in crate::sip) fn stable_tag(&self, headers: &Headers) -> String {
         let mut hasher = DefaultHasher::new();
         self.tag_seed.hash(&mut hasher);
@@ -119,8 +121,8 @@ impl Endpoint {
         Ok(wire::write(&response))
     }
 
-    /// The final answer to a request that no user needs to see, in a transaction of its own. Without room for
-    /// one the answer goes out alone.
+    /// The final answer to a request that no user needs to see, in a transaction of its own.
+    /// Without room for one the answer goes out alone.
     pub(in crate::sip) fn answer(
         &mut self,
         now: Instant,

@@ -47,8 +47,8 @@ impl Reply {
         }
     }
 
-    /// The same with the Record-Route values of the request, for responses that make or refresh a dialog
-    /// (§12.1.1).
+    /// The same with the Record-Route values of the request, for responses that make or refresh a
+    /// dialog (§12.1.1).
     pub fn dialog_response(&self, code: u16, reason: Option<&str>) -> Response {
         let mut response = self.response(code, reason);
         response
@@ -58,9 +58,10 @@ impl Reply {
     }
 }
 
-/// Notes in the topmost Via where the message came from, and returns the flow for the responses: the same
-/// stream, or on UDP the source address with the source port if the Via asked for it by `rport`, else the
-/// port of the Via. `maddr` is not followed, it would let a sender aim our responses.
+/// Notes in the topmost Via where the message came from, and returns the flow for the responses:
+/// the same stream, or on UDP the source address with the source port if the Via asked for it by
+/// `rport`, else the port of the Via. `maddr` is not followed, it would let a sender aim our
+/// responses.
 ///
 /// # Errors
 /// When the Via is missing, malformed, or too long to be written again.

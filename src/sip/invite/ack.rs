@@ -1,5 +1,5 @@
-//! Requests of ours that belong to an INVITE of ours: ACK to a failure, ACK to a 2xx and its repetition,
-//! CANCEL, and the end of further forks (RFC 3261 §9.1, §13.2.2.4, §17.1.1.3).
+//! Requests of ours that belong to an INVITE of ours: ACK to a failure, ACK to a 2xx and its
+//! repetition, CANCEL, and the end of further forks (RFC 3261 §9.1, §13.2.2.4, §17.1.1.3).
 
 use std::time::Instant;
 
@@ -43,8 +43,8 @@ impl OutgoingInvite {
 }
 
 impl Endpoint {
-    /// Acknowledges the 2xx of `Answered`, or of `RequestAnswered` to a re-INVITE without offer; `body` is
-    /// the answer when the offer was theirs.
+    /// Acknowledges the 2xx of `Answered`, or of `RequestAnswered` to a re-INVITE without offer;
+    /// `body` is the answer when the offer was theirs.
     ///
     /// # Errors
     /// `unknown-call`, `wrong-state` when no 2xx waits, `bad-header`.
@@ -67,7 +67,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Sends an ACK to a 2xx and keeps it with the INVITE transaction, which repeats it for each repeated 2xx.
+    /// Sends an ACK to a 2xx and keeps it with the INVITE transaction, which repeats it for each
+    /// repeated 2xx.
     pub(in crate::sip) fn send_ack(
         &mut self,
         invite: TransactionId,
@@ -103,7 +104,8 @@ impl Endpoint {
         true
     }
 
-    /// Acknowledges a 2xx that nobody wants, and hangs up: another fork answered first, or our user gave up.
+    /// Acknowledges a 2xx that nobody wants, and hangs up: another fork answered first, or our user
+    /// gave up.
     pub(in crate::sip) fn end_fork(
         &mut self,
         now: Instant,
@@ -132,7 +134,8 @@ impl Endpoint {
         }
     }
 
-    /// Gives up an INVITE of ours: CANCEL at once, or when the first provisional response allows it.
+    /// Gives up an INVITE of ours: CANCEL at once, or when the first provisional response allows
+    /// it.
     pub(in crate::sip) fn abandon(&mut self, now: Instant, invite: TransactionId) {
         let Some(transaction) = self.layer.get_mut(invite) else {
             return;

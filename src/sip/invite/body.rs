@@ -1,4 +1,5 @@
-//! Which bodies an INVITE or UPDATE may bring, and which the peer takes (RFC 3261 §8.2.3, §20.1, RFC 5621).
+//! Which bodies an INVITE or UPDATE may bring, and which the peer takes (RFC 3261 §8.2.3, §20.1,
+//! RFC 5621).
 
 use bytes::Bytes;
 
@@ -11,7 +12,8 @@ pub(in crate::sip) const SDP: &str = "application/sdp";
 const PARTS_MAX: usize = 16;
 
 /// Reduces the body of an INVITE to its session description: a `multipart/mixed` body with one
-/// `application/sdp` part is replaced by that part. False when there is a body and no such part: 415.
+/// `application/sdp` part is replaced by that part. False when there is a body and no such part:
+/// 415.
 pub(in crate::sip) fn reduce_to_sdp(request: &mut Request) -> bool {
     if request.body.is_empty() {
         return true;
@@ -36,14 +38,16 @@ pub(in crate::sip) fn reduce_to_sdp(request: &mut Request) -> bool {
     }
 }
 
-/// Whether the peer takes a session description in answer: no Accept, or one that names it (406 otherwise).
+/// Whether the peer takes a session description in answer: no Accept, or one that names it (406
+/// otherwise).
 pub(in crate::sip) fn accepts_sdp(headers: &Headers) -> bool {
     match headers.accept() {
         Ok(None) => true,
         Ok(Some(ranges)) => ranges
             .iter()
             .any(|range| matches!(range.essence.as_str(), SDP | "application/*" | "*/*")),
-        // A malformed Accept that nobody needs refuses no call (RFC 4475 §3.1.2.12 on Date, by analogy).
+        // A malformed Accept that nobody needs refuses no call (RFC 4475 §3.1.2.12 on Date, by
+        // analogy).
         Err(_) => true,
     }
 }

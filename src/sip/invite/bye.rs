@@ -1,7 +1,7 @@
 //! The end of a call (RFC 3261 §15): BYE both ways, and what is owed when a call is dropped.
 //!
-//! The called party must not send BYE before the ACK to its 2xx has come or 64·T1 are over; `bye` is accepted
-//! at once and its BYE goes out then. To the user the call is over from `bye` on.
+//! The called party must not send BYE before the ACK to its 2xx has come or 64·T1 are over; `bye`
+//! is accepted at once and its BYE goes out then. To the user the call is over from `bye` on.
 
 use std::time::Instant;
 
@@ -92,8 +92,8 @@ impl Endpoint {
         self.start_request(now, request, key, dialog.flow, Owner::Nobody)
     }
 
-    /// Forgets a call and all that names it. What its peer still waits for is answered with 487, an INVITE of
-    /// ours is cancelled.
+    /// Forgets a call and all that names it. What its peer still waits for is answered with 487, an
+    /// INVITE of ours is cancelled.
     pub(in crate::sip) fn drop_call(&mut self, now: Instant, key: CallKey) {
         if self
             .calls
@@ -132,7 +132,8 @@ impl Endpoint {
         self.tell(Event::Ended { call: key, reason });
     }
 
-    /// A stream is closed: unanswered incoming calls end, answered ones may come back over another flow.
+    /// A stream is closed: unanswered incoming calls end, answered ones may come back over another
+    /// flow.
     pub(in crate::sip) fn lose_flow(&mut self, now: Instant, flow: FlowId) {
         let mut ended = Vec::new();
         for (key, call) in &mut self.calls {

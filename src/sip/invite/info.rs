@@ -1,5 +1,5 @@
-//! INFO both ways (RFC 6086), the requests inside a dialog that wait for our user, and those of ours that wait
-//! for the peer.
+//! INFO both ways (RFC 6086), the requests inside a dialog that wait for our user, and those of
+//! ours that wait for the peer.
 
 use std::time::Instant;
 
@@ -39,8 +39,8 @@ impl Endpoint {
         Ok(key)
     }
 
-    /// Answers a request of the peer inside a dialog: `Reinvite` or `Info`. `code` is 200–699, for a re-INVITE
-    /// 101–699. A 2xx to a re-INVITE is repeated until its ACK.
+    /// Answers a request of the peer inside a dialog: `Reinvite` or `Info`. `code` is 200–699, for
+    /// a re-INVITE 101–699. A 2xx to a re-INVITE is repeated until its ACK.
     ///
     /// # Errors
     /// `unknown-request` when it is answered, taken back or too old, `bad-status`, `bad-header`,
@@ -98,7 +98,8 @@ impl Endpoint {
         }
     }
 
-    /// Opens a transaction that waits for `respond`. `None` when there is no room; that is answered.
+    /// Opens a transaction that waits for `respond`. `None` when there is no room; that is
+    /// answered.
     pub(in crate::sip) fn wait_for_user(
         &mut self,
         now: Instant,
@@ -172,8 +173,8 @@ impl Endpoint {
         self.layer.settle(id);
     }
 
-    /// A request of ours inside a dialog is over. 408, from the peer or for want of an answer, and 481 end the
-    /// call (§12.2.1.2).
+    /// A request of ours inside a dialog is over. 408, from the peer or for want of an answer, and
+    /// 481 end the call (§12.2.1.2).
     pub(in crate::sip) fn finish_request(
         &mut self,
         now: Instant,
@@ -209,7 +210,8 @@ impl Endpoint {
         }
     }
 
-    /// The dialog of an answered call for a request of ours. A call whose stream is closed ends here.
+    /// The dialog of an answered call for a request of ours. A call whose stream is closed ends
+    /// here.
     pub(in crate::sip) fn usable_dialog(
         &mut self,
         now: Instant,

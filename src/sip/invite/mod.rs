@@ -1,7 +1,9 @@
-//! Calls: the INVITE usage of a dialog (RFC 3261 §13–15, RFC 3264, RFC 3311, RFC 6086), one act per file.
+//! Calls: the INVITE usage of a dialog (RFC 3261 §13–15, RFC 3264, RFC 3311, RFC 6086), one act per
+//! file.
 //!
 //! [`Call`] is the state that the acts share. Each file adds the functions of its act to the
-//! [`Endpoint`](super::endpoint::Endpoint): what the user may ask, what a message causes, what a timer causes.
+//! [`Endpoint`](super::endpoint::Endpoint): what the user may ask, what a message causes, what a
+//! timer causes.
 //!
 //! | file | act |
 //! |---|---|
@@ -32,7 +34,8 @@ use super::headers::Headers;
 use super::message::Request;
 use super::transaction::TransactionId;
 
-/// Most early dialogs that one INVITE of ours may make; further forks get no dialog before they answer.
+/// Most early dialogs that one INVITE of ours may make; further forks get no dialog before they
+/// answer.
 pub(super) const FORKS_MAX: usize = 16;
 /// Most requests of the peer in one call that wait for our user; more get 500 with Retry-After.
 pub(super) const WAITING_MAX: usize = 8;
@@ -144,8 +147,8 @@ pub(super) struct Waiting {
     pub update: Option<Headers>,
 }
 
-/// An INVITE of ours as its transaction remembers it after the call is gone: enough to acknowledge and hang up
-/// what forks answer.
+/// An INVITE of ours as its transaction remembers it after the call is gone: enough to acknowledge
+/// and hang up what forks answer.
 #[derive(Debug)]
 pub(super) struct OutgoingInvite {
     /// The call, which may have ended.

@@ -1,4 +1,5 @@
-//! A change of the session inside the dialog: INVITE and UPDATE (RFC 3261 §14, RFC 3311), both ways, with glare.
+//! A change of the session inside the dialog: INVITE and UPDATE (RFC 3261 §14, RFC 3311), both
+//! ways, with glare.
 //!
 //! | theirs meets | answer |
 //! |---|---|
@@ -35,13 +36,13 @@ const GLARES_MAX: u8 = 5;
 const GLARE_UNIT: Duration = Duration::from_millis(10);
 
 impl Endpoint {
-    /// Sends a re-INVITE; `RequestAnswered` follows. Without `body` the peer makes the offer and `ack` brings
-    /// the answer.
+    /// Sends a re-INVITE; `RequestAnswered` follows. Without `body` the peer makes the offer and
+    /// `ack` brings the answer.
     ///
     /// # Errors
     /// `unknown-call`, `wrong-state` before the answer, `request-pending` while another INVITE or UPDATE of either
-    /// side is open, `bad-header`, `overload`; `flow-lost` when the stream of the call is closed, and `Ended`
-    /// follows.
+    /// side is open, `bad-header`, `overload`; `flow-lost` when the stream of the call is closed,
+    /// and `Ended` follows.
     pub fn reinvite(
         &mut self,
         now: Instant,

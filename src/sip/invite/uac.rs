@@ -44,8 +44,8 @@ pub struct InviteParams {
 }
 
 impl Endpoint {
-    /// Places a call to `target` over `flow`. `Provisional`, `Answered` or `Failed` follow, the last at once with
-    /// 503 when no call or transaction is free.
+    /// Places a call to `target` over `flow`. `Provisional`, `Answered` or `Failed` follow, the
+    /// last at once with 503 when no call or transaction is free.
     ///
     /// # Errors
     /// `bad-header` or `reserved-header` for what stands in `params`; no call is made then.
@@ -98,7 +98,8 @@ impl Endpoint {
         Ok(call)
     }
 
-    /// Gives up a call of ours that is not answered; `Failed` follows. Nothing happens to any other call.
+    /// Gives up a call of ours that is not answered; `Failed` follows. Nothing happens to any other
+    /// call.
     pub fn cancel(&mut self, now: Instant, call: CallKey) {
         let Some(state) = self.calls.get(&call) else {
             return;

@@ -1,5 +1,5 @@
-//! An INVITE that comes (RFC 3261 §13.3): 100 at once, provisionals, the answer and its repetition until the
-//! ACK, the refusal, CANCEL (§9.2).
+//! An INVITE that comes (RFC 3261 §13.3): 100 at once, provisionals, the answer and its repetition
+//! until the ACK, the refusal, CANCEL (§9.2).
 //!
 //! | state | input | next | outputs |
 //! |---|---|---|---|
@@ -75,8 +75,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Refuses an incoming call; its key names nothing afterwards. `code` is 300–699. A Contact in `extra` is
-    /// allowed for 3xx.
+    /// Refuses an incoming call; its key names nothing afterwards. `code` is 300–699. A Contact in
+    /// `extra` is allowed for 3xx.
     ///
     /// # Errors
     /// `unknown-call`, `wrong-state` after a final response, `bad-status`, `bad-header`, `reserved-header`.
@@ -173,7 +173,8 @@ impl Endpoint {
         })
     }
 
-    /// Writes a response to the unanswered INVITE of a call, with what makes or refreshes a dialog below 300.
+    /// Writes a response to the unanswered INVITE of a call, with what makes or refreshes a dialog
+    /// below 300.
     pub(in crate::sip) fn write_invite_response(
         &self,
         call: CallKey,

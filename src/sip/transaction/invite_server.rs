@@ -58,7 +58,8 @@ impl InviteServer {
         }
     }
 
-    /// The user sends a response with status `code`, written in `bytes`. A second final response is dropped.
+    /// The user sends a response with status `code`, written in `bytes`. A second final response is
+    /// dropped.
     pub fn respond(&mut self, now: Instant, code: u16, bytes: Bytes) -> Steps {
         let State::Proceeding { last } = &mut self.state else {
             return Steps::none();

@@ -26,8 +26,8 @@ pub enum Key {
         /// INVITE for INVITE and ACK.
         method: String,
     },
-    /// A request of RFC 2543. The To tag is left out: it differs between INVITE and ACK, and the other parts
-    /// already name one request.
+    /// A request of RFC 2543. The To tag is left out: it differs between INVITE and ACK, and the
+    /// other parts already name one request.
     Legacy {
         /// The topmost Via as received.
         via: String,

@@ -1,7 +1,7 @@
 //! All transactions of an endpoint: found by key, fired in order of time, bounded in number.
 //!
-//! It does not send and does not know who its users are: a transaction carries an owner value `O`, which the
-//! endpoint reads when the transaction has something to tell.
+//! It does not send and does not know who its users are: a transaction carries an owner value `O`,
+//! which the endpoint reads when the transaction has something to tell.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -141,7 +141,8 @@ impl<O> Layer<O> {
         self.entries.len() >= self.max
     }
 
-    /// Takes a transaction in. One whose machine is already terminated is not kept, its id names nothing.
+    /// Takes a transaction in. One whose machine is already terminated is not kept, its id names
+    /// nothing.
     ///
     /// # Errors
     /// [`Full`] when `max` transactions live.
@@ -198,7 +199,8 @@ impl<O> Layer<O> {
     }
 
     /// Gives an input to a machine and arms its deadline again. A terminated machine stays until
-    /// [`Layer::settle`], so that its owner can still be asked. `None` when the transaction is gone.
+    /// [`Layer::settle`], so that its owner can still be asked. `None` when the transaction is
+    /// gone.
     pub fn drive(
         &mut self,
         id: TransactionId,
@@ -241,7 +243,8 @@ impl<O> Layer<O> {
         self.deadlines.next()
     }
 
-    /// Fires the earliest timer that is due at `now`; `None` when none is left. [`Layer::settle`] is due after.
+    /// Fires the earliest timer that is due at `now`; `None` when none is left. [`Layer::settle`]
+    /// is due after.
     pub fn fire(&mut self, now: Instant) -> Option<Fired> {
         let id = self.deadlines.pop(now)?;
         let steps = self.drive(id, |transaction| transaction.machine.handle_timeout(now))?;

@@ -1,10 +1,11 @@
-//! The transaction layer (RFC 3261 §17, RFC 6026, RFC 4320): four machines, their matching and deadlines.
+//! The transaction layer (RFC 3261 §17, RFC 6026, RFC 4320): four machines, their matching and
+//! deadlines.
 //!
-//! A machine knows no message: it takes status codes and whole written messages and says in [`Steps`] what
-//! to send again and what its user must hear. It owns its timers, named by the letters of RFC 3261, and at
-//! its end at most one [`bytes::Bytes`]. [`Layer`] owns the machines, finds the one a message belongs to
-//! (§17.1.3, §17.2.3) and keeps their deadlines in order of time. Dialogs, routing of messages and what a
-//! response means are not known here.
+//! A machine knows no message: it takes status codes and whole written messages and says in
+//! [`Steps`] what to send again and what its user must hear. It owns its timers, named by the
+//! letters of RFC 3261, and at its end at most one [`bytes::Bytes`]. [`Layer`] owns the machines,
+//! finds the one a message belongs to (§17.1.3, §17.2.3) and keeps their deadlines in order of
+//! time. Dialogs, routing of messages and what a response means are not known here.
 
 mod deadlines;
 mod invite_client;

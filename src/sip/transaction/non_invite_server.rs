@@ -10,8 +10,9 @@
 //! | Completed | request again | Completed | final again |
 //! | Completed | J | Terminated | none |
 //!
-//! RFC 4320 §4.1 forbids provisionals other than 100, and the 100 before the client's Timer E is slow
-//! enough for it to save a retransmission; §4.2 forbids a 408 and any answer after the client's Timer F.
+//! RFC 4320 §4.1 forbids provisionals other than 100, and the 100 before the client's Timer E is
+//! slow enough for it to save a retransmission; §4.2 forbids a 408 and any answer after the
+//! client's Timer F.
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,8 @@ enum State {
 }
 
 impl NonInviteServer {
-    /// Starts in Trying; `trying` is the written 100 in case the user needs long. On a reliable transport the
-    /// 100 is never sent (RFC 4320 §4.1).
+    /// Starts in Trying; `trying` is the written 100 in case the user needs long. On a reliable
+    /// transport the 100 is never sent (RFC 4320 §4.1).
     pub fn new(now: Instant, reliable: bool, trying: Bytes) -> Self {
         let timer_e = (!reliable).then_some(now + TRYING_AFTER);
         Self {
@@ -74,7 +75,8 @@ impl NonInviteServer {
         Self { reliable, state }
     }
 
-    /// The user sends its final response. A second one, or one after the client gave up, is dropped.
+    /// The user sends its final response. A second one, or one after the client gave up, is
+    /// dropped.
     pub fn respond(&mut self, now: Instant, bytes: Bytes) -> Steps {
         match self.state {
             State::Trying { .. } | State::Proceeding { .. } => {

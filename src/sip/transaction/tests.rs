@@ -1,7 +1,8 @@
 //! The transition tables of the four machines, walked row by row in virtual time.
 //!
-//! A walk is one line a step: `time in ms | input | state after | outputs`. `timer` lets time pass to the
-//! given instant and fires what is due; the next deadline stands in the outputs as `next <ms>`.
+//! A walk is one line a step: `time in ms | input | state after | outputs`. `timer` lets time pass
+//! to the given instant and fires what is due; the next deadline stands in the outputs as `next
+//! <ms>`.
 
 use std::time::{Duration, Instant};
 

@@ -1,15 +1,16 @@
 //! A table reader for calls: `Bench` is the peer, the user and the clock of one endpoint.
 //!
-//! A row is `ms | input | outputs`. Time goes to the given instant; what timers cause on the way must be
-//! nothing, unless the input is `timer`, which fires the one that is due exactly then.
+//! A row is `ms | input | outputs`. Time goes to the given instant; what timers cause on the way
+//! must be nothing, unless the input is `timer`, which fires the one that is due exactly then.
 //!
-//! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200 INVITE sdp`) to
-//! our last request of that method. `again` repeats the last message. Options: `sdp` a body, `tag=x` another tag
-//! of the peer, `seq=n` another CSeq, `out` outside of the dialog, `flow=n` another flow, `{Name: value}` a
-//! further header. Input of the user: a word with a dot (`.accept sdp`). `closed n` closes a flow.
+//! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
+//! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
+//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `out` outside of the
+//! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
+//! a dot (`.accept sdp`). `closed n` closes a flow.
 //!
-//! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an event; `+` marks a body,
-//! `!code` a refused wish of the user.
+//! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an
+//! event; `+` marks a body, `!code` a refused wish of the user.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Mutated messages: no panic, and nothing grows beyond its limit. The seeds are fixed, so a failure repeats.
+//! Mutated messages: no panic, and nothing grows beyond its limit. The seeds are fixed, so a
+//! failure repeats.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +98,8 @@ fn mutated_messages_neither_panic_nor_grow_without_bound() {
         while let Some(output) = endpoint.poll_output() {
             outputs += 1;
             match output {
-                // What we say ourselves is material for the next mutations: it has our tags and branches.
+                // What we say ourselves is material for the next mutations: it has our tags and
+                // branches.
                 Output::Send { bytes, .. } => match corpus.len() < kept + 40 {
                     true => corpus.push(bytes.to_vec()),
                     false => corpus[kept + rng.next_u32() as usize % 40] = bytes.to_vec(),

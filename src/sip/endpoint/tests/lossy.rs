@@ -1,5 +1,5 @@
-//! Two endpoints over a network that loses one message in ten each way: every call is set up and torn down,
-//! and nothing is left behind.
+//! Two endpoints over a network that loses one message in ten each way: every call is set up and
+//! torn down, and nothing is left behind.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

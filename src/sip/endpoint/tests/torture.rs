@@ -1,6 +1,8 @@
-//! RFC 4475 and RFC 5118 against the whole endpoint: the reaction that `fixtures/sip-torture/INDEX.tsv` names.
+//! RFC 4475 and RFC 5118 against the whole endpoint: the reaction that
+//! `fixtures/sip-torture/INDEX.tsv` names.
 //!
-//! This endpoint is no registrar, so a REGISTER that a registrar would process gets 405: it was understood.
+//! This endpoint is no registrar, so a REGISTER that a registrar would process gets 405: it was
+//! understood.
 
 use std::path::PathBuf;
 

@@ -1,0 +1,54 @@
+//! `GET /health`: whether the engine answers. `GET /metrics`: its numbers for Prometheus.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::run::Asker;
+use crate::telemetry::write_metrics;
+
+/// The routes of this resource.
+pub fn router() -> Router<Asker> {
+    Router::new().route("/health", get(health)).route("/metrics", get(metrics))
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+    sessions: usize,
+    legs: usize,
+}
+
+async fn health(State(asker): State<Asker>) -> Response {
+    match asker.report().await {
+        Some(report) => Json(Health {
+            status: if report.draining { "draining" } else { "ok" },
+            version: env!("CARGO_PKG_VERSION"),
+            sessions: report.stats.sessions,
+            legs: report.stats.legs,
+        })
+        .into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n").into_response(),
+    }
+}
+
+async fn metrics(State(asker): State<Asker>) -> Response {
+    let text = match asker.report().await {
+        Some(report) => write_metrics(&report.metrics()),
+        None => {
+            let text = "the engine does not answer\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        }
+    };
+    match text {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

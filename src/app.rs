@@ -1,0 +1,363 @@
+//! The program: builds cores and shells from the configuration, starts and stops them in order, and
+//! is what each subcommand does.
+
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, anyhow};
+use rand_core::{OsRng, TryRngCore as _};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use crate::api;
+use crate::catalog::{self, Loaded};
+use crate::config::{Config, ListenTransport, LogFormat, SpeechEngine};
+use crate::engine::{self, Catalog, Engine};
+use crate::load::{self, Plan};
+use crate::media::MediaSettings;
+use crate::net::{Listen, NetSettings, Transports};
+use crate::routing::{CallInfo, Source};
+use crate::run::{
+    self, ClipSettings, Clips, EngineLoop, EspeakNg, Inputs, MediaLoopSettings, Recordings,
+    ScriptPool, ScriptPoolSettings, Shells, Sounds, Speaker, Speech, SpeechSettings, VoiceCommand,
+    Wish,
+};
+use crate::script::{Host, Limits};
+use crate::sip::Transport;
+use crate::telemetry;
+
+/// Facts from the media thread that may wait for the engine.
+const MEDIA_EVENTS_MAX: usize = 16_384;
+/// Finished recordings that may wait for the engine.
+const RECORDED_MAX: usize = 256;
+
+/// Prints a line to standard error, for the person who started the program.
+pub fn complain(text: &str) {
+    // There is nobody left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "talkpath: {text}");
+}
+
+fn say(text: &str) {
+    // A reader that has gone away (`talkpath check | head`) is no error.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// `talkpath serve`.
+///
+/// # Errors
+/// Whatever keeps the engine from starting, in one line.
+pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let json = config.log.format == LogFormat::Json;
+    telemetry::start_logging(&log_filter(&config), json)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no threads")?
+        .block_on(serve_async(config))
+}
+
+fn log_filter(config: &Config) -> String {
+    // The wire target holds whole messages, so it is only shown when it is asked for by name.
+    format!("{},wire=off", config.log.level.label())
+}
+
+async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
+    let host = Arc::new(make_host(&config));
+    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
+    for warning in &loaded.warnings {
+        complain(warning);
+    }
+    let catalog = loaded.into_catalog().map_err(|errors| anyhow!(errors.join("\n")))?;
+
+    let listen: Vec<Listen> = config
+        .sip
+        .listen
+        .iter()
+        .enumerate()
+        .map(|(index, listen)| Listen {
+            key: format!("sip.listen[{index}]"),
+            transport: match listen.transport {
+                ListenTransport::Udp => Transport::Udp,
+                ListenTransport::Tcp => Transport::Tcp,
+            },
+            address: listen.address,
+        })
+        .collect();
+    let settings = NetSettings {
+        advertised: config.sip.address,
+        connections_max: config.sip.tcp_connections_max as usize,
+        ..NetSettings::default()
+    };
+    let (transports, sip) = Transports::bind(&listen, settings)?;
+    let http = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
+    let http_address = http.local_addr()?;
+
+    let (engine, seed) = make_engine(&config, catalog.clone())?;
+    let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
+    let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
+    let (writer, sink) = Recordings::start(&config.recordings_dir, recorded)?;
+    let (media_loop, handle) = run::start_media(
+        media_loop_settings(&config),
+        media_settings(&config),
+        seed,
+        media_events,
+        sink.clone(),
+    )?;
+    let (turns_out, turns) = mpsc::channel(run::REPLIES_MAX);
+    let budget = Duration::from_millis(u64::from(config.script.handler_ms));
+    let pool_settings = ScriptPoolSettings { budget, ..ScriptPoolSettings::default() };
+    let pool = ScriptPool::start(pool_settings, turns_out)?;
+    let sounds = make_sounds(&config);
+    let (wishes_out, wishes) = watch::channel(Wish::default());
+    let bound = transports.bound();
+    let shells =
+        Shells { host: host.clone(), pool, transports, media: handle, sounds, recordings: sink };
+    let inputs = Inputs { sip, media, turns, recordings, wishes };
+    let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
+
+    let (stop_http, stop) = watch::channel(false);
+    let http_task = tokio::spawn(api::serve(http, asker, stop));
+    let engine_task = tokio::spawn(engine_loop.run());
+    say(&greeting(&config, &catalog, &bound, http_address));
+
+    let signals = tokio::spawn(obey_signals(config, host, wishes_out));
+    let ended = engine_task.await;
+    signals.abort();
+    // The receiver is gone only if the HTTP task has ended already.
+    let _ = stop_http.send(true);
+    let _ = tokio::time::timeout(Duration::from_secs(1), http_task).await;
+    drop(media_loop);
+    drop(writer);
+    ended.context("the engine ended by a panic")?;
+    info!("Stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once.
+async fn obey_signals(config: Config, host: Arc<Host>, wishes: watch::Sender<Wish>) {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::hangup()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        error!("Signals cannot be received");
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(&config, &host, &wishes),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    let until = Instant::now() + Duration::from_secs(u64::from(config.shutdown.drain_s));
+    wishes.send_modify(|wish| wish.drain_until = Some(until));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    warn!("Second signal: ending without waiting for calls");
+    std::process::exit(1);
+}
+
+fn reload(config: &Config, host: &Host, wishes: &watch::Sender<Wish>) {
+    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, host);
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    match loaded.into_catalog() {
+        Ok(catalog) => {
+            info!("Rules and scenarios reloaded; running sessions keep theirs");
+            wishes.send_modify(|wish| wish.catalog = Some(catalog));
+        }
+        Err(errors) => {
+            for line in errors {
+                error!("{line}");
+            }
+            error!("Nothing was reloaded; the rules and scenarios that ran go on");
+        }
+    }
+}
+
+fn make_host(config: &Config) -> Host {
+    let script = &config.script;
+    let limits = Limits {
+        operations: u64::from(script.operations_max),
+        call_depth: script.call_depth_max as usize,
+        string_bytes: script.string_bytes_max as usize,
+        array_items: script.array_items_max as usize,
+        map_entries: script.map_entries_max as usize,
+        state_bytes: script.state_bytes_max as usize,
+        timers: script.timers_max as usize,
+        players: script.players_max as usize,
+        legs: script.legs_max as usize,
+        log_chars: script.log_characters_max as usize,
+        message_bytes: script.message_bytes_max as usize,
+        ..Limits::default()
+    };
+    Host::new(limits, run::over_budget)
+}
+
+fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine, u64)> {
+    let mut seed = [0; 32];
+    OsRng.try_fill_bytes(&mut seed).context("the system gives no randomness")?;
+    let media_seed = OsRng.try_next_u64().context("the system gives no randomness")?;
+    let seconds = |s: u32| Duration::from_secs(u64::from(s));
+    let settings = engine::Settings {
+        calls_max: config.sip.calls_max as usize,
+        media_address: config.media.address,
+        session_legs_max: config.script.legs_max as usize,
+        message_bytes_max: config.script.message_bytes_max as usize,
+        unanswered: seconds(config.session.unanswered_s),
+        early_media: seconds(config.session.early_media_s),
+        idle: seconds(config.session.idle_s),
+        ..engine::Settings::default()
+    };
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let epoch = (Instant::now(), unix_ms as u64);
+    let mut engine = Engine::new(settings, epoch, seed);
+    engine.handle(Instant::now(), engine::Input::Catalog(catalog));
+    Ok((engine, media_seed))
+}
+
+fn media_settings(config: &Config) -> MediaSettings {
+    MediaSettings {
+        timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
+        ..MediaSettings::default()
+    }
+}
+
+fn media_loop_settings(config: &Config) -> MediaLoopSettings {
+    MediaLoopSettings {
+        bind: config.media.bind,
+        ports: config.media.ports.first..=config.media.ports.last,
+        ..MediaLoopSettings::default()
+    }
+}
+
+fn make_sounds(config: &Config) -> Sounds {
+    let clips = Arc::new(Clips::new(ClipSettings::new(&config.speech.prompts_dir)));
+    let timeout = Duration::from_secs(u64::from(config.speech.timeout_s));
+    let engine: Option<Box<dyn Speech>> = match config.speech.engine {
+        SpeechEngine::EspeakNg => Some(Box::new(EspeakNg {
+            timeout,
+            voices: config.speech.voices.clone(),
+            ..EspeakNg::default()
+        })),
+        SpeechEngine::Command => {
+            Some(Box::new(VoiceCommand { words: config.speech.command.clone(), timeout }))
+        }
+        SpeechEngine::None => None,
+    };
+    let settings =
+        SpeechSettings { data_dir: Some(config.data_dir.clone()), ..SpeechSettings::default() };
+    Sounds::new(clips.clone(), Arc::new(Speaker::new(settings, engine, clips)))
+}
+
+/// What the person who started the engine wants to know: where it listens, what it does, how to try
+/// it.
+fn greeting(
+    config: &Config,
+    catalog: &Catalog,
+    bound: &[(Transport, SocketAddr)],
+    http: SocketAddr,
+) -> String {
+    let mut lines = vec![format!("talkpath {} is up", env!("CARGO_PKG_VERSION"))];
+    let listens: Vec<String> =
+        bound.iter().map(|(transport, at)| format!("{} {at}", transport.via_token())).collect();
+    lines.push(format!("  SIP    {}", listens.join(", ")));
+    lines.push(format!("  HTTP   http://{http}/health, /metrics"));
+    for application in &catalog.applications {
+        let rules = &application.router.ruleset().rules;
+        let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        lines.push(format!("  rules  {}: {}", application.name, names.join(", ")));
+    }
+    lines.push(format!("  voice  {}", voice_line(config)));
+    if let Some((_, at)) = bound.first() {
+        let ip = if at.ip().is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { at.ip() };
+        let at = SocketAddr::new(ip, at.port());
+        lines.push(format!(
+            "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234 and #.\n\
+             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits do."
+        ));
+    }
+    lines.join("\n")
+}
+
+fn voice_line(config: &Config) -> String {
+    match config.speech.engine {
+        SpeechEngine::EspeakNg => "espeak-ng".to_owned(),
+        SpeechEngine::Command => format!("command {:?}", config.speech.command.join(" ")),
+        SpeechEngine::None => {
+            format!("none; only recordings in {}", config.speech.prompts_dir.display())
+        }
+    }
+}
+
+/// `talkpath check`.
+///
+/// # Errors
+/// None; what is wrong is printed and said by the exit code.
+pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    let host = make_host(config);
+    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
+    for line in loaded.errors.iter().chain(&loaded.warnings) {
+        say(line);
+    }
+    let Loaded { catalog, errors, warnings, scenarios } = loaded;
+    let rules: usize =
+        catalog.applications.iter().map(|app| app.router.ruleset().rules.len()).sum();
+    say(&format!(
+        "{rules} rules, {scenarios} scenarios: {} errors, {} warnings",
+        errors.len(),
+        warnings.len()
+    ));
+    Ok(if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `talkpath route`: prints the trace of a hypothetical call.
+///
+/// # Errors
+/// Rules or scenarios cannot be loaded.
+pub fn route(
+    config: &Config,
+    to: &str,
+    from: &str,
+    source: Source,
+    headers: &[(String, String)],
+) -> anyhow::Result<ExitCode> {
+    let host = make_host(config);
+    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
+    let catalog = loaded.into_catalog().map_err(|errors| anyhow!(errors.join("\n")))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let call =
+        CallInfo { destination: to, caller: from, source, headers, now_unix_s: now as i64 };
+    let mut matched = false;
+    for application in &catalog.applications {
+        let (decision, trace) = application.router.decide(&call);
+        say(&format!("application {}\n{trace}", application.name));
+        if decision.is_some() {
+            matched = true;
+            break;
+        }
+    }
+    Ok(if matched { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `talkpath load`.
+///
+/// # Errors
+/// Sockets cannot be had.
+pub fn load(plan: &Plan) -> anyhow::Result<ExitCode> {
+    let report = load::run(plan)?;
+    say(report.to_string().trim_end());
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

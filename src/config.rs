@@ -1,0 +1,375 @@
+//! The one configuration tree: keys, defaults, units, allowed values, and the documents made of
+//! them.
+//!
+//! Owns `talkpath.toml` and `--set key=value`. What it gives are plain values, one struct per part
+//! of the engine; whoever starts a part hands it its struct, and nobody keeps the whole [`Config`].
+//! It binds no sockets, opens no directories and holds no secrets.
+
+mod document;
+mod load;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub use document::{document, example};
+pub use load::ConfigError;
+use value::{Allowed, TomlText};
+pub use value::{Listen, ListenTransport, LogFormat, LogLevel, PortRange, SpeechEngine};
+
+/// One key, for documents and errors.
+struct Key {
+    /// Dotted path from the top of the file.
+    path: String,
+    /// What the key is for.
+    meaning: String,
+    /// The default as TOML. `None`: not set.
+    default: Option<String>,
+    /// A value for the example file: the default where there is one.
+    sample: String,
+    /// The values that are allowed, in words.
+    allowed: String,
+}
+
+/// One table of the file with its keys.
+struct Section {
+    /// The table's name; empty for the top of the file.
+    table: &'static str,
+    meaning: String,
+    keys: Vec<Key>,
+}
+
+/// A value that is read but not allowed.
+struct Fault {
+    path: String,
+    message: String,
+}
+
+/// A part of the tree that knows its keys; written by the macro below.
+trait Part: Default {
+    fn section(table: &'static str) -> Section;
+    /// Adds the keys whose values are outside their allowed range.
+    fn check(&self, table: &str, faults: &mut Vec<Fault>);
+    /// The parts below this one, each with its keys.
+    fn parts() -> Vec<Section>;
+}
+
+fn path_of(table: &str, key: &str) -> String {
+    if table.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{table}.{key}")
+    }
+}
+
+/// Writes a struct of keys, each with its meaning, type, default and allowed values in one place.
+macro_rules! part {
+    (
+        $(#[doc = $meaning:literal])+
+        $name:ident {
+            $(
+                $(#[doc = $key_meaning:literal])+
+                $key:ident: $type:ty = $default:expr, $allowed:expr;
+            )*
+        }
+        $($(#[doc = $part_meaning:literal])+ $part:ident: $part_type:ident;)*
+    ) => {
+        $(#[doc = $meaning])+
+        #[derive(Clone, Debug, PartialEq, Deserialize)]
+        #[serde(default, deny_unknown_fields, expecting = "a table")]
+        pub struct $name {
+            $($(#[doc = $key_meaning])+ pub $key: $type,)*
+            $($(#[doc = $part_meaning])+ pub $part: $part_type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    $($key: $default,)*
+                    $($part: $part_type::default(),)*
+                }
+            }
+        }
+
+        impl Part for $name {
+            fn section(table: &'static str) -> Section {
+                let default = Self::default();
+                let keys = vec![$(Key {
+                    path: path_of(table, stringify!($key)),
+                    meaning: [$($key_meaning),+].concat().trim().to_owned(),
+                    default: default.$key.toml(),
+                    sample: default.$key.toml().unwrap_or_else(<$type as TomlText>::sample),
+                    allowed: Allowed::<$type>::text(&$allowed),
+                },)*];
+                Section { table, meaning: [$($meaning),+].concat().trim().to_owned(), keys }
+            }
+
+            fn check(&self, table: &str, faults: &mut Vec<Fault>) {
+                $(if !Allowed::<$type>::holds(&$allowed, &self.$key) {
+                    let shown = self.$key.toml().unwrap_or_default();
+                    let message = format!("{shown} is out of range");
+                    faults.push(Fault { path: path_of(table, stringify!($key)), message });
+                })*
+                $(self.$part.check(stringify!($part), faults);)*
+            }
+
+            fn parts() -> Vec<Section> {
+                vec![$(<$part_type as Part>::section(stringify!($part)),)*]
+            }
+        }
+    };
+}
+
+part! {
+    /// Directories. Relative ones start at the working directory.
+    Config {
+        /// Rules, one file per application; `videoconf.toml` is the application `videoconf`.
+        rules_dir: PathBuf = "rules".into(), "a directory";
+        /// Scenario scripts that the rules name.
+        scripts_dir: PathBuf = "scripts".into(), "a directory";
+        /// What the engine writes for itself.
+        data_dir: PathBuf = "var".into(), "a directory";
+        /// Recordings of calls and conferences.
+        recordings_dir: PathBuf = "var/recordings".into(), "a directory";
+    }
+    /// Signalling over SIP.
+    sip: Sip;
+    /// The HTTP API.
+    http: Http;
+    /// RTP.
+    media: Media;
+    /// Text to speech.
+    speech: Speech;
+    /// Limits of each session of a script.
+    script: Script;
+    /// Times after which a session gives up.
+    session: Session;
+    /// The end of the process.
+    shutdown: Shutdown;
+    /// The log.
+    log: Log;
+}
+
+part! {
+    /// Signalling over SIP.
+    Sip {
+        /// Transports and addresses on which calls arrive. Port 0 takes any free port.
+        listen: Vec<Listen> = value::default_listeners(),
+            "one to 16 of \"udp:ADDRESS:PORT\" and \"tcp:ADDRESS:PORT\", none twice";
+        /// The address that peers are told in Via and Contact, where it differs from the address on
+        /// which they reached the engine: behind a NAT with forwarded ports, for instance.
+        address: Option<IpAddr> = None,
+            "an IP address that a peer can reach, such as \"192.0.2.1\"";
+        /// The domain of the engine's own users. Without it every domain in a Request-URI is taken.
+        domain: Option<String> = None, "a host name or an address, such as \"example.org\"";
+        /// Calls at the same time, inbound and outbound together; one more gets 503.
+        calls_max: u32 = 10_000, 1..=1_000_000;
+        /// TCP connections at the same time; one more is closed at once.
+        tcp_connections_max: u32 = 4_096, 1..=100_000;
+    }
+}
+
+part! {
+    /// The HTTP API.
+    Http {
+        /// The address on which the API is served. Port 0 takes any free port.
+        listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 8080)),
+            "\"ADDRESS:PORT\", such as \"127.0.0.1:8080\"";
+    }
+}
+
+part! {
+    /// RTP.
+    Media {
+        /// The address in session descriptions. Without it: the address on which the peer reached
+        /// the engine.
+        address: Option<IpAddr> = None,
+            "an IP address that a peer can reach, such as \"192.0.2.1\"";
+        /// The local address of the RTP sockets.
+        bind: IpAddr = IpAddr::from([0, 0, 0, 0]),
+            "an IP address; \"0.0.0.0\" is every IPv4 interface";
+        /// UDP ports for RTP and RTCP. Each leg takes an even port and the odd one after it.
+        ports: PortRange = PortRange::DEFAULT,
+            "\"FIRST-LAST\" within 1024 and 65535, with at least one even port and its odd \
+             neighbour";
+        /// Seconds without any packet after which a connected leg is told that its media timed out.
+        timeout_s: u32 = 30, 1..=3_600;
+        /// Media threads. 0 is one per core but one, and at least one.
+        workers: u32 = 0, 0..=256;
+    }
+}
+
+impl Media {
+    /// The number of media threads on a machine with this many cores; at least 1.
+    pub fn worker_count(&self, cores: usize) -> usize {
+        match self.workers {
+            0 => cores.saturating_sub(1).max(1),
+            workers => workers as usize,
+        }
+    }
+}
+
+part! {
+    /// Text to speech.
+    Speech {
+        /// Who speaks: the program espeak-ng, a command of your own, or nobody.
+        engine: SpeechEngine = SpeechEngine::EspeakNg, "\"espeak-ng\", \"command\" or \"none\"";
+        /// The words of the command, started once per text. The text comes on its standard
+        /// input, a WAV file is expected on its standard output.
+        command: Vec<String> = Vec::new(),
+            "a list of texts; not empty when the engine is \"command\"";
+        /// Voices of the engine by language and gender, as scripts name them.
+        voices: BTreeMap<String, String> = value::default_voices(),
+            "a table: \"LANGUAGE/GENDER\" = \"voice\"";
+        /// Recorded WAV files. One that is named after a text, such as `hello-world.wav` for
+        /// "Hello, world!", is played in place of the engine's voice.
+        prompts_dir: PathBuf = "prompts".into(), "a directory; it need not exist";
+        /// Seconds that the engine may take for one text.
+        timeout_s: u32 = 10, 1..=120;
+    }
+}
+
+part! {
+    /// Limits of each session of a script. Reaching one is an error event in that session.
+    Script {
+        /// Operations of one handler.
+        operations_max: u32 = 1_000_000, 1_000..=100_000_000;
+        /// Milliseconds of one handler.
+        handler_ms: u32 = 50, 1..=10_000;
+        /// Depth of calls between functions.
+        call_depth_max: u32 = 64, 8..=128;
+        /// Length of one string, in bytes.
+        string_bytes_max: u32 = 1_048_576, 1_024..=67_108_864;
+        /// Items of one array.
+        array_items_max: u32 = 10_000, 16..=1_000_000;
+        /// Entries of one map.
+        map_entries_max: u32 = 1_000, 16..=100_000;
+        /// All that a session keeps, in bytes.
+        state_bytes_max: u32 = 16_777_216, 65_536..=268_435_456;
+        /// Timers at the same time.
+        timers_max: u32 = 100, 1..=10_000;
+        /// Players at the same time.
+        players_max: u32 = 10, 1..=1_000;
+        /// Legs of a plain session; a conference has the limit of its room.
+        legs_max: u32 = 100, 1..=10_000;
+        /// Outbound attempts in the life of a session.
+        outbound_attempts_max: u32 = 50, 0..=10_000;
+        /// Outbound attempts that are not answered yet, at the same time.
+        outbound_unanswered_max: u32 = 10, 0..=1_000;
+        /// HTTP requests at the same time.
+        http_requests_max: u32 = 10, 0..=1_000;
+        /// Seconds for an HTTP connection to come up.
+        http_connect_s: u32 = 6, 1..=60;
+        /// Seconds for a whole HTTP request, its connection included.
+        http_total_s: u32 = 90, 1..=600;
+        /// Body of an HTTP request or response, in bytes.
+        http_body_bytes_max: u32 = 2_097_152, 1_024..=67_108_864;
+        /// Body of a message within a call, in bytes.
+        message_bytes_max: u32 = 8_192, 256..=32_768;
+        /// One line that a script logs, in characters; the rest is cut.
+        log_characters_max: u32 = 15_000, 80..=100_000;
+    }
+}
+
+part! {
+    /// Times after which a session gives up.
+    Session {
+        /// Seconds of early media before the answer.
+        early_media_s: u32 = 60, 1..=600;
+        /// Seconds that an incoming call may wait for its answer.
+        unanswered_s: u32 = 60, 1..=600;
+        /// Seconds without any call after which a session ends.
+        idle_s: u32 = 60, 1..=86_400;
+    }
+}
+
+part! {
+    /// The end of the process.
+    Shutdown {
+        /// Seconds that running calls have to end by themselves, while new ones get 503. 0 ends
+        /// them at once.
+        drain_s: u32 = 30, 0..=86_400;
+    }
+}
+
+part! {
+    /// The log.
+    Log {
+        /// The least severe lines that are written.
+        level: LogLevel = LogLevel::Info, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+        /// Lines for people, or one JSON object per line.
+        format: LogFormat = LogFormat::Text, "\"text\" or \"json\"";
+    }
+}
+
+impl Config {
+    /// Every table of the file, its top first, in the order of the documents.
+    fn sections() -> Vec<Section> {
+        let mut sections = vec![<Self as Part>::section("")];
+        sections.extend(Self::parts());
+        sections
+    }
+
+    /// The keys whose values are read but not allowed, those that depend on each other included.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.check("", &mut faults);
+        let mut fault = |path: &str, message: &dyn fmt::Display| {
+            faults.push(Fault {
+                path: path.to_owned(),
+                message: message.to_string(),
+            });
+        };
+        let listen = &self.sip.listen;
+        if listen.is_empty() || listen.len() > value::LISTENERS_MAX {
+            fault("sip.listen", &format_args!("{} listeners", listen.len()));
+        }
+        let again = listen.iter().enumerate().find(|(index, listener)| {
+            listener.address.port() != 0 && listen.iter().take(*index).any(|l| l == *listener)
+        });
+        if let Some((_, listener)) = again {
+            fault("sip.listen", &format_args!("{listener} stands twice"));
+        }
+        for (path, address) in [
+            ("sip.address", self.sip.address),
+            ("media.address", self.media.address),
+        ] {
+            if let Some(address) = address.filter(|a| a.is_unspecified() || a.is_multicast()) {
+                fault(path, &format_args!("{address} cannot be reached by a peer"));
+            }
+        }
+        if let Some(domain) = self
+            .sip
+            .domain
+            .as_ref()
+            .filter(|domain| !value::is_host(domain))
+        {
+            fault("sip.domain", &format_args!("{domain:?} is not a host"));
+        }
+        if self.speech.engine == SpeechEngine::Command && self.speech.command.is_empty() {
+            fault("speech.command", &"the list is empty");
+        }
+        let voices = &self.speech.voices;
+        if let Some(name) = voices.keys().find(|name| !value::is_voice_name(name)) {
+            fault(
+                "speech.voices",
+                &format_args!("{name:?} is not \"LANGUAGE/GENDER\""),
+            );
+        }
+        if self.script.http_total_s < self.script.http_connect_s {
+            let connect_s = self.script.http_connect_s;
+            fault(
+                "script.http_total_s",
+                &format_args!("less than http_connect_s ({connect_s})"),
+            );
+        }
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! The types of configuration values that TOML does not have, and how values are written and
+//! judged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Most SIP listeners.
+pub(super) const LISTENERS_MAX: usize = 16;
+
+/// The transports that a SIP listener may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenTransport {
+    /// Datagrams.
+    Udp,
+    /// Streams.
+    Tcp,
+}
+
+/// A place where SIP is heard, written `udp:0.0.0.0:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen {
+    /// The transport.
+    pub transport: ListenTransport,
+    /// Local address and port; port 0 takes any free one.
+    pub address: SocketAddr,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(transport, address)| {
+            let transport = match transport {
+                "udp" => ListenTransport::Udp,
+                "tcp" => ListenTransport::Tcp,
+                _ => return None,
+            };
+            Some(Self {
+                transport,
+                address: address.parse().ok()?,
+            })
+        });
+        parts.ok_or_else(|| format!("{text:?} is not a listener"))
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            ListenTransport::Udp => "udp",
+            ListenTransport::Tcp => "tcp",
+        };
+        write!(f, "{transport}:{}", self.address)
+    }
+}
+
+/// UDP and TCP on port 5060 of every IPv4 interface.
+pub(super) fn default_listeners() -> Vec<Listen> {
+    let address = SocketAddr::from(([0, 0, 0, 0], 5060));
+    [ListenTransport::Udp, ListenTransport::Tcp]
+        .map(|transport| Listen { transport, address })
+        .to_vec()
+}
+
+/// A range of UDP ports, written `10000-20000`. It holds at least one pair of an even port and the
+/// odd one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// 10000 to 20000.
+    pub const DEFAULT: PortRange = PortRange {
+        first: 10_000,
+        last: 20_000,
+    };
+
+    /// The even ports whose odd neighbour is in the range too, ascending; at least one.
+    pub fn even_ports(self) -> impl DoubleEndedIterator<Item = u16> + Clone {
+        let first = self.first.saturating_add(self.first % 2);
+        (first..self.last).step_by(2)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| -> Option<u16> {
+            let plain = text.bytes().all(|b| b.is_ascii_digit());
+            plain
+                .then(|| text.parse().ok())
+                .flatten()
+                .filter(|port| *port >= 1024)
+        };
+        let range = text
+            .split_once('-')
+            .and_then(|(first, last)| {
+                Some(Self {
+                    first: number(first)?,
+                    last: number(last)?,
+                })
+            })
+            .filter(|range| range.even_ports().next().is_some());
+        range.ok_or_else(|| format!("{text:?} is not a range of ports"))
+    }
+}
+
+impl TryFrom<String> for PortRange {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+/// Who turns text into speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpeechEngine {
+    /// The program `espeak-ng`.
+    EspeakNg,
+    /// The configured command.
+    Command,
+    /// Nobody: recorded prompts only.
+    None,
+}
+
+/// The least severe lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// The engine stops.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// Legs and conferences come and go.
+    Info,
+    /// Everything off the happy path.
+    Debug,
+    /// Every packet and tick.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word used in the file.
+    pub fn label(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}
+
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Voices of espeak-ng for the default language of scripts.
+pub(super) fn default_voices() -> BTreeMap<String, String> {
+    [("en-US/female", "en-us+f3"), ("en-US/male", "en-us+m3")]
+        .map(|(name, voice)| (name.to_owned(), voice.to_owned()))
+        .into()
+}
+
+/// Whether `name` is `LANGUAGE/GENDER`, such as `en-US/female`.
+pub(super) fn is_voice_name(name: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.split_once('/')
+        .is_some_and(|(language, gender)| plain(language) && plain(gender))
+}
+
+/// Whether `text` is a host name or an address as in a SIP URI.
+pub(super) fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let literal = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    literal.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+        || (text.len() <= 253 && text.split('.').all(label))
+}
+
+/// The values that a key allows.
+pub(super) trait Allowed<T> {
+    /// The values in words.
+    fn text(&self) -> String;
+    /// Whether `value` is one of them, as far as this kind of range can judge.
+    fn holds(&self, value: &T) -> bool;
+}
+
+impl<T: PartialOrd + fmt::Display> Allowed<T> for RangeInclusive<T> {
+    fn text(&self) -> String {
+        format!("{} to {}", self.start(), self.end())
+    }
+
+    fn holds(&self, value: &T) -> bool {
+        self.contains(value)
+    }
+}
+
+/// Words only: the type, or a check of several keys together, judges.
+impl<T> Allowed<T> for &str {
+    fn text(&self) -> String {
+        (*self).to_owned()
+    }
+
+    fn holds(&self, _value: &T) -> bool {
+        true
+    }
+}
+
+/// How a value is written in the file.
+pub(super) trait TomlText {
+    /// The value as TOML; `None` when it is not set.
+    fn toml(&self) -> Option<String>;
+
+    /// A value for the example file, for types whose default may be "not set".
+    fn sample() -> String {
+        String::new()
+    }
+}
+
+macro_rules! toml_text {
+    ($($type:ty: $value:ident => $text:expr;)*) => {$(
+        impl TomlText for $type {
+            fn toml(&self) -> Option<String> {
+                let $value = self;
+                Some($text)
+            }
+        }
+    )*};
+}
+
+toml_text! {
+    u32: value => value.to_string();
+    PathBuf: value => quoted(&value.to_string_lossy());
+    IpAddr: value => quoted(&value.to_string());
+    SocketAddr: value => quoted(&value.to_string());
+    PortRange: value => quoted(&value.to_string());
+    Vec<Listen>: value => list(value);
+    Vec<String>: value => list(value);
+    BTreeMap<String, String>: value => table(value);
+    SpeechEngine: value => quoted(match value {
+        SpeechEngine::EspeakNg => "espeak-ng",
+        SpeechEngine::Command => "command",
+        SpeechEngine::None => "none",
+    });
+    LogLevel: value => quoted(value.label());
+    LogFormat: value => quoted(match value {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    });
+}
+
+impl TomlText for Option<IpAddr> {
+    fn toml(&self) -> Option<String> {
+        self.as_ref().and_then(TomlText::toml)
+    }
+
+    fn sample() -> String {
+        quoted("192.0.2.1")
+    }
+}
+
+impl TomlText for Option<String> {
+    fn toml(&self) -> Option<String> {
+        self.as_deref().map(quoted)
+    }
+
+    fn sample() -> String {
+        quoted("example.org")
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list<T: fmt::Display>(values: &[T]) -> String {
+    let values: Vec<String> = values
+        .iter()
+        .map(|value| quoted(&value.to_string()))
+        .collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn table(values: &BTreeMap<String, String>) -> String {
+    let entries: Vec<String> = values
+        .iter()
+        .map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)))
+        .collect();
+    format!("{{ {} }}", entries.join(", "))
+}

@@ -1,0 +1,111 @@
+//! Deadlines of sessions and legs. An alarm is checked against the state when it fires, so that
+//! cancelling needs no search; there is at most one per deadline ever set.
+
+use std::time::{Duration, Instant};
+
+use crate::id::{LegId, SessionId, TimerId};
+use crate::script::Event;
+use crate::termination::Reason;
+
+use super::Engine;
+use super::leg::LegState;
+use super::session::Ending;
+
+/// Something with a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Alarm {
+    /// A timer of a script.
+    Timer(SessionId, TimerId),
+    /// A session without legs.
+    Idle(SessionId),
+    /// An apology that takes too long.
+    Apology(SessionId),
+    /// A leg that nobody answers.
+    Unanswered(LegId),
+    /// A leg that stays in early media.
+    EarlyMedia(LegId),
+}
+
+impl Engine {
+    pub(super) fn set_alarm(&mut self, at: Instant, alarm: Alarm) {
+        self.alarms.insert((at, alarm));
+    }
+
+    pub(super) fn fire_alarms(&mut self, now: Instant) {
+        while let Some(&(at, alarm)) = self.alarms.first() {
+            if at > now {
+                break;
+            }
+            self.alarms.pop_first();
+            self.fire(now, at, alarm);
+        }
+    }
+
+    fn fire(&mut self, now: Instant, at: Instant, alarm: Alarm) {
+        match alarm {
+            Alarm::Timer(session, timer) => self.fire_timer(now, at, session, timer),
+            Alarm::Idle(id) => {
+                let due = self
+                    .sessions
+                    .get(&id)
+                    .is_some_and(|session| session.idle_at == Some(at) && session.legs.is_empty());
+                if due {
+                    self.end_session(now, id, Reason::SessionIdle);
+                }
+            }
+            Alarm::Apology(id) => {
+                let due = self
+                    .sessions
+                    .get(&id)
+                    .is_some_and(|session| session.ending == Some(Ending::Apologising));
+                if due {
+                    self.end_session(now, id, Reason::ScriptError);
+                }
+            }
+            Alarm::Unanswered(leg) => {
+                let state = self.legs.get(&leg).map(|leg| leg.state);
+                if matches!(state, Some(LegState::Alerting | LegState::Early)) {
+                    self.hang_up(now, leg, Reason::Unanswered, &[]);
+                }
+            }
+            Alarm::EarlyMedia(leg) => {
+                if self
+                    .legs
+                    .get(&leg)
+                    .is_some_and(|leg| leg.state == LegState::Early)
+                {
+                    self.hang_up(now, leg, Reason::EarlyMediaTimeout, &[]);
+                }
+            }
+        }
+    }
+
+    fn fire_timer(&mut self, now: Instant, at: Instant, id: SessionId, timer: TimerId) {
+        let waiting_max = self.settings.session_events_max / 2;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(entry) = session.timers.get_mut(&timer) else {
+            return;
+        };
+        if entry.at != at {
+            return;
+        }
+        match entry.period_ms {
+            Some(period_ms) => {
+                let next = at.max(now) + Duration::from_millis(period_ms);
+                entry.at = next;
+                // A session that cannot keep up loses beats of its clock rather than its life.
+                let skip = session.queue.len() >= waiting_max;
+                self.set_alarm(next, Alarm::Timer(id, timer));
+                if skip {
+                    return;
+                }
+            }
+            None => {
+                session.timers.remove(&timer);
+            }
+        }
+        self.tell(now, id, Event::Timer { timer });
+    }
+}

@@ -1,0 +1,141 @@
+//! Everything that enters and leaves the engine.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::audio::Clip;
+use crate::id::{FlowId, PlaybackId, SessionId, UnitId};
+use crate::media;
+use crate::script::{self, Instance, Outcome, Sound, Turn};
+use crate::sip::Flow;
+
+use super::Catalog;
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// One whole SIP message.
+    Sip {
+        /// Where it came from.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A stream connection is gone.
+    FlowClosed(FlowId),
+    /// A fact from the media core.
+    Media(media::Event),
+    /// A script turn is over.
+    Script(Box<ScriptDone>),
+    /// The answer to [`Output::Clip`].
+    Clip {
+        /// The id of the request.
+        id: PlaybackId,
+        /// The sound, or why there is none.
+        result: Result<Arc<Clip>, String>,
+    },
+    /// A recording has been finished or has failed.
+    Recording {
+        /// The recorder.
+        unit: UnitId,
+        /// Where it is, or what went wrong.
+        result: Result<Recorded, String>,
+    },
+    /// New rules and programs; running sessions keep theirs.
+    Catalog(Arc<Catalog>),
+    /// No new calls from here on.
+    Drain,
+    /// End every session at once.
+    HangUpAll,
+}
+
+/// A finished recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Where the file is.
+    pub url: String,
+    /// Its length.
+    pub duration_ms: u64,
+}
+
+/// Something to be done outside.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a SIP message.
+    Sip {
+        /// Over which flow.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// An order for the media core.
+    Media(media::Command),
+    /// Run one event of one session; answered by [`Input::Script`].
+    Script(Box<ScriptJob>),
+    /// Load or synthesize a sound; answered by [`Input::Clip`].
+    Clip {
+        /// The id of the request.
+        id: PlaybackId,
+        /// What is wanted.
+        sound: Sound,
+    },
+    /// Open a recording; its samples come from the media core under `unit`, and its end is told by
+    /// [`Input::Recording`].
+    OpenRecording {
+        /// The recorder.
+        unit: UnitId,
+        /// File name wanted, without folder and suffix.
+        name: String,
+    },
+    /// A line that a scenario wrote.
+    Log {
+        /// The session.
+        session: SessionId,
+        /// It is a warning.
+        warn: bool,
+        /// The line.
+        text: String,
+    },
+}
+
+/// One event for one session, with the session's script state.
+#[derive(Debug)]
+pub struct ScriptJob {
+    /// The session.
+    pub session: SessionId,
+    /// Its script state; comes back in [`ScriptDone`].
+    pub instance: Box<Instance>,
+    /// What happened.
+    pub event: script::Event,
+    /// Clock and free ids.
+    pub turn: Turn,
+}
+
+/// What came of a [`ScriptJob`].
+#[derive(Debug)]
+pub struct ScriptDone {
+    /// The session.
+    pub session: SessionId,
+    /// The script state; absent when the host panicked.
+    pub instance: Option<Box<Instance>>,
+    /// Commands and error, or the text of the panic.
+    pub outcome: Result<Outcome, String>,
+}
+
+/// Numbers for metrics and for the shell's drain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sessions that live.
+    pub sessions: usize,
+    /// Legs that live, internal ends included.
+    pub legs: usize,
+    /// SIP calls since the start.
+    pub calls_total: u64,
+    /// Calls that no rule matched.
+    pub calls_unrouted: u64,
+    /// Sessions ended by a script error.
+    pub script_errors: u64,
+    /// Commands that were refused.
+    pub refused_commands: u64,
+}

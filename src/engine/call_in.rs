@@ -1,0 +1,655 @@
+//! SIP calls that come in: routing, answer, negotiation, hold, and the end of any leg.
+//!
+//! ```text
+//! INVITE → rule → session, leg Alerting ── answer() ──► OpenLeg ─ LegReady ─► 200 ─ ACK ─►
+//! Connected
+//!                                       └ start_early_media() ► OpenLeg ─ LegReady ─► 183, Early
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tracing::{debug, info};
+
+use crate::codec::CODECS;
+use crate::id::{LegId, SessionId, UnitId};
+use crate::media::{Command, LegStats, StreamParams, TelephoneEventParams};
+use crate::pii::Pii;
+use crate::routing::{CallInfo, Source};
+use crate::script::{self, Headers, LegEvent, LegInfo, Place};
+use crate::sdp::{Agreed, Direction, Local, Negotiation};
+use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
+use crate::termination::Reason;
+
+use super::alarm::Alarm;
+use super::leg::{Leg, LegState, Link, MediaState, SipLink, Wanted};
+use super::session::Birth;
+use super::{Engine, Output};
+
+const SDP: &str = "application/sdp";
+
+/// What the closing line of a leg still needs when its media totals arrive.
+#[derive(Debug)]
+pub(super) struct EndedLeg {
+    pub(super) session: SessionId,
+    pub(super) sip_call_id: String,
+    pub(super) caller_id: String,
+    pub(super) codec: &'static str,
+    pub(super) reason: Reason,
+    pub(super) duration_ms: u64,
+}
+
+impl Engine {
+    /// A new call: asks the rules, starts the session, tells it of the leg.
+    pub(super) fn handle_invite(
+        &mut self,
+        now: Instant,
+        call: CallKey,
+        request: Request,
+        flow: Flow,
+    ) {
+        self.stats.calls_total += 1;
+        let info = self.describe(&request, flow);
+        let catalog = self.catalog.clone();
+        let headers: Headers = request
+            .headers
+            .iter()
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect();
+        let question = CallInfo {
+            destination: &info.destination,
+            caller: &info.caller_id,
+            source: if flow.transport.is_web() {
+                Source::Web
+            } else {
+                Source::Phone
+            },
+            headers: &headers,
+            now_unix_s: (self.clock_ms(now) / 1000) as i64,
+        };
+        let choice = match catalog.decide(&question) {
+            Ok(choice) => choice,
+            Err(traces) => {
+                self.stats.calls_unrouted += 1;
+                for (application, trace) in &traces {
+                    info!(application, trace = %trace.masked(), "No rule matches");
+                }
+                self.refuse_call(now, call, Reason::NotFound);
+                return;
+            }
+        };
+        if self.rule_is_full(&choice) {
+            info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
+            self.refuse_call(now, call, Reason::Overload);
+            return;
+        }
+        let birth = Birth {
+            choice,
+            conference_name: None,
+            catalog,
+        };
+        let Some(session) = self.open_session(now, birth) else {
+            self.refuse_call(now, call, Reason::InternalError);
+            return;
+        };
+        let sip = SipLink::new(call, &request, flow, self.next_seed());
+        let leg = Leg::new(&info, session, Link::Sip(Box::new(sip)), now);
+        self.calls.insert(call, info.id);
+        self.add_leg(now, leg);
+        self.tell(now, session, script::Event::Incoming { leg: info });
+    }
+
+    /// Puts a leg into its session and starts the time in which it must be answered.
+    pub(super) fn add_leg(&mut self, now: Instant, leg: Leg) {
+        let id = leg.id;
+        if let Some(session) = self.sessions.get_mut(&leg.session) {
+            session.legs.insert(id);
+            session.idle_at = None;
+        }
+        self.legs.insert(id, leg);
+        self.set_alarm(now + self.settings.unanswered, Alarm::Unanswered(id));
+    }
+
+    fn describe(&mut self, request: &Request, flow: Flow) -> LegInfo {
+        let from = request.headers.from().ok();
+        let caller_id = from
+            .as_ref()
+            .map(|from| {
+                from.uri
+                    .user_unescaped()
+                    .unwrap_or_else(|| from.uri.host.to_string())
+            })
+            .unwrap_or_default();
+        let destination = request.uri.user_unescaped().unwrap_or_default();
+        LegInfo {
+            id: LegId(self.take_ids(1)),
+            incoming: true,
+            source: if flow.transport.is_web() {
+                "web"
+            } else {
+                "phone"
+            }
+            .to_owned(),
+            number: caller_id.clone(),
+            caller_id,
+            display_name: from.and_then(|from| from.display_name).unwrap_or_default(),
+            destination,
+            headers: script_headers(request),
+            user: String::new(),
+        }
+    }
+
+    fn refuse_call(&mut self, now: Instant, call: CallKey, reason: Reason) {
+        let row = reason.row();
+        if let Err(error) = self
+            .sip
+            .reject(now, call, row.sip_status, None, reason_header(reason))
+        {
+            debug!(?call, %error, "Call could not be refused");
+        }
+    }
+
+    /// The sockets of a leg are there: does what waited for them.
+    pub(super) fn handle_leg_ready(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        rtp: SocketAddr,
+        rtcp: SocketAddr,
+    ) {
+        let id = LegId(unit.0);
+        let media_address = self.settings.media_address;
+        let Some(leg) = self.legs.get_mut(&id) else {
+            self.media(Command::Close { unit });
+            return;
+        };
+        let Some(sip) = leg.sip_mut() else { return };
+        let address = media_address.unwrap_or(match rtp.ip() {
+            ip if ip.is_unspecified() => sip.reached_at,
+            ip => ip,
+        });
+        let local = Local {
+            rtp: SocketAddr::new(address, rtp.port()),
+            rtcp: SocketAddr::new(address, rtcp.port()),
+        };
+        let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
+        match before {
+            MediaState::Opening(Wanted::Answer(headers, place)) => {
+                self.answer_now(now, id, headers, &place);
+            }
+            MediaState::Opening(Wanted::EarlyMedia) => self.early_media_now(now, id),
+            MediaState::Closed | MediaState::Ready(_) => {}
+        }
+    }
+
+    /// Opens the sockets of a leg, or goes on at once when they are there.
+    pub(super) fn want_media(&mut self, now: Instant, id: LegId, wanted: Wanted) {
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
+        match &sip.media {
+            MediaState::Closed => {
+                sip.media = MediaState::Opening(wanted);
+                self.media(Command::OpenLeg { unit: id.unit() });
+            }
+            // An answer overtakes early media that is still waiting.
+            MediaState::Opening(_) => sip.media = MediaState::Opening(wanted),
+            MediaState::Ready(_) => match wanted {
+                Wanted::Answer(headers, place) => self.answer_now(now, id, headers, &place),
+                Wanted::EarlyMedia => self.early_media_now(now, id),
+            },
+        }
+    }
+
+    fn early_media_now(&mut self, now: Instant, id: LegId) {
+        let Some((call, body)) = self.negotiate_first(now, id) else {
+            return;
+        };
+        let body = Body {
+            content_type: SDP.to_owned(),
+            bytes: body.into(),
+        };
+        match self.sip.provisional(now, call, 183, Vec::new(), Some(body)) {
+            Ok(()) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.state = LegState::Early;
+                }
+                self.set_alarm(now + self.settings.early_media, Alarm::EarlyMedia(id));
+                self.tell_leg(
+                    now,
+                    id,
+                    LegEvent::EarlyMedia {
+                        code: 183,
+                        headers: Vec::new(),
+                    },
+                );
+            }
+            Err(error) => debug!(leg_id = %id, %error, "Early media refused"),
+        }
+    }
+
+    fn answer_now(&mut self, now: Instant, id: LegId, headers: Headers, place: &Place) {
+        let Some((call, body)) = self.negotiate_first(now, id) else {
+            return;
+        };
+        let body = Body {
+            content_type: SDP.to_owned(),
+            bytes: body.into(),
+        };
+        match self.sip.accept(now, call, headers, Some(body)) {
+            Ok(()) => {
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.state = LegState::Answered;
+                }
+            }
+            Err(error) => {
+                let session = self.legs.get(&id).map(|leg| leg.session);
+                if let Some(session) = session {
+                    self.refused(now, session, "answer-refused", error.to_string(), place);
+                }
+            }
+        }
+    }
+
+    /// Our answer to the INVITE's offer, or our offer; the same body when asked again. Ends the leg
+    /// with 488 when there is nothing in common.
+    fn negotiate_first(&mut self, now: Instant, id: LegId) -> Option<(CallKey, Vec<u8>)> {
+        let sip = self.legs.get_mut(&id).and_then(Leg::sip_mut)?;
+        let call = sip.call;
+        if let Some(body) = &sip.local_body {
+            return Some((call, body.clone()));
+        }
+        let MediaState::Ready(local) = &sip.media else {
+            return None;
+        };
+        let Some(offer) = &sip.offer else {
+            let body = sip.negotiation.offer(local, Direction::SendRecv);
+            sip.answer_due = true;
+            sip.local_body = Some(body.clone());
+            return Some((call, body));
+        };
+        match sip.negotiation.answer(offer, local, Direction::SendRecv) {
+            Ok((body, agreed)) => {
+                sip.local_body = Some(body.clone());
+                self.apply_stream(now, id, &agreed);
+                Some((call, body))
+            }
+            Err(refusal) => {
+                info!(leg_id = %id, %refusal, "Offer refused");
+                self.hang_up(now, id, refusal.reason(), &[]);
+                None
+            }
+        }
+    }
+
+    /// Tells media and script what has been agreed.
+    fn apply_stream(&mut self, now: Instant, id: LegId, agreed: &Agreed) {
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
+        let held_before = std::mem::replace(&mut sip.on_hold, agreed.remote_hold);
+        let stream = StreamParams {
+            codec: agreed.codec,
+            payload_type_out: agreed.payload_type_out,
+            payload_type_in: agreed.payload_type_in,
+            telephone_event: agreed.telephone_event.map(|event| TelephoneEventParams {
+                payload_type_out: event.payload_type_out,
+                payload_type_in: event.payload_type_in,
+                clock_rate_hz: event.clock_rate_hz,
+            }),
+            remote_rtp: agreed.remote_rtp,
+            remote_rtcp: agreed.remote_rtcp,
+            send: agreed.direction.send(),
+            receive: agreed.direction.receive(),
+            relatch: sip.remote_rtp != Some(agreed.remote_rtp),
+        };
+        sip.remote_rtp = Some(agreed.remote_rtp);
+        self.media(Command::UpdateLeg {
+            unit: id.unit(),
+            stream: Box::new(stream),
+        });
+        if agreed.remote_hold != held_before {
+            let event = if agreed.remote_hold {
+                LegEvent::Hold
+            } else {
+                LegEvent::Unhold
+            };
+            self.tell_leg(now, id, event);
+        }
+    }
+
+    /// The caller has our answer: the leg is connected.
+    pub(super) fn handle_acked(&mut self, now: Instant, call: CallKey, body: Option<Body>) {
+        let Some(&id) = self.calls.get(&call) else {
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let Some(sip) = leg.sip_mut() else { return };
+        if std::mem::take(&mut sip.answer_due) {
+            let answer = body.map(|body| body.bytes).unwrap_or_default();
+            match sip.negotiation.accept_answer(&answer) {
+                Ok(agreed) => self.apply_stream(now, id, &agreed),
+                Err(refusal) => {
+                    info!(leg_id = %id, %refusal, "Answer in ACK refused");
+                    self.hang_up(now, id, refusal.reason(), &[]);
+                    return;
+                }
+            }
+        }
+        self.connect_leg(now, id);
+    }
+
+    /// Marks a leg as connected and says so, once.
+    pub(super) fn connect_leg(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        if leg.is_connected() {
+            return;
+        }
+        leg.state = LegState::Connected(now);
+        self.tell_leg(
+            now,
+            id,
+            LegEvent::Connected {
+                code: 200,
+                headers: Vec::new(),
+            },
+        );
+    }
+
+    /// Hold, resume, a new address, or a request for our offer.
+    pub(super) fn handle_reinvite(
+        &mut self,
+        now: Instant,
+        call: CallKey,
+        key: RequestKey,
+        request: &Request,
+    ) {
+        let found = self.calls.get(&call).copied();
+        let Some(id) = found else { return };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return;
+        };
+        let MediaState::Ready(local) = &sip.media else {
+            self.respond(now, key, 488, Vec::new(), None);
+            return;
+        };
+        if request.body.is_empty() {
+            let body = sip.negotiation.offer(local, Direction::SendRecv);
+            sip.answer_due = true;
+            let body = Body {
+                content_type: SDP.to_owned(),
+                bytes: body.into(),
+            };
+            self.respond(now, key, 200, Vec::new(), Some(body));
+            return;
+        }
+        match sip
+            .negotiation
+            .answer(&request.body, local, Direction::SendRecv)
+        {
+            Ok((body, agreed)) => {
+                self.apply_stream(now, id, &agreed);
+                let body = Body {
+                    content_type: SDP.to_owned(),
+                    bytes: body.into(),
+                };
+                self.respond(now, key, 200, Vec::new(), Some(body));
+            }
+            Err(refusal) => {
+                info!(leg_id = %id, %refusal, "Offer of a re-INVITE refused, call goes on");
+                let warning = ("Warning".to_owned(), format!("399 talkpath \"{refusal}\""));
+                self.respond(now, key, 488, vec![warning], None);
+            }
+        }
+    }
+
+    /// A re-INVITE was taken back: what it asked for is not done.
+    pub(super) fn reinvite_cancelled(&mut self, call: CallKey) {
+        let Some(&id) = self.calls.get(&call) else {
+            return;
+        };
+        if let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) {
+            sip.negotiation.rollback();
+            sip.answer_due = false;
+        }
+    }
+
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        key: RequestKey,
+        code: u16,
+        headers: Headers,
+        body: Option<Body>,
+    ) {
+        if let Err(error) = self.sip.respond(now, key, code, headers, body) {
+            debug!(?key, code, %error, "Request could not be answered");
+        }
+    }
+
+    /// The dialog of a leg is over, by the peer's act.
+    pub(super) fn call_ended(&mut self, now: Instant, call: CallKey, reason: Reason) {
+        if let Some(&id) = self.calls.get(&call) {
+            self.drop_leg(now, id, reason);
+        }
+    }
+
+    /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its
+    /// other end.
+    pub(super) fn hang_up(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        reason: Reason,
+        headers: &[(String, String)],
+    ) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
+        if let Some(sip) = leg.sip() {
+            let call = sip.call;
+            let mut extra = reason_header(reason);
+            extra.extend_from_slice(headers);
+            let done = match leg.state {
+                LegState::Alerting | LegState::Early => {
+                    let status = reason.row().sip_status;
+                    let code = if status < 300 { 480 } else { status };
+                    self.sip.reject(now, call, code, None, extra)
+                }
+                LegState::Answered | LegState::Connected(_) => self.sip.bye(now, call, extra),
+            };
+            if let Err(error) = done {
+                debug!(leg_id = %id, %error, "Call was over before it was hung up");
+            }
+        }
+        self.drop_leg(now, id, reason);
+    }
+
+    /// Forgets a leg and tells its session and, for an internal call, the other end.
+    pub(super) fn drop_leg(&mut self, now: Instant, id: LegId, reason: Reason) {
+        self.drop_leg_with(now, id, reason, None);
+    }
+
+    /// The same, with a status that the scenario chose.
+    pub(super) fn drop_leg_with(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        reason: Reason,
+        code: Option<u16>,
+    ) {
+        let Some(leg) = self.legs.remove(&id) else {
+            return;
+        };
+        let row = reason.row();
+        let duration_ms = match leg.state {
+            LegState::Connected(since) => now.saturating_duration_since(since).as_millis() as u64,
+            LegState::Alerting | LegState::Early | LegState::Answered => 0,
+        };
+        let event = if leg.is_connected() {
+            let reason = reason.to_string();
+            LegEvent::Disconnected {
+                reason,
+                code: row.sip_status,
+                duration_ms,
+            }
+        } else {
+            let code = code.unwrap_or(if row.sip_status < 300 {
+                480
+            } else {
+                row.sip_status
+            });
+            let class = row.class.label().to_owned();
+            LegEvent::Failed {
+                code,
+                reason: reason.to_string(),
+                class,
+            }
+        };
+        self.close_sound(now, &leg);
+        self.leave_conferences(now, leg.session, id);
+        self.media(Command::Close { unit: leg.unit() });
+        self.tell(now, leg.session, script::Event::Leg { leg: id, event });
+        match &leg.link {
+            Link::Sip(sip) => {
+                self.calls.remove(&sip.call);
+                if let Some((key, _)) = &sip.in_flight {
+                    self.requests.remove(key);
+                }
+                self.note_ended(&leg, sip, reason, duration_ms);
+            }
+            Link::Internal { peer, .. } => {
+                let mirrored = match reason {
+                    Reason::ScriptHangup | Reason::ScriptTerminate if leg.incoming => {
+                        Reason::CalleeHangup
+                    }
+                    Reason::ScriptHangup | Reason::ScriptTerminate => Reason::CallerHangup,
+                    other => other,
+                };
+                self.drop_leg_with(now, *peer, mirrored, code);
+            }
+        }
+        self.note_leg_gone(now, leg.session, id);
+    }
+
+    fn note_ended(&mut self, leg: &Leg, sip: &SipLink, reason: Reason, duration_ms: u64) {
+        let ended = EndedLeg {
+            session: leg.session,
+            sip_call_id: sip.sip_call_id.clone(),
+            caller_id: leg.caller_id.clone(),
+            codec: sip
+                .negotiation
+                .current()
+                .map_or("none", |agreed| agreed.codec.name),
+            reason,
+            duration_ms,
+        };
+        match sip.media {
+            MediaState::Closed => report(leg.unit(), &ended, LegStats::default()),
+            MediaState::Opening(_) | MediaState::Ready(_) => {
+                self.ended.insert(leg.unit(), ended);
+            }
+        }
+    }
+
+    /// The closing line of a leg: enough to answer "what happened to that call".
+    pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
+        if let Some(ended) = self.ended.remove(&unit) {
+            report(unit, &ended, stats);
+        }
+    }
+
+    /// Answers a refused command with an event.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        code: &str,
+        text: String,
+        place: &Place,
+    ) {
+        self.stats.refused_commands += 1;
+        let line = format!("{place}: {code}: {text}");
+        self.outputs.push_back(Output::Log {
+            session,
+            warn: true,
+            text: line,
+        });
+        let event = script::Event::Refused {
+            code: code.to_owned(),
+            text,
+            place: place.clone(),
+        };
+        self.tell(now, session, event);
+    }
+}
+
+impl SipLink {
+    fn new(call: CallKey, request: &Request, flow: Flow, seed: u64) -> SipLink {
+        SipLink {
+            call,
+            sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
+            reached_at: flow.local.ip(),
+            offer: Some(request.body.clone()).filter(|body: &Bytes| !body.is_empty()),
+            // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
+            negotiation: Negotiation::new(seed >> 1, CODECS),
+            media: MediaState::Closed,
+            local_body: None,
+            remote_rtp: None,
+            on_hold: false,
+            answer_due: false,
+            outbox: Default::default(),
+            in_flight: None,
+            recent_digits: Default::default(),
+        }
+    }
+}
+
+/// The headers that a script sees: `X-…` and a few that say who calls.
+fn script_headers(request: &Request) -> BTreeMap<String, String> {
+    const OTHERS: [&str; 5] = [
+        "user-agent",
+        "subject",
+        "diversion",
+        "p-asserted-identity",
+        "history-info",
+    ];
+    request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .filter(|(name, _)| name.starts_with("x-") || OTHERS.contains(&name.as_str()))
+        .collect()
+}
+
+fn reason_header(reason: Reason) -> Headers {
+    let row = reason.row();
+    let value = format!("Q.850;cause={};text=\"{}\"", row.q850_cause, row.text);
+    vec![("Reason".to_owned(), value)]
+}
+
+fn report(unit: UnitId, ended: &EndedLeg, stats: LegStats) {
+    info!(
+        leg_id = %LegId(unit.0),
+        session_id = %ended.session,
+        call_id = ended.sip_call_id,
+        caller = %Pii(&ended.caller_id),
+        reason = %ended.reason,
+        class = ended.reason.row().class.label(),
+        duration_ms = ended.duration_ms,
+        codec = ended.codec,
+        packets_in = stats.packets_in,
+        packets_out = stats.packets_out,
+        lost = stats.lost,
+        late = stats.late,
+        concealed = stats.concealed,
+        jitter_ms_max = stats.jitter_ms_max,
+        "Leg ended"
+    );
+}

@@ -1,0 +1,263 @@
+//! The engine itself: what it owns, and who gets an input.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_chacha::ChaCha12Rng;
+use rand_core::{RngCore, SeedableRng};
+use tracing::{debug, info};
+
+use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::media;
+use crate::script::{self, LegEvent};
+use crate::sip::{self, CallKey, Endpoint, RequestKey};
+use crate::termination::Reason;
+
+use super::alarm::Alarm;
+use super::leg::Leg;
+use super::session::Session;
+use super::{Catalog, Input, Output, Settings, Stats};
+
+/// The machine for decisions. See the module.
+pub struct Engine {
+    pub(super) settings: Settings,
+    pub(super) sip: Endpoint,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    pub(super) calls: BTreeMap<CallKey, LegId>,
+    pub(super) requests: BTreeMap<RequestKey, LegId>,
+    /// The one live session of each (application, conference name).
+    pub(super) directory: BTreeMap<(String, String), SessionId>,
+    /// Which session a conference, player or recorder belongs to.
+    pub(super) units: BTreeMap<UnitId, SessionId>,
+    /// Sounds that are being loaded, and the unit that each is for.
+    pub(super) clips: BTreeMap<PlaybackId, UnitId>,
+    /// Recordings that are still open, and where their end is told.
+    pub(super) recordings: BTreeMap<UnitId, super::sound::Recording>,
+    /// Legs whose media totals are still to come.
+    pub(super) ended: BTreeMap<UnitId, super::call_in::EndedLeg>,
+    pub(super) alarms: BTreeSet<(Instant, Alarm)>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) stats: Stats,
+    next_id: u64,
+    random: ChaCha12Rng,
+    epoch: (Instant, u64),
+}
+
+impl Engine {
+    /// An engine without rules. `epoch` pairs an instant with its Unix time in milliseconds; `seed`
+    /// is the only source of randomness.
+    pub fn new(settings: Settings, epoch: (Instant, u64), seed: [u8; 32]) -> Engine {
+        let mut random = ChaCha12Rng::from_seed(seed);
+        let mut sip_seed = [0; 32];
+        random.fill_bytes(&mut sip_seed);
+        let sip_settings = sip::Settings {
+            user_agent: settings.user_agent.clone(),
+            calls_max: settings.calls_max,
+            ..sip::Settings::default()
+        };
+        Engine {
+            sip: Endpoint::new(sip_settings, sip_seed),
+            settings,
+            catalog: Arc::new(Catalog::default()),
+            sessions: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            directory: BTreeMap::new(),
+            units: BTreeMap::new(),
+            clips: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            next_id: 1,
+            random,
+            epoch,
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Sip { flow, bytes } => self.sip.handle_message(now, flow, bytes),
+            Input::FlowClosed(flow) => self.sip.handle_flow_closed(now, flow),
+            Input::Media(event) => self.handle_media(now, event),
+            Input::Script(done) => self.handle_script(now, *done),
+            Input::Clip { id, result } => self.handle_clip(now, id, result),
+            Input::Recording { unit, result } => self.handle_recording(now, unit, result),
+            Input::Catalog(catalog) => self.catalog = catalog,
+            Input::Drain => self.sip.set_draining(true),
+            Input::HangUpAll => {
+                let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+                for id in sessions {
+                    self.end_session(now, id, Reason::Draining);
+                }
+            }
+        }
+        self.drain_sip(now);
+    }
+
+    /// Fires what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.sip.poll_timeout().is_some_and(|at| at <= now) {
+            self.sip.handle_timeout(now);
+        }
+        self.fire_alarms(now);
+        self.drain_sip(now);
+    }
+
+    /// When [`Engine::handle_timeout`] is due next; nothing when no deadline is set.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let alarm = self.alarms.first().map(|(at, _)| *at);
+        [self.sip.poll_timeout(), alarm].into_iter().flatten().min()
+    }
+
+    /// The next thing to be done outside; nothing when all has been told.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Numbers for metrics.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.sessions.len(),
+            legs: self.legs.len(),
+            ..self.stats
+        }
+    }
+
+    /// Numbers of the SIP endpoint for metrics.
+    pub fn sip_counters(&self) -> &sip::Counters {
+        self.sip.counters()
+    }
+
+    fn drain_sip(&mut self, now: Instant) {
+        while let Some(output) = self.sip.poll_output() {
+            match output {
+                sip::Output::Send { flow, bytes } => {
+                    self.outputs.push_back(Output::Sip { flow, bytes });
+                }
+                sip::Output::Event(event) => self.handle_sip_event(now, event),
+            }
+        }
+    }
+
+    fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Invite {
+                call,
+                request,
+                flow,
+            } => {
+                self.handle_invite(now, call, request, flow);
+            }
+            sip::Event::Cancelled { call } => self.call_ended(now, call, Reason::Cancelled),
+            sip::Event::Acked { call, body } => self.handle_acked(now, call, body),
+            sip::Event::NoAck { call } => self.call_ended(now, call, Reason::NoAck),
+            sip::Event::Reinvite { call, key, request } => {
+                self.handle_reinvite(now, call, key, &request);
+            }
+            sip::Event::ReinviteCancelled { call, .. } => self.reinvite_cancelled(call),
+            sip::Event::Info { call, key, request } => self.handle_info(now, call, key, &request),
+            sip::Event::Bye { call, .. } => {
+                let incoming = self.leg_of(call).is_none_or(|leg| leg.incoming);
+                let reason = if incoming {
+                    Reason::CallerHangup
+                } else {
+                    Reason::CalleeHangup
+                };
+                self.call_ended(now, call, reason);
+            }
+            sip::Event::RequestAnswered {
+                key, response_code, ..
+            } => {
+                self.handle_request_answered(now, key, response_code);
+            }
+            sip::Event::Ended { call, reason } => self.call_ended(now, call, reason),
+            // No scenario places calls yet, so these speak of calls that are not ours.
+            sip::Event::Provisional { call, .. }
+            | sip::Event::Answered { call, .. }
+            | sip::Event::Failed { call, .. } => debug!(?call, "Event of a call without a leg"),
+        }
+    }
+
+    fn handle_media(&mut self, now: Instant, event: media::Event) {
+        use media::Event as M;
+        match event {
+            M::LegReady { unit, rtp, rtcp } => self.handle_leg_ready(now, unit, rtp, rtcp),
+            M::LegFailed { unit, error } => {
+                info!(%unit, error, "No media port for a leg");
+                self.hang_up(now, LegId(unit.0), Reason::NoMediaPort, &[]);
+            }
+            M::Digit {
+                unit,
+                digit,
+                kind,
+                duration_ms,
+            } => {
+                self.handle_digit(now, LegId(unit.0), digit, kind, duration_ms);
+            }
+            M::DigitsSent { .. } => {}
+            M::TalkStarted { unit, level_dbov } => {
+                self.tell_leg(now, LegId(unit.0), LegEvent::TalkStarted { level_dbov });
+            }
+            M::TalkStopped { unit, level_dbov } => {
+                self.tell_leg(now, LegId(unit.0), LegEvent::TalkStopped { level_dbov });
+            }
+            M::PlaybackStarted { unit, playback } => {
+                self.handle_playback(now, unit, playback, false);
+            }
+            M::PlaybackFinished { unit, playback } => {
+                self.handle_playback(now, unit, playback, true);
+            }
+            M::MediaTimeout { unit } => {
+                self.tell_leg(now, LegId(unit.0), LegEvent::MediaTimeout);
+                self.hang_up(now, LegId(unit.0), Reason::MediaTimeout, &[]);
+            }
+            M::Quality { unit, quality } => {
+                let event = LegEvent::Quality {
+                    loss: quality.loss,
+                    jitter_ms: quality.jitter_ms,
+                    mos: quality.mos,
+                    rtt_ms: quality.rtt_ms,
+                };
+                self.tell_leg(now, LegId(unit.0), event);
+            }
+            M::LegClosed { unit, stats } => self.report_ended(unit, stats),
+        }
+    }
+
+    /// Tells the session of a leg about it.
+    pub(super) fn tell_leg(&mut self, now: Instant, leg: LegId, event: LegEvent) {
+        if let Some(session) = self.legs.get(&leg).map(|leg| leg.session) {
+            self.tell(now, session, script::Event::Leg { leg, event });
+        }
+    }
+
+    pub(super) fn leg_of(&self, call: CallKey) -> Option<&Leg> {
+        self.legs.get(self.calls.get(&call)?)
+    }
+
+    pub(super) fn media(&mut self, command: media::Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    pub(super) fn take_ids(&mut self, count: u64) -> u64 {
+        let first = self.next_id;
+        self.next_id += count;
+        first
+    }
+
+    pub(super) fn next_seed(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// Unix time in milliseconds.
+    pub(super) fn clock_ms(&self, now: Instant) -> u64 {
+        self.epoch.1 + now.saturating_duration_since(self.epoch.0).as_millis() as u64
+    }
+}

@@ -1,0 +1,177 @@
+//! One leg: a SIP dialog with its negotiation and media, or one end of an internal call.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::media::DigitKind;
+use crate::script::{Headers, LegInfo, Place};
+use crate::sdp::{Local, Negotiation};
+use crate::sip::{CallKey, RequestKey};
+
+/// A leg.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) session: SessionId,
+    pub(super) incoming: bool,
+    pub(super) link: Link,
+    pub(super) state: LegState,
+    pub(super) born: Instant,
+    pub(super) caller_id: String,
+    pub(super) digits: DigitChoice,
+    pub(super) muted: bool,
+    pub(super) deafened: bool,
+    pub(super) playing: Option<Playing>,
+    pub(super) recorder: Option<UnitId>,
+}
+
+/// What is behind a leg.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// A SIP dialog.
+    Sip(Box<SipLink>),
+    /// The other end of an internal call, and how many internal calls led here.
+    Internal { peer: LegId, hops: u8 },
+}
+
+/// The SIP side of a leg.
+#[derive(Debug)]
+pub(super) struct SipLink {
+    pub(super) call: CallKey,
+    pub(super) sip_call_id: String,
+    /// Our address as the peer reached it.
+    pub(super) reached_at: IpAddr,
+    /// The offer of the INVITE; absent for a late offer.
+    pub(super) offer: Option<Bytes>,
+    pub(super) negotiation: Negotiation,
+    pub(super) media: MediaState,
+    /// The body of our answer or offer, repeated in the 200 after early media.
+    pub(super) local_body: Option<Vec<u8>>,
+    pub(super) remote_rtp: Option<SocketAddr>,
+    pub(super) on_hold: bool,
+    /// A re-INVITE without offer was answered with ours; its answer comes in the ACK.
+    pub(super) answer_due: bool,
+    pub(super) outbox: VecDeque<Outgoing>,
+    pub(super) in_flight: Option<(RequestKey, Place)>,
+    pub(super) recent_digits: VecDeque<RecentDigit>,
+}
+
+/// An INFO that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) mime: String,
+    pub(super) body: String,
+    pub(super) headers: Headers,
+    pub(super) place: Place,
+}
+
+/// A digit that was reported lately.
+#[derive(Debug)]
+pub(super) struct RecentDigit {
+    pub(super) digit: char,
+    pub(super) kind: DigitKind,
+    pub(super) at: Instant,
+}
+
+/// Whether the sockets of a SIP leg are there.
+#[derive(Debug)]
+pub(super) enum MediaState {
+    /// Not asked for.
+    Closed,
+    /// Asked for; what to do when they are there.
+    Opening(Wanted),
+    /// There.
+    Ready(Local),
+}
+
+/// What waits for the sockets.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// 183 with the answer.
+    EarlyMedia,
+    /// 200 with the answer or offer.
+    Answer(Headers, Place),
+}
+
+/// How far a leg has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LegState {
+    /// Nobody has answered.
+    Alerting,
+    /// Media flows, nobody has answered.
+    Early,
+    /// 200 is on its way, ACK is not here.
+    Answered,
+    /// Both sides have it.
+    Connected(Instant),
+}
+
+/// Which digits become events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct DigitChoice {
+    pub(super) telephone_event: bool,
+    pub(super) in_band: bool,
+    pub(super) info: bool,
+}
+
+/// What plays on a leg or unit, or is being loaded for it.
+#[derive(Debug)]
+pub(super) struct Playing {
+    pub(super) id: PlaybackId,
+    pub(super) source: String,
+    pub(super) looped: bool,
+    pub(super) gain_db: f32,
+}
+
+impl Leg {
+    /// A leg at its beginning.
+    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link, now: Instant) -> Leg {
+        Leg {
+            id: info.id,
+            session,
+            incoming: info.incoming,
+            link,
+            state: LegState::Alerting,
+            born: now,
+            caller_id: info.caller_id.clone(),
+            digits: DigitChoice::default(),
+            muted: false,
+            deafened: false,
+            playing: None,
+            recorder: None,
+        }
+    }
+
+    pub(super) fn unit(&self) -> UnitId {
+        self.id.unit()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.state, LegState::Connected(_))
+    }
+
+    pub(super) fn sip(&self) -> Option<&SipLink> {
+        match &self.link {
+            Link::Sip(sip) => Some(sip),
+            Link::Internal { .. } => None,
+        }
+    }
+
+    pub(super) fn sip_mut(&mut self) -> Option<&mut SipLink> {
+        match &mut self.link {
+            Link::Sip(sip) => Some(sip),
+            Link::Internal { .. } => None,
+        }
+    }
+
+    pub(super) fn peer(&self) -> Option<LegId> {
+        match &self.link {
+            Link::Sip(_) => None,
+            Link::Internal { peer, .. } => Some(*peer),
+        }
+    }
+}

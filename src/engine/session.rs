@@ -1,0 +1,391 @@
+//! One run of a rule's scenarios: its script state, legs, units, timers and waiting events.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use crate::id::{LegId, SessionId, TimerId, UnitId};
+use crate::routing::Variable;
+use crate::script::{Event, Instance, SessionInfo, Turn};
+use crate::termination::Reason;
+
+use super::alarm::Alarm;
+use super::catalog::Choice;
+use super::leg::Playing;
+use super::limits::IDS_PER_TURN;
+use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) application: String,
+    pub(super) rule: String,
+    pub(super) conference_name: Option<String>,
+    pub(super) catalog: std::sync::Arc<Catalog>,
+    /// The script state; absent while a job is out.
+    pub(super) instance: Option<Box<Instance>>,
+    pub(super) queue: VecDeque<Event>,
+    pub(super) legs: BTreeSet<LegId>,
+    pub(super) units: BTreeMap<UnitId, Unit>,
+    pub(super) timers: BTreeMap<TimerId, Timer>,
+    pub(super) idle_at: Option<Instant>,
+    pub(super) ending: Option<Ending>,
+    pub(super) custom_data: String,
+    pub(super) born: Instant,
+}
+
+/// A conference, player or recorder of a session.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) kind: UnitKind,
+    pub(super) playing: Option<Playing>,
+}
+
+/// What a unit is.
+#[derive(Debug)]
+pub(super) enum UnitKind {
+    /// A mixer.
+    Conference(Conference),
+    /// A player.
+    Player,
+    /// A recorder.
+    Recorder,
+}
+
+/// A mixer with its members: the legs that it is sent to or hears.
+#[derive(Debug, Default)]
+pub(super) struct Conference {
+    /// Each member with the number of ways it is connected: 1 or 2.
+    pub(super) members: BTreeMap<LegId, u8>,
+    pub(super) locked: bool,
+    pub(super) members_max: Option<usize>,
+}
+
+/// A timer of a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timer {
+    pub(super) at: Instant,
+    pub(super) period_ms: Option<u64>,
+}
+
+/// How far the end of a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The callers of a failed scenario hear a sentence first.
+    Apologising,
+    /// Its legs are gone; `on_terminating` is still to run.
+    Terminating,
+    /// `on_terminating` has been handed out.
+    Last,
+}
+
+/// What decides about a new session.
+pub(super) struct Birth {
+    pub(super) choice: Choice,
+    pub(super) conference_name: Option<String>,
+    pub(super) catalog: std::sync::Arc<Catalog>,
+}
+
+fn variable(value: &Variable) -> serde_json::Value {
+    match value {
+        Variable::Text(text) => text.clone().into(),
+        Variable::Integer(number) => (*number).into(),
+        Variable::Float(number) => (*number).into(),
+        Variable::Bool(flag) => (*flag).into(),
+    }
+}
+
+impl Engine {
+    /// Starts a session; its `started` event is queued first.
+    pub(super) fn open_session(&mut self, now: Instant, birth: Birth) -> Option<SessionId> {
+        let Choice { application, rule } = birth.choice;
+        let program = birth
+            .catalog
+            .application(&application)?
+            .programs
+            .get(&rule.name)?
+            .clone();
+        let id = SessionId(self.take_ids(1));
+        let instance = Instance::new(
+            program,
+            SessionInfo {
+                id,
+                rule: rule.name.clone(),
+                application: application.clone(),
+                conference_name: birth.conference_name.clone().unwrap_or_default(),
+                custom_data: String::new(),
+                variables: rule
+                    .variables
+                    .iter()
+                    .map(|(name, value)| (name.clone(), variable(value)))
+                    .collect(),
+                seed: self.next_seed(),
+            },
+        );
+        let session = Session {
+            id,
+            application,
+            rule: rule.name.clone(),
+            conference_name: birth.conference_name,
+            catalog: birth.catalog,
+            instance: Some(Box::new(instance)),
+            queue: VecDeque::new(),
+            legs: BTreeSet::new(),
+            units: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            idle_at: None,
+            ending: None,
+            custom_data: String::new(),
+            born: now,
+        };
+        info!(session_id = %id, rule = %session.rule, conference = ?session.conference_name,
+            "Session started");
+        if let Some(name) = &session.conference_name {
+            self.directory
+                .insert((session.application.clone(), name.clone()), id);
+        }
+        self.sessions.insert(id, session);
+        self.tell(now, id, Event::Started);
+        Some(id)
+    }
+
+    /// Whether a rule has as many sessions as its limit allows.
+    pub(super) fn rule_is_full(&self, choice: &Choice) -> bool {
+        let Some(max) = choice.rule.limits.sessions_max else {
+            return false;
+        };
+        let of_rule = |session: &&Session| {
+            session.rule == choice.rule.name && session.application == choice.application
+        };
+        self.sessions.values().filter(of_rule).count() >= max as usize
+    }
+
+    /// Queues an event and hands it out when the session is free.
+    pub(super) fn tell(&mut self, now: Instant, id: SessionId, event: Event) {
+        let events_max = self.settings.session_events_max;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.ending.is_some() {
+            return;
+        }
+        if session.queue.len() >= events_max {
+            warn!(session_id = %id, events_max, "Session cannot keep up with its events");
+            self.end_session(now, id, Reason::LimitReached);
+            return;
+        }
+        session.queue.push_back(event);
+        self.hand_out(now, id);
+    }
+
+    /// Gives the next waiting event to the script, if none is being worked on.
+    fn hand_out(&mut self, now: Instant, id: SessionId) {
+        let now_ms = self.clock_ms(now);
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.instance.is_none() || session.queue.is_empty() {
+            return;
+        }
+        let (Some(instance), Some(event)) = (session.instance.take(), session.queue.pop_front())
+        else {
+            return;
+        };
+        let first = self.take_ids(IDS_PER_TURN);
+        let turn = Turn {
+            now_ms,
+            ids: first..first + IDS_PER_TURN,
+        };
+        let job = ScriptJob {
+            session: id,
+            instance,
+            event,
+            turn,
+        };
+        self.outputs.push_back(Output::Script(Box::new(job)));
+    }
+
+    /// Takes back the script state, carries out what the turn asked for, goes on.
+    pub(super) fn handle_script(&mut self, now: Instant, done: ScriptDone) {
+        let ScriptDone {
+            session: id,
+            instance,
+            outcome,
+        } = done;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.ending == Some(Ending::Last) {
+            let outcome = outcome.ok();
+            for placed in outcome.iter().flat_map(|outcome| &outcome.commands) {
+                if let crate::script::Command::Log { warn, text } = &placed.command {
+                    let (warn, text) = (*warn, text.clone());
+                    self.outputs.push_back(Output::Log {
+                        session: id,
+                        warn,
+                        text,
+                    });
+                }
+            }
+            self.forget_session(now, id);
+            return;
+        }
+        session.instance = instance;
+        match outcome {
+            Ok(outcome) => {
+                for placed in outcome.commands {
+                    self.execute(now, id, placed);
+                }
+                if let Some(error) = outcome.error {
+                    warn!(session_id = %id, place = %error.place, function = %error.function,
+                        message = %error.message, "Scenario failed");
+                    let text = error.to_string();
+                    self.outputs.push_back(Output::Log {
+                        session: id,
+                        warn: true,
+                        text,
+                    });
+                    if outcome.fatal {
+                        self.fail_session(now, id);
+                    }
+                }
+            }
+            Err(panic) => {
+                warn!(session_id = %id, %panic, "Script host panicked");
+                self.fail_session(now, id);
+            }
+        }
+        self.finish_or_go_on(now, id);
+    }
+
+    /// After a turn: the next event, or the last one of a session that ends.
+    fn finish_or_go_on(&mut self, now: Instant, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        match session.ending {
+            None => self.hand_out(now, id),
+            Some(Ending::Apologising) => {}
+            Some(Ending::Terminating) if session.instance.is_some() => {
+                session.ending = Some(Ending::Last);
+                self.hand_out(now, id);
+            }
+            Some(Ending::Terminating) => self.forget_session(now, id),
+            Some(Ending::Last) => {}
+        }
+    }
+
+    /// Ends a session whose scenario failed: callers hear a sentence, then everything is hung up.
+    fn fail_session(&mut self, now: Instant, id: SessionId) {
+        self.stats.script_errors += 1;
+        let apology = self.settings.apology_text.clone();
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.ending.is_some() {
+            return;
+        }
+        let listeners: Vec<LegId> = session.legs.iter().copied().collect();
+        let listeners: Vec<LegId> = listeners
+            .into_iter()
+            .filter(|leg| {
+                self.legs
+                    .get(leg)
+                    .is_some_and(|leg| leg.is_connected() && leg.sip().is_some())
+            })
+            .collect();
+        if apology.is_empty() || listeners.is_empty() {
+            self.end_session(now, id, Reason::ScriptError);
+            return;
+        }
+        self.leave_directory(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.ending = Some(Ending::Apologising);
+            session.queue.clear();
+            let others: Vec<LegId> = session
+                .legs
+                .iter()
+                .copied()
+                .filter(|leg| !listeners.contains(leg))
+                .collect();
+            for leg in others {
+                self.hang_up(now, leg, Reason::ScriptError, &[]);
+            }
+        }
+        for leg in listeners {
+            self.speak(now, leg, &apology);
+        }
+        self.set_alarm(now + self.settings.apology, Alarm::Apology(id));
+    }
+
+    /// Ends a session: its legs are hung up, `on_terminating` runs last.
+    pub(super) fn end_session(&mut self, now: Instant, id: SessionId, reason: Reason) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        match session.ending {
+            None | Some(Ending::Apologising) => {}
+            Some(Ending::Terminating | Ending::Last) => return,
+        }
+        info!(session_id = %id, rule = %session.rule, reason = %reason,
+            duration_ms = now.duration_since(session.born).as_millis() as u64, "Session ends");
+        session.ending = Some(Ending::Terminating);
+        session.queue.clear();
+        session.queue.push_back(Event::Terminating {
+            reason: reason.to_string(),
+        });
+        session.timers.clear();
+        let legs: Vec<LegId> = session.legs.iter().copied().collect();
+        let units: Vec<UnitId> = session.units.keys().copied().collect();
+        let idle = session.instance.is_some();
+        self.leave_directory(id);
+        for leg in legs {
+            self.hang_up(now, leg, reason, &[]);
+        }
+        for unit in units {
+            self.remove_unit(id, unit);
+        }
+        if idle {
+            self.finish_or_go_on(now, id);
+        }
+    }
+
+    fn leave_directory(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let Some(name) = &session.conference_name else {
+            return;
+        };
+        let key = (session.application.clone(), name.clone());
+        if self.directory.get(&key) == Some(&id) {
+            self.directory.remove(&key);
+        }
+    }
+
+    fn forget_session(&mut self, _now: Instant, id: SessionId) {
+        self.leave_directory(id);
+        self.sessions.remove(&id);
+    }
+
+    /// Starts the idle time when the last leg has gone.
+    pub(super) fn note_leg_gone(&mut self, now: Instant, id: SessionId, leg: LegId) {
+        let idle = self.settings.idle;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.legs.remove(&leg);
+        if !session.legs.is_empty() {
+            return;
+        }
+        if session.ending == Some(Ending::Apologising) {
+            self.end_session(now, id, Reason::ScriptError);
+            return;
+        }
+        let at = now + idle;
+        session.idle_at = Some(at);
+        self.set_alarm(at, Alarm::Idle(id));
+    }
+}

@@ -1,0 +1,304 @@
+//! Playing and recording: sounds are fetched by the shell and given to the media core; a sound that
+//! arrives after it was replaced or stopped is dropped.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::audio::Clip;
+use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::media;
+use crate::script::{Event, LegEvent, RecordOptions, Sound, UnitEvent};
+
+use super::execute::{Refused, refuse};
+use super::leg::{Leg, LegState, MediaState, Playing};
+use super::session::{Ending, Unit, UnitKind};
+use super::{Engine, Output, Recorded};
+use crate::termination::Reason;
+
+/// What is recorded, and so where its events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordOf {
+    /// One leg.
+    Leg(LegId),
+    /// The mix of a conference.
+    Conference(UnitId),
+    /// What is connected to the recorder itself.
+    Connected,
+}
+
+/// An open recording.
+#[derive(Debug)]
+pub(super) struct Recording {
+    session: SessionId,
+    of: RecordOf,
+}
+
+impl Engine {
+    /// Plays on a leg that has media, or will have.
+    pub(super) fn play_on_leg(
+        &mut self,
+        id: LegId,
+        sound: Sound,
+        looped: bool,
+        gain_db: f32,
+    ) -> Result<(), Refused> {
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        let opening = leg
+            .sip()
+            .is_some_and(|sip| !matches!(sip.media, MediaState::Closed));
+        let silent = match leg.state {
+            LegState::Alerting | LegState::Answered => leg.sip().is_some() && !opening,
+            LegState::Early | LegState::Connected(_) => false,
+        };
+        if silent {
+            let text = "nothing can be played before answer() or start_early_media()";
+            return refuse("no-media", text);
+        }
+        self.play(id.unit(), sound, looped, gain_db);
+        Ok(())
+    }
+
+    /// Fetches a sound for a unit; what plays there goes on until it has come.
+    pub(super) fn play(&mut self, unit: UnitId, sound: Sound, looped: bool, gain_db: f32) {
+        let id = PlaybackId(self.take_ids(1));
+        let source = match &sound {
+            Sound::File { path } => path.clone(),
+            Sound::Speech { text, .. } => text.clone(),
+            Sound::Tone { name, .. } => name.clone(),
+        };
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        let before = slot.replace(Playing {
+            id,
+            source,
+            looped,
+            gain_db,
+        });
+        if let Some(before) = before {
+            self.clips.remove(&before.id);
+        }
+        self.clips.insert(id, unit);
+        self.outputs.push_back(Output::Clip { id, sound });
+    }
+
+    fn playing_slot(&mut self, unit: UnitId) -> Option<&mut Option<Playing>> {
+        if let Some(leg) = self.legs.get_mut(&LegId(unit.0)) {
+            return Some(&mut leg.playing);
+        }
+        let session = self.units.get(&unit)?;
+        let entry = self.sessions.get_mut(session)?.units.get_mut(&unit)?;
+        Some(&mut entry.playing)
+    }
+
+    /// Stops what plays or is being fetched; no event follows.
+    pub(super) fn stop_playback(&mut self, unit: UnitId) {
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        if let Some(playing) = slot.take() {
+            self.clips.remove(&playing.id);
+            self.media(media::Command::StopPlay { unit });
+        }
+    }
+
+    /// A sound has come, or there is none.
+    pub(super) fn handle_clip(
+        &mut self,
+        now: Instant,
+        id: PlaybackId,
+        result: Result<Arc<Clip>, String>,
+    ) {
+        let Some(unit) = self.clips.remove(&id) else {
+            return;
+        };
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        let Some(playing) = slot.as_ref().filter(|playing| playing.id == id) else {
+            return;
+        };
+        match result {
+            Ok(clip) => {
+                let (looped, gain_db) = (playing.looped, playing.gain_db);
+                self.media(media::Command::Play {
+                    unit,
+                    playback: id,
+                    clip,
+                    looped,
+                    gain_db,
+                });
+            }
+            Err(error) => {
+                let source = playing.source.clone();
+                *slot = None;
+                tracing::warn!(%unit, source, error, "Sound cannot be played");
+                self.media(media::Command::StopPlay { unit });
+                self.tell_playback(now, unit, source, Some(Some(error)));
+            }
+        }
+    }
+
+    /// Playback began or came to its end.
+    pub(super) fn handle_playback(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        playback: PlaybackId,
+        finished: bool,
+    ) {
+        let Some(slot) = self.playing_slot(unit) else {
+            return;
+        };
+        let Some(playing) = slot.as_ref().filter(|playing| playing.id == playback) else {
+            return;
+        };
+        let source = playing.source.clone();
+        if finished {
+            *slot = None;
+        }
+        self.tell_playback(now, unit, source, finished.then_some(None));
+    }
+
+    /// `end`: absent when it began, else the error of its end.
+    fn tell_playback(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        source: String,
+        end: Option<Option<String>>,
+    ) {
+        let id = LegId(unit.0);
+        if let Some(leg) = self.legs.get(&id) {
+            let apologising = self
+                .sessions
+                .get(&leg.session)
+                .is_some_and(|session| session.ending == Some(Ending::Apologising));
+            match end {
+                Some(_) if apologising => self.hang_up(now, id, Reason::ScriptError, &[]),
+                Some(error) => {
+                    self.tell_leg(now, id, LegEvent::PlaybackFinished { source, error });
+                }
+                None => self.tell_leg(now, id, LegEvent::PlaybackStarted { source }),
+            }
+            return;
+        }
+        let event = match end {
+            Some(error) => UnitEvent::PlaybackFinished { source, error },
+            None => UnitEvent::PlaybackStarted { source },
+        };
+        self.tell_unit(now, unit, event);
+    }
+
+    /// Makes a recorder and opens its file.
+    pub(super) fn open_recorder(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        unit: UnitId,
+        of: RecordOf,
+        options: RecordOptions,
+    ) {
+        let Some(entry) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        entry.units.insert(
+            unit,
+            Unit {
+                kind: UnitKind::Recorder,
+                playing: None,
+            },
+        );
+        self.units.insert(unit, session);
+        let source = match of {
+            RecordOf::Leg(leg) => {
+                if let Some(leg) = self.legs.get_mut(&leg) {
+                    leg.recorder = Some(unit);
+                }
+                media::RecordSource::Leg(leg.unit())
+            }
+            RecordOf::Conference(_) | RecordOf::Connected => media::RecordSource::Connected,
+        };
+        self.recordings.insert(unit, Recording { session, of });
+        let name = match options.name.as_str() {
+            "" => format!("{session}-{unit}"),
+            name => name.to_owned(),
+        };
+        self.outputs.push_back(Output::OpenRecording {
+            unit,
+            name: name.clone(),
+        });
+        self.media(media::Command::AddRecorder {
+            unit,
+            source,
+            stereo: options.stereo,
+        });
+        self.tell_recording(
+            now,
+            unit,
+            &Recording { session, of },
+            Written::Started(name),
+        );
+    }
+
+    /// A leg ends: what plays and records on it ends too.
+    pub(super) fn close_sound(&mut self, _now: Instant, leg: &Leg) {
+        if let Some(playing) = &leg.playing {
+            self.clips.remove(&playing.id);
+        }
+        if let Some(recorder) = leg.recorder {
+            self.remove_unit(leg.session, recorder);
+        }
+    }
+
+    /// A recording has been written, or could not be.
+    pub(super) fn handle_recording(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        result: Result<Recorded, String>,
+    ) {
+        let Some(recording) = self.recordings.remove(&unit) else {
+            return;
+        };
+        self.tell_recording(now, unit, &recording, Written::Ended(result));
+    }
+
+    fn tell_recording(&mut self, now: Instant, unit: UnitId, recording: &Recording, what: Written) {
+        let told = match recording.of {
+            RecordOf::Leg(leg) => {
+                let event = match what {
+                    Written::Started(url) => LegEvent::RecordStarted { url },
+                    Written::Ended(Ok(Recorded { url, duration_ms })) => {
+                        LegEvent::RecordStopped { url, duration_ms }
+                    }
+                    Written::Ended(Err(error)) => LegEvent::RecordFailed { error },
+                };
+                Event::Leg { leg, event }
+            }
+            RecordOf::Conference(_) | RecordOf::Connected => {
+                let event = match what {
+                    Written::Started(url) => UnitEvent::RecordStarted { url },
+                    Written::Ended(Ok(Recorded { url, duration_ms })) => {
+                        UnitEvent::RecordStopped { url, duration_ms }
+                    }
+                    Written::Ended(Err(error)) => UnitEvent::RecordFailed { error },
+                };
+                let unit = match recording.of {
+                    RecordOf::Conference(conference) => conference,
+                    RecordOf::Leg(_) | RecordOf::Connected => unit,
+                };
+                Event::Unit { unit, event }
+            }
+        };
+        self.tell(now, recording.session, told);
+    }
+}
+
+/// What became of a recording.
+enum Written {
+    Started(String),
+    Ended(Result<Recorded, String>),
+}

@@ -1,0 +1,373 @@
+//! The loop around the engine: one task that carries inputs in and outputs out, in order. Owns the
+//! engine; everything else reaches it through bounded channels.
+//!
+//! | channel | when it is full |
+//! |---|---|
+//! | SIP | the policy of `net` |
+//! | media facts | the media thread keeps them and tries again |
+//! | script results, clips, recordings | the sender waits; none of them is waited for here |
+//! | script jobs | they wait here; there is one per session at most |
+//! | media commands | they wait here, in order |
+//! | questions | the asker waits, then is told that the engine does not answer |
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use crate::audio::Clip;
+use crate::engine::{Engine, Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
+use crate::id::{PlaybackId, SessionId};
+use crate::media;
+use crate::net::{Incoming, IncomingQueue, Transports};
+use crate::script::{Host, Instance, Outcome, Sound};
+use crate::sip;
+use crate::telemetry::Metric;
+
+use super::media_loop::MediaHandle;
+use super::recordings::{Recorded as RecordedFile, RecordingSink};
+use super::script_pool::{Finished, ScriptPool};
+use super::sounds::Sounds;
+
+/// Inputs that are taken in before outputs are carried out again.
+const BUDGET: usize = 256;
+/// Answers of the shells that may wait.
+pub const REPLIES_MAX: usize = 4096;
+/// Questions that may wait.
+const QUESTIONS_MAX: usize = 64;
+/// How long a question waits for its answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// A script turn, ready to run on a thread.
+pub type Turn = Box<dyn FnOnce() -> (Box<Instance>, Outcome) + Send>;
+/// What comes back from the script threads.
+pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
+/// A sound, or why there is none.
+pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
+
+/// What the engine task is told from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Rules to run from here on.
+    pub catalog: Option<Arc<crate::engine::Catalog>>,
+    /// No new calls; end when the last has gone, or at this instant.
+    pub drain_until: Option<Instant>,
+}
+
+/// The engine's numbers at one moment.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Sessions and calls.
+    pub stats: Stats,
+    /// SIP.
+    pub sip: sip::Counters,
+    /// No new calls are taken.
+    pub draining: bool,
+}
+
+/// Asks the engine for its numbers. Cheap to clone.
+#[derive(Clone)]
+pub struct Asker {
+    questions: mpsc::Sender<oneshot::Sender<Report>>,
+}
+
+impl Asker {
+    /// The numbers; nothing when the engine does not answer in time.
+    pub async fn report(&self) -> Option<Report> {
+        let (reply, answer) = oneshot::channel();
+        let ask = async {
+            self.questions.send(reply).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(ANSWER_WAIT, ask).await.ok().flatten()
+    }
+}
+
+impl Report {
+    /// The numbers as metrics.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let gauge = |name, help, value| Metric { name, help, counter: false, value };
+        let counter = |name, help, value| Metric { name, help, counter: true, value };
+        let stats = &self.stats;
+        let mut metrics = vec![
+            gauge("sessions", "Sessions that live.", stats.sessions as u64),
+            gauge("legs", "Legs that live, internal ends included.", stats.legs as u64),
+            gauge("draining", "1 when no new calls are taken.", u64::from(self.draining)),
+            counter("calls", "Calls that came in.", stats.calls_total),
+            counter("calls_unrouted", "Calls that no rule matched.", stats.calls_unrouted),
+            counter("script_errors", "Sessions ended by a script error.", stats.script_errors),
+            counter("refused_commands", "Script commands refused.", stats.refused_commands),
+        ];
+        for (name, help, value) in self.sip.iter() {
+            metrics.push(counter(name, help, value));
+        }
+        metrics
+    }
+}
+
+/// The shells that the loop speaks to.
+pub struct Shells {
+    /// Runs script turns.
+    pub host: Arc<Host>,
+    /// Threads for them.
+    pub pool: ScriptPool<SessionId, Turn>,
+    /// SIP sockets.
+    pub transports: Transports,
+    /// The media thread.
+    pub media: MediaHandle,
+    /// Files, speech and tones.
+    pub sounds: Sounds,
+    /// The recordings thread.
+    pub recordings: RecordingSink,
+}
+
+/// The engine's ends of all channels.
+pub struct Inputs {
+    /// From the SIP sockets.
+    pub sip: IncomingQueue,
+    /// From the media thread.
+    pub media: mpsc::Receiver<media::Event>,
+    /// From the script threads.
+    pub turns: mpsc::Receiver<TurnDone>,
+    /// From the recordings thread.
+    pub recordings: mpsc::Receiver<RecordedFile>,
+    /// From the signals of the process.
+    pub wishes: watch::Receiver<Wish>,
+}
+
+/// The task.
+pub struct EngineLoop {
+    engine: Engine,
+    shells: Shells,
+    inputs: Inputs,
+    questions: mpsc::Receiver<oneshot::Sender<Report>>,
+    clips: (mpsc::Sender<ClipDone>, mpsc::Receiver<ClipDone>),
+    jobs: VecDeque<(SessionId, Turn)>,
+    commands: VecDeque<media::Command>,
+    drain_until: Option<Instant>,
+}
+
+impl EngineLoop {
+    /// The loop and the way to ask it. Must be made inside a tokio runtime.
+    pub fn new(engine: Engine, shells: Shells, inputs: Inputs) -> (EngineLoop, Asker) {
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let this = EngineLoop {
+            engine,
+            shells,
+            inputs,
+            questions: asked,
+            clips: mpsc::channel(REPLIES_MAX),
+            jobs: VecDeque::new(),
+            commands: VecDeque::new(),
+            drain_until: None,
+        };
+        (this, Asker { questions })
+    }
+
+    /// Runs until the engine has been drained or the transports are gone.
+    pub async fn run(mut self) {
+        loop {
+            // Priority 1: carry out what the engine asks for.
+            self.perform();
+            // Priority 2: end when the last call has gone.
+            if self.drained() {
+                break;
+            }
+            // Priority 3: wait for the next input or deadline; take what is there up to the budget.
+            let deadline = self.engine.poll_timeout();
+            if !self.wait(deadline).await {
+                break;
+            }
+            self.take_ready();
+            // Priority 4: deadlines.
+            let now = Instant::now();
+            if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+                self.engine.handle_timeout(now);
+            }
+        }
+        self.perform();
+        self.shells.transports.close().await;
+    }
+
+    /// Waits for one input or the deadline. False when there will be no more input.
+    async fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        let inputs = &mut self.inputs;
+        let drain_check = self.drain_until.map(|at| at.min(Instant::now() + DRAIN_CHECK));
+        let wake = [deadline, drain_check].into_iter().flatten().min();
+        let input = tokio::select! {
+            incoming = inputs.sip.recv() => match incoming {
+                Some(incoming) => sip_input(incoming),
+                None => return false,
+            },
+            Some(event) = inputs.media.recv() => Input::Media(event),
+            Some(done) = inputs.turns.recv() => turn_input(done),
+            Some((id, result)) = self.clips.1.recv() => Input::Clip { id, result },
+            Some(done) = inputs.recordings.recv() => recording_input(done),
+            Some(question) = self.questions.recv() => {
+                self.answer(question);
+                return true;
+            }
+            Ok(()) = inputs.wishes.changed() => {
+                self.take_wish();
+                return true;
+            }
+            () = sleep_until(wake) => return true,
+        };
+        self.engine.handle(Instant::now(), input);
+        true
+    }
+
+    /// Takes in what else is there.
+    fn take_ready(&mut self) {
+        let now = Instant::now();
+        for _ in 0..BUDGET {
+            let inputs = &mut self.inputs;
+            let input = if let Ok(event) = inputs.media.try_recv() {
+                Input::Media(event)
+            } else if let Ok(done) = inputs.turns.try_recv() {
+                turn_input(done)
+            } else if let Some(incoming) = inputs.sip.try_recv() {
+                sip_input(incoming)
+            } else {
+                return;
+            };
+            self.engine.handle(now, input);
+        }
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Sip { flow, bytes } => self.shells.transports.send(&flow, bytes),
+                Output::Media(command) => self.commands.push_back(command),
+                Output::Script(job) => self.run_turn(*job),
+                Output::Clip { id, sound } => self.fetch(id, sound),
+                Output::OpenRecording { unit, name } => self.shells.recordings.open(unit, &name),
+                Output::Log { session, warn: true, text } => {
+                    warn!(target: "script", session_id = %session, "{text}");
+                }
+                Output::Log { session, warn: false, text } => {
+                    info!(target: "script", session_id = %session, "{text}");
+                }
+            }
+        }
+        while let Some(command) = self.commands.pop_front() {
+            if let Err(command) = self.shells.media.send(command) {
+                self.commands.push_front(command);
+                break;
+            }
+        }
+        while let Some((session, turn)) = self.jobs.pop_front() {
+            if let Err(rejected) = self.shells.pool.submit(session, turn) {
+                self.jobs.push_front((rejected.tag, rejected.job));
+                break;
+            }
+        }
+    }
+
+    fn run_turn(&mut self, job: ScriptJob) {
+        let host = self.shells.host.clone();
+        let ScriptJob { session, mut instance, event, turn } = job;
+        let run: Turn = Box::new(move || {
+            let outcome = host.handle(&mut instance, &event, turn);
+            (instance, outcome)
+        });
+        self.jobs.push_back((session, run));
+    }
+
+    fn fetch(&self, id: PlaybackId, sound: Sound) {
+        let (sounds, done) = (self.shells.sounds.clone(), self.clips.0.clone());
+        tokio::spawn(async move {
+            let result = sounds.load(&sound).await;
+            // An error means that the engine is gone, and with it whoever wanted the sound.
+            let _ = done.send((id, result)).await;
+        });
+    }
+
+    fn answer(&self, question: oneshot::Sender<Report>) {
+        let report = Report {
+            stats: self.engine.stats(),
+            sip: self.engine.sip_counters().clone(),
+            draining: self.drain_until.is_some(),
+        };
+        // An error means that the asker has gone.
+        let _ = question.send(report);
+    }
+
+    fn take_wish(&mut self) {
+        let wish = self.inputs.wishes.borrow_and_update().clone();
+        let now = Instant::now();
+        if let Some(catalog) = wish.catalog {
+            self.engine.handle(now, Input::Catalog(catalog));
+        }
+        if let Some(at) = wish.drain_until
+            && self.drain_until.is_none()
+        {
+            self.drain_until = Some(at);
+            self.engine.handle(now, Input::Drain);
+            let stats = self.engine.stats();
+            info!(sessions = stats.sessions, "Draining: new calls get 503");
+        }
+    }
+
+    /// Whether draining is over: no session left, or the time is up and everything has been hung
+    /// up.
+    fn drained(&mut self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let now = Instant::now();
+        if self.engine.stats().sessions == 0 && self.engine.poll_timeout().is_none() {
+            return true;
+        }
+        if now >= until + FLUSH_MAX {
+            return true;
+        }
+        if now >= until {
+            self.engine.handle(now, Input::HangUpAll);
+            self.perform();
+        }
+        false
+    }
+}
+
+/// How often draining looks at the clock.
+const DRAIN_CHECK: Duration = Duration::from_millis(200);
+/// How long BYEs may take after the drain time is up.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+fn sip_input(incoming: Incoming) -> Input {
+    match incoming {
+        Incoming::Message(received) => Input::Sip { flow: received.flow, bytes: received.bytes },
+        Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
+    }
+}
+
+fn turn_input(done: TurnDone) -> Input {
+    let session = done.tag;
+    let done = match done.outcome {
+        Ok((instance, outcome)) => {
+            ScriptDone { session, instance: Some(instance), outcome: Ok(outcome) }
+        }
+        Err(panic) => ScriptDone { session, instance: None, outcome: Err(panic.message) },
+    };
+    Input::Script(Box::new(done))
+}
+
+fn recording_input(done: RecordedFile) -> Input {
+    let result = done.result.map(|file| Recorded {
+        url: file.path.display().to_string(),
+        duration_ms: file.duration_ms,
+    });
+    Input::Recording { unit: done.unit, result }
+}
+
+fn sleep_until(at: Option<Instant>) -> impl Future<Output = ()> {
+    async move {
+        match at {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The host functions, one file per topic, each with the table from which the reference is made. A
+//! host function only appends commands or reads the session's tables; it returns at once.
+
+mod data;
+mod digits;
+mod leg;
+mod options;
+mod phone;
+
+#[cfg(test)]
+pub(super) use phone::normalize;
+mod session;
+mod timer;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, RhaiNativeFunc, Variant};
+
+pub(super) use digits::{Collected, handle_prompt_finished};
+pub(super) use digits::{Collector, handle_digit, handle_digits_timer, handle_leg_ended};
+
+use super::handle::{Answer, kind_of, refuse};
+use super::turn::Running;
+
+/// One line of the reference.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What it belongs to: ``, `session`, `leg`, `conference`, `player`, `recorder`, `timer`,
+    /// `phone`, `headers`.
+    pub of: &'static str,
+    /// How it is written: `name(…)` for a function, `name` for a property.
+    pub signature: &'static str,
+    /// What it does.
+    pub text: &'static str,
+}
+
+/// A function or property of the reference.
+const fn entry(of: &'static str, signature: &'static str, text: &'static str) -> Entry {
+    Entry {
+        of,
+        signature,
+        text,
+    }
+}
+
+/// The reference, topic by topic.
+pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
+    let topics = [
+        session::ENTRIES,
+        leg::ENTRIES,
+        unit::ENTRIES,
+        timer::ENTRIES,
+        digits::ENTRIES,
+    ];
+    topics
+        .into_iter()
+        .chain([data::ENTRIES, phone::ENTRIES])
+        .flatten()
+}
+
+/// Registers every host function.
+pub(super) fn register(engine: &mut Engine) {
+    session::register(engine);
+    leg::register(engine);
+    unit::register(engine);
+    timer::register(engine);
+    digits::register(engine);
+    data::register(engine);
+    phone::register(engine);
+}
+
+/// Registers a function that does not change the value it is called on: handles are names, so a
+/// constant or temporary one will do.
+fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, FUNC>(
+    engine: &mut Engine,
+    name: &str,
+    body: FUNC,
+) where
+    R: Variant + Clone,
+    FUNC: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+{
+    FuncRegistration::new(name)
+        .in_global_namespace()
+        .with_purity(true)
+        .with_volatility(true)
+        .register_into_engine(engine, body);
+}
+
+/// Numbers of arguments of the registered functions by name, with or without those of the language.
+pub(super) fn native_functions(
+    engine: &Engine,
+    with_language: bool,
+) -> BTreeMap<String, BTreeSet<usize>> {
+    let all = engine.collect_fn_metadata(
+        None,
+        |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+        with_language,
+    );
+    let mut functions = BTreeMap::<String, BTreeSet<usize>>::new();
+    for (name, arguments) in all {
+        functions.entry(name).or_default().insert(arguments);
+    }
+    functions
+}
+
+/// A handler from what the script gave: a name, `Fn("name")` with carried values, or a closure.
+/// What it carries becomes data of its own.
+fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
+    let mut handler = if let Some(pointer) = value.read_lock::<FnPtr>() {
+        pointer.clone()
+    } else if let Ok(name) = value.as_immutable_string_ref() {
+        match FnPtr::new(name.clone()) {
+            Ok(pointer) => pointer,
+            Err(_) => return refuse(format!("`{}` cannot be the name of a function", *name)),
+        }
+    } else {
+        return refuse(format!(
+            "a handler is a function or its name, not {}",
+            kind_of(value)
+        ));
+    };
+    for carried in handler.iter_curry_mut() {
+        *carried = carried.flatten_clone();
+    }
+    let name = handler.fn_name();
+    let known = running.program.functions.contains_key(name) || super::host::is_host_function(name);
+    if !known {
+        return refuse(format!("there is no function `{name}` for this handler"));
+    }
+    if running.tables.handler_count() >= running.limits.handlers {
+        return refuse(format!(
+            "more than {} handlers in one session",
+            running.limits.handlers
+        ));
+    }
+    Ok(handler)
+}

@@ -1,0 +1,133 @@
+//! What went wrong in a handler, said to the person who wrote it.
+
+use rhai::{Dynamic, EvalAltResult};
+
+use super::command::Place;
+use super::limits::Limits;
+use super::program::Program;
+
+/// A failure of a script while it ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptError {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub message: String,
+    /// The function in which it happened; `closure` for one without a name.
+    pub function: String,
+}
+
+impl std::fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if !self.function.is_empty() {
+            write!(f, " (in `{}`)", self.function)?;
+        }
+        Ok(())
+    }
+}
+
+/// Rhai's error in words, with the innermost place and function.
+pub(super) fn describe(
+    program: &Program,
+    error: &EvalAltResult,
+    handler: &str,
+    limits: &Limits,
+) -> ScriptError {
+    let mut function = handler;
+    let mut innermost = error;
+    let mut position = error.position();
+    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
+        function = name;
+        innermost = inner;
+        if !inner.position().is_none() {
+            position = inner.position();
+        }
+    }
+    let function = if function.starts_with("anon$") {
+        "closure"
+    } else {
+        function
+    };
+    ScriptError {
+        place: program.place(position),
+        message: message(innermost, limits),
+        function: function.to_owned(),
+    }
+}
+
+fn message(error: &EvalAltResult, limits: &Limits) -> String {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => thrown(value),
+        EvalAltResult::ErrorTerminated(reason, _) => reason.to_string(),
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            format!("more than {} operations in one handler", limits.operations)
+        }
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!(
+                "functions call each other more than {} deep",
+                limits.call_depth
+            )
+        }
+        EvalAltResult::ErrorTooManyVariables(_) => {
+            format!("more than {} local variables", limits.variables)
+        }
+        EvalAltResult::ErrorDataTooLarge(what, _) => too_large(what, limits),
+        EvalAltResult::ErrorUnboundThis(_) => {
+            "`this` is not bound here: call the function as `this.name(…)`".to_owned()
+        }
+        EvalAltResult::ErrorDataRace(name, _) => format!(
+            "{name} is used by a closure and by the code around it at once; copy it into another \
+             variable for the closure"
+        ),
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let signature = signature.replace("&str | ImmutableString | String", "string");
+            format!(
+                "there is no function {signature}; perhaps a value has another type, or is `()`"
+            )
+        }
+        EvalAltResult::ErrorMismatchDataType(wanted, found, _) => {
+            format!(
+                "a {} is needed here, not a {}",
+                plain_type(wanted),
+                plain_type(found)
+            )
+        }
+        // The type is `non_exhaustive`, and Rhai's own sentences are good enough for the rest.
+        other => {
+            let text = other.to_string();
+            let place = format!(" ({})", other.position());
+            text.strip_suffix(&place)
+                .map_or(text.clone(), str::to_owned)
+        }
+    }
+}
+
+fn plain_type(name: &str) -> &str {
+    match name {
+        "bool" => "boolean (true or false)",
+        "i64" => "whole number",
+        "f64" => "number",
+        "()" => "value that is not there, `()`",
+        other => other,
+    }
+}
+
+fn thrown(value: &Dynamic) -> String {
+    match value.as_immutable_string_ref() {
+        Ok(text) => text.to_string(),
+        Err(_) if value.is_unit() => "the script threw an error".to_owned(),
+        Err(_) => format!("the script threw {value}"),
+    }
+}
+
+fn too_large(what: &str, limits: &Limits) -> String {
+    match what {
+        "Length of string" => format!(
+            "more than {} bytes of text in one value",
+            limits.string_bytes
+        ),
+        "Size of object map" => format!("more than {} entries in one map", limits.map_entries),
+        _ => format!("more than {} items in one array", limits.array_items),
+    }
+}

@@ -1,0 +1,335 @@
+//! The words of events: what `on(…)` accepts for each kind of unit, and the map `e` that a handler
+//! gets.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Map};
+
+use super::command::{Headers, LegEvent, Place, UnitEvent};
+use super::handle::{HeaderMap, Leg};
+
+/// One event: its word, the fields of `e`, and when it comes.
+#[derive(Debug)]
+pub(super) struct EventWord {
+    /// The word in `on(…)`.
+    pub name: &'static str,
+    /// Fields beside the unit itself, for the reference.
+    pub fields: &'static str,
+    /// When it comes.
+    pub text: &'static str,
+}
+
+const fn word(name: &'static str, fields: &'static str, text: &'static str) -> EventWord {
+    EventWord { name, fields, text }
+}
+
+/// Events of a leg.
+pub(super) const LEG_EVENTS: &[EventWord] = &[
+    word("ringing", "code, headers", "The other side rings."),
+    word(
+        "early_media",
+        "code, headers",
+        "The other side sends media before it answers.",
+    ),
+    word(
+        "connected",
+        "code, headers",
+        "The leg is answered and has media.",
+    ),
+    word(
+        "disconnected",
+        "reason, code, duration_ms",
+        "The last event of a leg that was connected.",
+    ),
+    word(
+        "failed",
+        "code, reason, class",
+        "The last event of a leg that never was.",
+    ),
+    word("message", "text", "A text message from the other side."),
+    word(
+        "info",
+        "mime, body, headers",
+        "A SIP INFO that is neither a message nor a digit.",
+    ),
+    word(
+        "digit",
+        "digit, kind, duration_ms",
+        "One key press; needs `detect_digits`.",
+    ),
+    word(
+        "playback_started",
+        "source",
+        "A sound or a spoken text begins.",
+    ),
+    word(
+        "playback_finished",
+        "source, error",
+        "It ended by itself; `error` is `()` when it ended well. Not after `stop_playback()`.",
+    ),
+    word(
+        "talk_started",
+        "level_dbov",
+        "The other side begins to talk.",
+    ),
+    word(
+        "talk_stopped",
+        "level_dbov",
+        "The other side is silent again.",
+    ),
+    word("hold", "", "The other side put us on hold."),
+    word("unhold", "", "The other side took us off hold."),
+    word("media_timeout", "", "No media arrived for too long."),
+    word(
+        "quality",
+        "loss, jitter_ms, mos, rtt_ms",
+        "A report on reception; `rtt_ms` may be `()`.",
+    ),
+    word("record_started", "url", "Recording began."),
+    word("record_stopped", "url, duration_ms", "Recording ended."),
+    word("record_failed", "error", "Recording could not go on."),
+];
+
+/// Events of a conference, player or recorder.
+pub(super) const UNIT_EVENTS: &[EventWord] = &[
+    word(
+        "member_joined",
+        "leg",
+        "Conference: a leg feeds it or hears it.",
+    ),
+    word("member_left", "leg", "Conference: a leg is gone."),
+    word(
+        "active_speaker",
+        "leg",
+        "Conference: who speaks most; `()` when nobody does.",
+    ),
+    word(
+        "playback_started",
+        "source",
+        "Conference, player: a sound begins.",
+    ),
+    word(
+        "playback_finished",
+        "source, error",
+        "Conference, player: it ended by itself.",
+    ),
+    word(
+        "record_started",
+        "url",
+        "Conference, recorder: recording began.",
+    ),
+    word(
+        "record_stopped",
+        "url, duration_ms",
+        "Conference, recorder: recording ended.",
+    ),
+    word(
+        "record_failed",
+        "error",
+        "Conference, recorder: recording could not go on.",
+    ),
+];
+
+/// The word of the table that equals `name`.
+pub(super) fn known(words: &'static [EventWord], name: &str) -> Option<&'static str> {
+    words
+        .iter()
+        .find(|word| word.name == name)
+        .map(|word| word.name)
+}
+
+/// Every event word, for hints.
+pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+    LEG_EVENTS.iter().chain(UNIT_EVENTS).map(|word| word.name)
+}
+
+/// The headers as scripts see them.
+pub(super) fn headers(headers: &Headers) -> Dynamic {
+    Dynamic::from(HeaderMap(Arc::new(headers.clone())))
+}
+
+fn int(value: impl Into<i64>) -> Dynamic {
+    Dynamic::from_int(value.into())
+}
+
+fn float(value: f32) -> Dynamic {
+    Dynamic::from_float(f64::from(value))
+}
+
+/// Milliseconds as a script number; a century is far below the end of the range.
+pub(super) fn millis(value: u64) -> Dynamic {
+    Dynamic::from_int(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn text(value: &str) -> Dynamic {
+    value.to_owned().into()
+}
+
+fn optional(value: Option<&String>) -> Dynamic {
+    value.map_or(Dynamic::UNIT, |value| text(value))
+}
+
+/// A map from a list of fields.
+pub(super) fn map<const N: usize>(fields: [(&str, Dynamic); N]) -> Map {
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect()
+}
+
+/// The word of a leg's event and the fields of `e`.
+pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
+    // tidy: table
+    let (name, mut fields) = match event {
+        LegEvent::Ringing { code, headers: h } => (
+            "ringing",
+            map([("code", int(*code)), ("headers", headers(h))]),
+        ),
+        LegEvent::EarlyMedia { code, headers: h } => (
+            "early_media",
+            map([("code", int(*code)), ("headers", headers(h))]),
+        ),
+        LegEvent::Connected { code, headers: h } => (
+            "connected",
+            map([("code", int(*code)), ("headers", headers(h))]),
+        ),
+        LegEvent::Disconnected {
+            reason,
+            code,
+            duration_ms,
+        } => (
+            "disconnected",
+            map([
+                ("reason", text(reason)),
+                ("code", int(*code)),
+                ("duration_ms", millis(*duration_ms)),
+            ]),
+        ),
+        LegEvent::Failed {
+            code,
+            reason,
+            class,
+        } => (
+            "failed",
+            map([
+                ("code", int(*code)),
+                ("reason", text(reason)),
+                ("class", text(class)),
+            ]),
+        ),
+        LegEvent::Message { text: t } => ("message", map([("text", text(t))])),
+        LegEvent::Info {
+            mime,
+            body,
+            headers: h,
+        } => (
+            "info",
+            map([
+                ("mime", text(mime)),
+                ("body", text(body)),
+                ("headers", headers(h)),
+            ]),
+        ),
+        LegEvent::Digit {
+            digit,
+            kind,
+            duration_ms,
+        } => (
+            "digit",
+            map([
+                ("digit", digit.to_string().into()),
+                ("kind", text(kind)),
+                ("duration_ms", int(*duration_ms)),
+            ]),
+        ),
+        LegEvent::PlaybackStarted { source } => {
+            ("playback_started", map([("source", text(source))]))
+        }
+        LegEvent::PlaybackFinished { source, error } => (
+            "playback_finished",
+            map([
+                ("source", text(source)),
+                ("error", optional(error.as_ref())),
+            ]),
+        ),
+        LegEvent::TalkStarted { level_dbov } => {
+            ("talk_started", map([("level_dbov", int(*level_dbov))]))
+        }
+        LegEvent::TalkStopped { level_dbov } => {
+            ("talk_stopped", map([("level_dbov", int(*level_dbov))]))
+        }
+        LegEvent::Hold => ("hold", Map::new()),
+        LegEvent::Unhold => ("unhold", Map::new()),
+        LegEvent::MediaTimeout => ("media_timeout", Map::new()),
+        LegEvent::Quality {
+            loss,
+            jitter_ms,
+            mos,
+            rtt_ms,
+        } => (
+            "quality",
+            map([
+                ("loss", float(*loss)),
+                ("jitter_ms", float(*jitter_ms)),
+                ("mos", float(*mos)),
+                ("rtt_ms", rtt_ms.map_or(Dynamic::UNIT, float)),
+            ]),
+        ),
+        LegEvent::RecordStarted { url } => ("record_started", map([("url", text(url))])),
+        LegEvent::RecordStopped { url, duration_ms } => (
+            "record_stopped",
+            map([("url", text(url)), ("duration_ms", millis(*duration_ms))]),
+        ),
+        LegEvent::RecordFailed { error } => ("record_failed", map([("error", text(error))])),
+    };
+    fields.insert("leg".into(), Dynamic::from(leg));
+    (name, fields)
+}
+
+/// The word of a unit's event and the fields of `e`, without the unit itself.
+pub(super) fn unit_event(event: &UnitEvent) -> (&'static str, Map) {
+    match event {
+        UnitEvent::MemberJoined { leg } => {
+            ("member_joined", map([("leg", Dynamic::from(Leg(*leg)))]))
+        }
+        UnitEvent::MemberLeft { leg } => ("member_left", map([("leg", Dynamic::from(Leg(*leg)))])),
+        UnitEvent::ActiveSpeaker { leg } => {
+            let leg = leg.map_or(Dynamic::UNIT, |leg| Dynamic::from(Leg(leg)));
+            ("active_speaker", map([("leg", leg)]))
+        }
+        UnitEvent::PlaybackStarted { source } => {
+            ("playback_started", map([("source", text(source))]))
+        }
+        UnitEvent::PlaybackFinished { source, error } => (
+            "playback_finished",
+            map([
+                ("source", text(source)),
+                ("error", optional(error.as_ref())),
+            ]),
+        ),
+        UnitEvent::RecordStarted { url } => ("record_started", map([("url", text(url))])),
+        UnitEvent::RecordStopped { url, duration_ms } => (
+            "record_stopped",
+            map([("url", text(url)), ("duration_ms", millis(*duration_ms))]),
+        ),
+        UnitEvent::RecordFailed { error } => ("record_failed", map([("error", text(error))])),
+    }
+}
+
+/// `e` of `on_error`.
+pub(super) fn error_event(code: &str, message: &str, place: &Place, function: &str) -> Map {
+    map([
+        ("code", text(code)),
+        ("text", text(message)),
+        ("file", text(&place.file)),
+        (
+            "line",
+            Dynamic::from_int(i64::try_from(place.line).unwrap_or(0)),
+        ),
+        (
+            "column",
+            Dynamic::from_int(i64::try_from(place.column).unwrap_or(0)),
+        ),
+        ("function", text(function)),
+    ])
+}

@@ -1,0 +1,541 @@
+//! The one Rhai engine of the process and the run of one event of one session: which handlers are
+//! meant, in which order, what happens when one fails.
+//!
+//! | event | handlers, in order |
+//! |---|---|
+//! | started, incoming, terminating | the function of that name, if the program has it |
+//! | of a leg or unit | what `on(…)` added, as it was when the event came |
+//! | digit, timer, end of a leg | what `digits` is collecting there, then the others |
+//! | refused | `on_error`; without it the session ends |
+//!
+//! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a
+//! failure in `on_error`, or without one, ends the session.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, BitFieldPackage, LogicPackage, MoreStringPackage,
+    Package,
+};
+use rhai::{CallFnOptions, Dynamic, Engine, FnPtr, Map, OptimizationLevel, Scope, Token};
+
+use super::api::{self, Collected};
+use super::command::{Event, LegEvent, LegInfo, Place, Placed, UnitEvent};
+use super::error::{self, ScriptError};
+use super::event;
+use super::handle::{self, Answer, Conference, Leg, Player, Recorder};
+use super::instance::{Instance, LegState, TimerRecord, UnitKind, estimate_bytes};
+use super::limits::Limits;
+use super::program::Program;
+use super::turn::{self, Guard, Running};
+use crate::id::{LegId, TimerId, UnitId};
+
+/// The state is measured at least every so many events.
+const TURNS_PER_MEASURE: u32 = 16;
+/// … and after an event that took so many operations.
+const OPERATIONS_PER_MEASURE: u64 = 1_000;
+
+/// Runs the scripts of all sessions. Shared by all script threads.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) engine: Engine,
+    limits: Arc<Limits>,
+}
+
+/// When an event is handled, and which ids are free for what the script makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The session's clock, milliseconds since 1970.
+    pub now_ms: u64,
+    /// Ids that no leg, unit or timer has.
+    pub ids: std::ops::Range<u64>,
+}
+
+/// What came of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What the script asked for, in order; also of a handler that failed later.
+    pub commands: Vec<Placed>,
+    /// The first id that is still free.
+    pub next_id: u64,
+    /// The first failure.
+    pub error: Option<ScriptError>,
+    /// The session has to end with `script-error`.
+    pub fatal: bool,
+}
+
+/// A handler that is to be called.
+struct Call {
+    handler: FnPtr,
+    event: Map,
+}
+
+impl Host {
+    /// A host whose sessions keep `limits`. `over_budget` is asked about every 1000 operations
+    /// whether the handler has taken too long: the time of a handler is the caller's business.
+    pub fn new(limits: Limits, over_budget: fn() -> bool) -> Self {
+        let mut engine = Engine::new_raw();
+        ArithmeticPackage::new().register_into_engine(&mut engine);
+        LogicPackage::new().register_into_engine(&mut engine);
+        BitFieldPackage::new().register_into_engine(&mut engine);
+        BasicMathPackage::new().register_into_engine(&mut engine);
+        BasicStringPackage::new().register_into_engine(&mut engine);
+        MoreStringPackage::new().register_into_engine(&mut engine);
+        BasicArrayPackage::new().register_into_engine(&mut engine);
+        BasicMapPackage::new().register_into_engine(&mut engine);
+        BasicIteratorPackage::new().register_into_engine(&mut engine);
+        BasicFnPackage::new().register_into_engine(&mut engine);
+        for symbol in ["eval", "import", "export"] {
+            engine.disable_symbol(symbol);
+        }
+        set_limits(&mut engine, &limits);
+        let operations = limits.operations;
+        engine.on_progress(move |_| turn::count_operation(operations, over_budget));
+        // The tree stays as it was written, so that checks see all of it.
+        engine.set_optimization_level(OptimizationLevel::None);
+        #[allow(
+            deprecated,
+            reason = "marked volatile, not deprecated; the version is pinned"
+        )]
+        engine.on_var(|name, index, context| {
+            // A captured local has no index either, and goes first.
+            let free = index == 0 && !context.scope().contains(name);
+            Ok(if free {
+                handle::fixed_object(name)
+            } else {
+                None
+            })
+        });
+        allow_loop_as_option(&mut engine);
+        handle::register(&mut engine);
+        api::register(&mut engine);
+        Host {
+            engine,
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// Tells a session of an event and gives what its script asks for.
+    pub fn handle(&self, instance: &mut Instance, event: &Event, turn: Turn) -> Outcome {
+        let program = Arc::clone(&instance.program);
+        let Some(tables) = instance.tables.take() else {
+            return broken(turn.ids.start);
+        };
+        let guard = Guard::enter(
+            &mut instance.tables,
+            Running {
+                tables,
+                commands: Vec::new(),
+                now_ms: turn.now_ms,
+                ids: turn.ids,
+                limits: Arc::clone(&self.limits),
+                program: Arc::clone(&program),
+            },
+        );
+        let mut run = Run {
+            host: self,
+            program: &program,
+            state: &mut instance.state,
+            operations: 0,
+            error: None,
+            fatal: false,
+        };
+        run.event(event);
+        let (operations, error, fatal) = (run.operations, run.error, run.fatal);
+        let (commands, next_id) = guard.leave();
+        let mut outcome = Outcome {
+            commands,
+            next_id,
+            error,
+            fatal,
+        };
+        instance.turns = instance.turns.wrapping_add(1);
+        if operations >= OPERATIONS_PER_MEASURE || instance.turns.is_multiple_of(TURNS_PER_MEASURE)
+        {
+            self.measure(instance, &mut outcome);
+        }
+        outcome
+    }
+
+    /// Ends a session whose state has grown beyond the limit.
+    fn measure(&self, instance: &Instance, outcome: &mut Outcome) {
+        let carried = instance
+            .tables
+            .as_ref()
+            .map_or(0, |tables| tables.handler_bytes());
+        if estimate_bytes(&instance.state) + carried > self.limits.state_bytes {
+            let mib = self.limits.state_bytes >> 20;
+            let message = format!("the state of the session is larger than {mib} MiB");
+            let place = Place::default();
+            let error = ScriptError {
+                place,
+                message,
+                function: String::new(),
+            };
+            outcome.error.get_or_insert(error);
+            outcome.fatal = true;
+        }
+    }
+}
+
+/// A panic lost the tables of this session in an earlier event.
+fn broken(next_id: u64) -> Outcome {
+    let message = "the session has no state any more".to_owned();
+    let error = ScriptError {
+        place: Place::default(),
+        message,
+        function: String::new(),
+    };
+    Outcome {
+        commands: Vec::new(),
+        next_id,
+        error: Some(error),
+        fatal: true,
+    }
+}
+
+thread_local! {
+    /// The token before the one being read may be followed by the name of a map entry.
+    static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// `loop` is a word of Rhai, and an option of `play`: `#{loop: true}` is read as it looks. In exchange a `loop`
+/// with a value cannot be an argument after a comma.
+fn allow_loop_as_option(engine: &mut Engine) {
+    #[allow(
+        deprecated,
+        reason = "marked volatile, not deprecated; the version is pinned"
+    )]
+    engine.on_parse_token(|token, _, _| {
+        let opens = matches!(token, Token::MapStart | Token::Comma);
+        let name = NAME_MAY_FOLLOW.replace(opens) && token == Token::Loop;
+        if name {
+            Token::Identifier(Box::new("loop".into()))
+        } else {
+            token
+        }
+    });
+}
+
+fn set_limits(engine: &mut Engine, limits: &Limits) {
+    engine.set_max_operations(limits.operations);
+    engine.set_max_call_levels(limits.call_depth);
+    engine.set_max_expr_depths(limits.expression_depth, limits.expression_depth);
+    engine.set_max_string_size(limits.string_bytes);
+    engine.set_max_array_size(limits.array_items);
+    engine.set_max_map_size(limits.map_entries);
+    engine.set_max_variables(limits.variables);
+    engine.set_max_modules(0);
+    // The interner is a lock that all script threads would share.
+    engine.set_max_strings_interned(0);
+}
+
+/// Functions of the host that may be handlers by name, with the number of arguments that they take
+/// then.
+const HOST_HANDLERS: &[(&str, usize)] = &[
+    ("terminate", 0),
+    ("log", 1),
+    ("log_warn", 1),
+    ("answer", 1),
+    ("ring", 1),
+    ("reject", 1),
+    ("hangup", 1),
+    ("stop_playback", 1),
+    ("cancel", 1),
+    ("stop", 1),
+    ("start", 1),
+    ("pause", 1),
+    ("resume", 1),
+    ("start_early_media", 1),
+    ("send_media_between", 2),
+    ("stop_media_between", 2),
+    ("send_media_to", 2),
+    ("stop_media_to", 2),
+    ("say", 2),
+    ("play", 2),
+    ("send_message", 2),
+    ("mute", 2),
+    ("deafen", 2),
+];
+
+/// Whether a handler may be this function of the host.
+pub(super) fn is_host_function(name: &str) -> bool {
+    HOST_HANDLERS.iter().any(|(known, _)| *known == name)
+}
+
+/// One event on its way through the handlers.
+struct Run<'a> {
+    host: &'a Host,
+    program: &'a Program,
+    state: &'a mut Dynamic,
+    operations: u64,
+    error: Option<ScriptError>,
+    fatal: bool,
+}
+
+impl Run<'_> {
+    fn event(&mut self, event: &Event) {
+        if let Event::Refused { code, text, place } = event {
+            let error = ScriptError {
+                place: place.clone(),
+                message: text.clone(),
+                function: String::new(),
+            };
+            self.failed(error, code);
+            return;
+        }
+        match turn::with(|running| calls(running, event)) {
+            Ok(calls) => {
+                for call in calls {
+                    self.call(&call);
+                    if self.fatal {
+                        return;
+                    }
+                }
+            }
+            Err(failure) => {
+                let error = error::describe(self.program, &failure, "digits", &self.host.limits);
+                self.failed(error, "script-error");
+            }
+        }
+    }
+
+    fn call(&mut self, call: &Call) {
+        if let Err(failure) = self.invoke(&call.handler, &call.event) {
+            let function = call.handler.fn_name();
+            let error = error::describe(self.program, &failure, function, &self.host.limits);
+            self.failed(error, "script-error");
+        }
+    }
+
+    fn failed(&mut self, error: ScriptError, code: &str) {
+        let event = event::error_event(code, &error.message, &error.place, &error.function);
+        self.error.get_or_insert(error);
+        let Some(handler) = entry_point(self.program, "on_error") else {
+            self.fatal = true;
+            return;
+        };
+        if let Err(failure) = self.invoke(&handler, &event) {
+            let second = error::describe(self.program, &failure, "on_error", &self.host.limits);
+            self.error = Some(second);
+            self.fatal = true;
+        }
+    }
+
+    /// Calls a handler with what it carries and the event, if it takes the event.
+    fn invoke(&mut self, handler: &FnPtr, event: &Map) -> Answer<()> {
+        let name = handler.fn_name();
+        let carried = handler.curry().len();
+        let mut arguments: Vec<Dynamic> = handler.curry().to_vec();
+        let by_script = self.program.has_function(name, carried + 1);
+        let takes_event = by_script
+            || !self.program.has_function(name, carried)
+                && !HOST_HANDLERS.contains(&(name, carried));
+        if takes_event {
+            arguments.push(Dynamic::from_map(event.clone()));
+        }
+        turn::begin_operations();
+        let script = self.program.has_function(name, arguments.len());
+        let options = CallFnOptions::new().in_all_namespaces(true).eval_ast(true);
+        // A host function gets no `this`: it would be taken for an argument.
+        let options = if script {
+            options.bind_this_ptr(self.state)
+        } else {
+            options
+        };
+        let mut scope = Scope::new();
+        let engine = &self.host.engine;
+        let result = engine.call_fn_with_options::<Dynamic>(
+            options,
+            &mut scope,
+            &self.program.ast,
+            name,
+            arguments,
+        );
+        self.operations += turn::operations();
+        result.map(|_| ())
+    }
+}
+
+fn entry_point(program: &Program, name: &'static str) -> Option<FnPtr> {
+    program
+        .functions
+        .contains_key(name)
+        .then(|| FnPtr::new(name).ok())
+        .flatten()
+}
+
+/// What is to be called for an event, after the tables were brought up to date.
+fn calls(running: &mut Running, event: &Event) -> Answer<Vec<Call>> {
+    let entry = |running: &Running, name, event| {
+        entry_point(&running.program, name)
+            .map(|handler| Call { handler, event })
+            .into_iter()
+            .collect()
+    };
+    Ok(match event {
+        Event::Started => {
+            let about = &running.tables.about;
+            let event = event::map([
+                ("conference_name", about.conference_name.clone().into()),
+                ("custom_data", about.custom_data.clone().into()),
+            ]);
+            entry(running, "on_started", event)
+        }
+        Event::Incoming { leg } => {
+            running.tables.add_leg(leg.clone());
+            let event = incoming_event(running, leg);
+            entry(running, "on_incoming", event)
+        }
+        Event::Terminating { reason } => {
+            running.tables.terminating = true;
+            entry(
+                running,
+                "on_terminating",
+                event::map([("reason", reason.clone().into())]),
+            )
+        }
+        Event::Leg { leg, event } => leg_calls(running, *leg, event)?,
+        Event::Unit { unit, event } => unit_calls(running, *unit, event),
+        Event::Timer { timer } => timer_calls(running, *timer)?,
+        // Taken care of before: it is no event of something.
+        Event::Refused { .. } => Vec::new(),
+    })
+}
+
+fn incoming_event(running: &Running, leg: &LegInfo) -> Map {
+    let headers = running
+        .tables
+        .legs
+        .get(&leg.id)
+        .map(|record| record.headers.clone());
+    event::map([
+        ("leg", Dynamic::from(Leg(leg.id))),
+        ("source", leg.source.clone().into()),
+        ("caller_id", leg.caller_id.clone().into()),
+        ("display_name", leg.display_name.clone().into()),
+        ("destination", leg.destination.clone().into()),
+        ("headers", Dynamic::from(headers.unwrap_or_default())),
+    ])
+}
+
+fn collected(collected: Option<Collected>) -> Vec<Call> {
+    let call = |c: Collected| Call {
+        handler: c.handler,
+        event: c.event,
+    };
+    collected.map(call).into_iter().collect()
+}
+
+fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<Call>> {
+    let Some(record) = running.tables.legs.get_mut(&leg) else {
+        return Ok(Vec::new());
+    };
+    let (name, fields) = event::leg_event(Leg(leg), event);
+    let handlers = record.handlers.get(name).cloned().unwrap_or_default();
+    let mut calls = match event {
+        LegEvent::EarlyMedia { .. } | LegEvent::Ringing { .. } => {
+            if record.state == LegState::Alerting && matches!(event, LegEvent::EarlyMedia { .. }) {
+                record.state = LegState::Early;
+            }
+            Vec::new()
+        }
+        LegEvent::Connected { .. } => {
+            record.state = LegState::Connected;
+            Vec::new()
+        }
+        LegEvent::Disconnected { .. } | LegEvent::Failed { .. } => {
+            record.state = LegState::Ended;
+            record.handlers.clear();
+            collected(api::handle_leg_ended(running, leg)?)
+        }
+        LegEvent::Digit { digit, .. } => collected(api::handle_digit(running, leg, *digit)?),
+        LegEvent::PlaybackFinished { .. } => {
+            api::handle_prompt_finished(running, leg)?;
+            Vec::new()
+        }
+        LegEvent::Message { .. }
+        | LegEvent::Info { .. }
+        | LegEvent::PlaybackStarted { .. }
+        | LegEvent::TalkStarted { .. }
+        | LegEvent::TalkStopped { .. }
+        | LegEvent::Hold
+        | LegEvent::Unhold
+        | LegEvent::MediaTimeout
+        | LegEvent::Quality { .. }
+        | LegEvent::RecordStarted { .. }
+        | LegEvent::RecordStopped { .. }
+        | LegEvent::RecordFailed { .. } => Vec::new(),
+    };
+    calls.extend(handlers.into_iter().map(|handler| Call {
+        handler,
+        event: fields.clone(),
+    }));
+    Ok(calls)
+}
+
+fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Call> {
+    let Some(record) = running.tables.units.get_mut(&unit) else {
+        return Vec::new();
+    };
+    if let UnitKind::Conference { members, .. } = &mut record.kind {
+        match event {
+            UnitEvent::MemberJoined { leg } if !members.contains(leg) => members.push(*leg),
+            UnitEvent::MemberLeft { leg } => members.retain(|member| member != leg),
+            UnitEvent::MemberJoined { .. }
+            | UnitEvent::ActiveSpeaker { .. }
+            | UnitEvent::PlaybackStarted { .. }
+            | UnitEvent::PlaybackFinished { .. }
+            | UnitEvent::RecordStarted { .. }
+            | UnitEvent::RecordStopped { .. }
+            | UnitEvent::RecordFailed { .. } => {}
+        }
+    }
+    let (name, mut fields) = event::unit_event(event);
+    let (word, unit_handle) = match record.kind {
+        UnitKind::Conference { .. } => (Conference::WORD, Dynamic::from(Conference(unit))),
+        UnitKind::Player { .. } => (Player::WORD, Dynamic::from(Player(unit))),
+        UnitKind::Recorder => (Recorder::WORD, Dynamic::from(Recorder(unit))),
+    };
+    fields.insert(word.into(), unit_handle);
+    let handlers = record.handlers.get(name).cloned().unwrap_or_default();
+    let ended = record.kind == UnitKind::Recorder
+        && matches!(
+            event,
+            UnitEvent::RecordStopped { .. } | UnitEvent::RecordFailed { .. }
+        );
+    if ended {
+        running.tables.units.remove(&unit);
+    }
+    handlers
+        .into_iter()
+        .map(|handler| Call {
+            handler,
+            event: fields.clone(),
+        })
+        .collect()
+}
+
+fn timer_calls(running: &mut Running, timer: TimerId) -> Answer<Vec<Call>> {
+    let event = event::map([("timer", Dynamic::from(handle::Timer(timer)))]);
+    match running.tables.timers.remove(&timer) {
+        Some(TimerRecord::Script { handler, repeat }) => {
+            let call = Call {
+                handler: handler.clone(),
+                event,
+            };
+            if repeat {
+                running
+                    .tables
+                    .timers
+                    .insert(timer, TimerRecord::Script { handler, repeat });
+            }
+            Ok(vec![call])
+        }
+        Some(TimerRecord::Digits { leg }) => Ok(collected(api::handle_digits_timer(running, leg)?)),
+        // It was cancelled while the event was on its way.
+        None => Ok(Vec::new()),
+    }
+}

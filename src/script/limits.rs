@@ -1,0 +1,70 @@
+//! The limits of one session, each with its default and what happens when it is reached. Every
+//! limit of Rhai is set from here, because Rhai's own defaults differ between debug and release
+//! builds.
+
+/// How much one session may use. Reaching a limit raises an error in the script that reached it;
+/// other sessions do not notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Operations of one handler, callbacks of array functions included.
+    pub operations: u64,
+    /// Script functions inside one another.
+    pub call_depth: usize,
+    /// Nesting of one expression, checked when a program is compiled.
+    pub expression_depth: usize,
+    /// Bytes of one string, and of all strings in one array or map together.
+    pub string_bytes: usize,
+    /// Items of one array, nested ones included.
+    pub array_items: usize,
+    /// Entries of one map, nested ones included.
+    pub map_entries: usize,
+    /// Local variables alive at once.
+    pub variables: usize,
+    /// Estimated bytes of `this` and of the values that handlers carry.
+    pub state_bytes: usize,
+    /// Timers waiting at once.
+    pub timers: usize,
+    /// Players alive at once.
+    pub players: usize,
+    /// Conferences and recorders alive at once, together.
+    pub units: usize,
+    /// Legs alive at once in a session that is not a named conference.
+    pub legs: usize,
+    /// Commands of one event.
+    pub commands: usize,
+    /// Handlers of one event of one leg, conference, player or recorder.
+    pub handlers_per_event: usize,
+    /// Handlers of the whole session, timers included.
+    pub handlers: usize,
+    /// Characters of one log line; the rest is cut off and marked.
+    pub log_chars: usize,
+    /// Bytes of one message, INFO body, or of `custom_data`.
+    pub message_bytes: usize,
+    /// Characters of one spoken text.
+    pub speech_chars: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            operations: 1_000_000,
+            call_depth: 64,
+            expression_depth: 128,
+            string_bytes: 1 << 20,
+            array_items: 10_000,
+            map_entries: 1_000,
+            variables: 1_000,
+            state_bytes: 16 << 20,
+            timers: 100,
+            players: 10,
+            units: 100,
+            legs: 100,
+            commands: 10_000,
+            handlers_per_event: 100,
+            handlers: 1_000,
+            log_chars: 15_000,
+            message_bytes: 8_192,
+            speech_chars: 1_500,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The scenario files of one rule, compiled into one program that all its sessions share. Each file
+//! is compiled behind as many empty lines as the files before it have, so that a line number of the
+//! program names file and line at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{AST, ASTFlags, Engine, Position, Stmt};
+
+use super::check;
+use super::command::Place;
+use super::diagnostic::{self, Diagnostic};
+use super::host::Host;
+
+/// Lines of all files of a program: Rhai counts lines in 16 bits.
+const PROGRAM_LINES_MAX: usize = 65_000;
+/// Columns that Rhai can count.
+const COLUMNS_MAX: usize = 65_000;
+
+/// One scenario file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name below `scripts_dir`.
+    pub file: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// One file in the lines of the whole program.
+#[derive(Debug)]
+pub(super) struct File {
+    pub name: String,
+    pub first_line: usize,
+    pub lines: Vec<String>,
+}
+
+/// A compiled program.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) ast: AST,
+    pub(super) files: Files,
+    /// Numbers of parameters by function name.
+    pub(super) functions: BTreeMap<String, Vec<usize>>,
+}
+
+/// The files of a program, in order.
+#[derive(Debug, Default)]
+pub(super) struct Files(pub Vec<File>);
+
+impl Files {
+    fn file_at(&self, line: usize) -> Option<&File> {
+        self.0.iter().rev().find(|file| file.first_line <= line)
+    }
+
+    /// The file, line and column of a position.
+    pub(super) fn place(&self, position: Position) -> Place {
+        let line = position.line().unwrap_or(0);
+        let Some(file) = self.file_at(line) else {
+            return Place::default();
+        };
+        Place {
+            file: file.name.clone(),
+            line: line + 1 - file.first_line,
+            column: position.position().unwrap_or(1),
+        }
+    }
+
+    /// The text of the line of a position.
+    pub(super) fn line_text(&self, position: Position) -> &str {
+        let line = position.line().unwrap_or(0);
+        self.file_at(line)
+            .and_then(|file| file.lines.get(line - file.first_line))
+            .map_or("", String::as_str)
+    }
+
+    /// A fault at a position.
+    pub(super) fn diagnostic(
+        &self,
+        position: Position,
+        message: String,
+        hint: Option<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            place: self.place(position),
+            line_text: self.line_text(position).to_owned(),
+            message,
+            hint,
+        }
+    }
+}
+
+impl Program {
+    /// Compiles the files of one rule, libraries first, and checks them.
+    ///
+    /// # Errors
+    ///
+    /// Every fault that was found, in the order of the files. Faults of syntax hide the others.
+    pub fn compile(host: &Host, sources: &[Source]) -> Result<Arc<Program>, Vec<Diagnostic>> {
+        let mut files = Files::default();
+        let mut parsed = Vec::new();
+        let mut faults = Vec::new();
+        let mut first_line = 1;
+        for source in sources {
+            let lines: Vec<String> = source.text.lines().map(str::to_owned).collect();
+            let next_line = first_line + lines.len().max(1);
+            let too_long = lines.iter().any(|line| line.chars().count() > COLUMNS_MAX);
+            files.0.push(File {
+                name: source.file.clone(),
+                first_line,
+                lines,
+            });
+            if next_line > PROGRAM_LINES_MAX || too_long {
+                let place = Place {
+                    file: source.file.clone(),
+                    line: 0,
+                    column: 0,
+                };
+                let message =
+                    format!("a program has at most {PROGRAM_LINES_MAX} lines, and as many columns");
+                faults.push(Diagnostic {
+                    place,
+                    line_text: String::new(),
+                    message,
+                    hint: None,
+                });
+                break;
+            }
+            match parse(&host.engine, &files, first_line, &source.text) {
+                Ok(ast) => parsed.push(ast),
+                Err(fault) => faults.push(fault),
+            }
+            first_line = next_line;
+        }
+        if faults.is_empty() {
+            faults = check::check(&host.engine, &files, &parsed);
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let ast = parsed.into_iter().fold(AST::empty(), |mut whole, ast| {
+            whole.combine(ast);
+            whole
+        });
+        let mut functions = BTreeMap::<String, Vec<usize>>::new();
+        for function in ast.iter_functions() {
+            functions
+                .entry(function.name.to_owned())
+                .or_default()
+                .push(function.params.len());
+        }
+        Ok(Arc::new(Program {
+            ast,
+            files,
+            functions,
+        }))
+    }
+
+    /// The file, line and column of a position.
+    pub(super) fn place(&self, position: Position) -> Place {
+        self.files.place(position)
+    }
+
+    /// Whether the program has a function `name` with so many parameters.
+    pub(super) fn has_function(&self, name: &str, parameters: usize) -> bool {
+        self.functions
+            .get(name)
+            .is_some_and(|counts| counts.contains(&parameters))
+    }
+}
+
+fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {
+    let padded = format!("{}{text}", "\n".repeat(first_line - 1));
+    let ast = engine.compile(padded).map_err(|error| {
+        let position = error.position();
+        let line = files.line_text(position);
+        let column = position.position().unwrap_or(1);
+        let split = line
+            .char_indices()
+            .nth(column - 1)
+            .map_or(line.len(), |(at, _)| at);
+        let (before, from) = line.split_at(split);
+        let words = diagnostic::parse_error(&error, before, from);
+        files.diagnostic(position, words.message, words.hint)
+    })?;
+    for statement in ast.statements() {
+        let is_constant = matches!(
+            statement,
+            Stmt::Var(_, flags, _) if flags.contains(ASTFlags::CONSTANT)
+        );
+        if !is_constant && !matches!(statement, Stmt::Noop(_)) {
+            return Err(files.diagnostic(
+                statement.position(),
+                "only constants and functions stand at the top of a file".to_owned(),
+                Some("state of a session lives in `this`: set it in `fn on_started(e)`".to_owned()),
+            ));
+        }
+    }
+    Ok(ast)
+}

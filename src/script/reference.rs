@@ -1,0 +1,133 @@
+//! The reference for writers of scenarios, made from the tables beside the registrations and
+//! events. `docs/scripting.md` is this text; a test compares the two.
+
+use std::fmt::Write;
+
+use super::api;
+use super::event::{EventWord, LEG_EVENTS, UNIT_EVENTS};
+use super::limits::Limits;
+
+const INTRODUCTION: &str = include_str!("reference/introduction.md");
+const VOXENGINE: &str = include_str!("reference/voxengine.md");
+
+/// Chapters of functions: heading, what they belong to, a sentence before the table.
+const CHAPTERS: &[(&str, &str, &str)] = &[
+    ("Functions", "", "Called by their name from anywhere."),
+    ("session", "session", "The object `session`."),
+    (
+        "Leg",
+        "leg",
+        "One call: a telephone, a browser, or one end of an internal call. A command to a \
+      leg that has ended does nothing.",
+    ),
+    (
+        "Headers",
+        "headers",
+        "What `leg.headers` and `e.headers` are.",
+    ),
+    ("Conference", "conference", "A mixer."),
+    (
+        "Player",
+        "player",
+        "A source of sound that several units can hear.",
+    ),
+    (
+        "Recorder",
+        "recorder",
+        "Gets what is sent to it, or records one leg or conference.",
+    ),
+    ("Timer", "timer", "Made by `after` and `every`."),
+    ("phone", "phone", "The object `phone`."),
+];
+
+/// The text of `docs/scripting.md`.
+pub fn reference() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for (heading, of, about) in CHAPTERS {
+        text += &format!("\n## {heading}\n\n{about}\n\n| write | what it does |\n|---|---|\n");
+        for entry in api::entries().filter(|entry| entry.of == *of) {
+            let row = format!("| `{}` | {} |\n", entry.signature, entry.text);
+            text += &row;
+        }
+        match *of {
+            "leg" => events(&mut text, "leg", LEG_EVENTS),
+            "conference" => {
+                events(&mut text, "conference, player or recorder", UNIT_EVENTS);
+            }
+            _ => {}
+        }
+    }
+    limits(&mut text, &Limits::default());
+    text + VOXENGINE
+}
+
+fn events(text: &mut String, of: &str, words: &[EventWord]) {
+    *text += &format!(
+        "\nEvents of a {of}; beside the fields, `e` has the unit itself, such as `e.leg`:\n\n\
+         | event | fields of `e` | when |\n|---|---|---|\n"
+    );
+    for word in words {
+        let fields: Vec<String> = word
+            .fields
+            .split(", ")
+            .filter(|field| !field.is_empty())
+            .map(|field| format!("`{field}`"))
+            .collect();
+        *text += &format!(
+            "| `{}` | {} | {} |\n",
+            word.name,
+            fields.join(", "),
+            word.text
+        );
+    }
+}
+
+fn limits(text: &mut String, limits: &Limits) {
+    *text += "\n## Limits of one session\n\nAn error is raised where a limit is reached; other sessions \
+              do not notice.\n\n| what | at most |\n|---|---|\n";
+    let rows: &[(&str, usize)] = &[
+        (
+            "operations of one handler",
+            usize::try_from(limits.operations).unwrap_or(usize::MAX),
+        ),
+        ("functions inside one another", limits.call_depth),
+        ("nesting of one expression", limits.expression_depth),
+        ("bytes of text in one value", limits.string_bytes),
+        (
+            "items of one array, nested ones included",
+            limits.array_items,
+        ),
+        (
+            "entries of one map, nested ones included",
+            limits.map_entries,
+        ),
+        ("local variables at once", limits.variables),
+        ("bytes of `this`, estimated", limits.state_bytes),
+        ("timers at once", limits.timers),
+        ("players at once", limits.players),
+        ("conferences and recorders at once", limits.units),
+        (
+            "legs at once, in a session that is not a named conference",
+            limits.legs,
+        ),
+        ("commands of one event", limits.commands),
+        (
+            "handlers of one event of one unit",
+            limits.handlers_per_event,
+        ),
+        ("handlers in all", limits.handlers),
+        (
+            "characters of one log line; the rest is cut",
+            limits.log_chars,
+        ),
+        (
+            "bytes of one message, INFO or `custom_data`",
+            limits.message_bytes,
+        ),
+        ("characters of one spoken text", limits.speech_chars),
+    ];
+    for (what, most) in rows {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "| {what} | {most} |");
+    }
+}

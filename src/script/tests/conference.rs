@@ -1,0 +1,274 @@
+//! `scripts/conference.rhai`: who hears whom, and who is told what.
+
+use super::{Limits, World, about, connected, disconnected, failed, finished, incoming};
+
+const SCRIPT: &str = include_str!("../../../scripts/conference.rhai");
+const GREETING: &str = "say \"You have joined the conference.\"";
+/// Ids of the two mixers.
+const VIDEOCONF: &str = "u100";
+const PSTNCONF: &str = "u101";
+
+fn opened() -> World {
+    let mut world = World::new(SCRIPT);
+    assert_eq!(
+        world.start(),
+        ["u100 conference videoconf", "u101 conference pstnconf"]
+    );
+    world
+}
+
+/// Joins up to the end of the greeting; gives what came of being connected.
+fn join(world: &mut World, leg: u64, kind: &str, caller_id: &str) -> Vec<String> {
+    let info = incoming(leg, "internal", caller_id, &[("X-CLIENTTYPE", kind)]);
+    assert_eq!(world.incoming(info), [format!("l{leg} answer")]);
+    let told = world.leg(leg, connected());
+    world.leg(leg, finished());
+    told
+}
+
+fn web(world: &mut World, leg: u64, caller_id: &str) -> Vec<String> {
+    join(world, leg, "web", caller_id)
+}
+
+fn phone(world: &mut World, leg: u64, caller_id: &str) -> Vec<String> {
+    join(world, leg, "pstn_inbound", caller_id)
+}
+
+fn roster(peers: &[&str], phones: &[&str]) -> String {
+    let peer = |id: &&str| format!("{{\"callerid\":\"{id}\",\"displayName\":\"Name of {id}\"}}");
+    let peers: Vec<String> = peers.iter().map(peer).collect();
+    let phones: Vec<String> = phones
+        .iter()
+        .map(|id| format!("{{\"callerid\":\"{id}\"}}"))
+        .collect();
+    format!(
+        "message {{\"peers\":[{}],\"pstnCalls\":[{}]}}",
+        peers.join(","),
+        phones.join(",")
+    )
+}
+
+fn status(event: &str, number: &str) -> String {
+    format!(
+        "message {{\"inbound\":true,\"number\":\"{number}\",\"type\":\"CALL_PARTICIPANT_{event}\"}}"
+    )
+}
+
+#[test]
+fn browser_is_greeted_and_then_hears_phones_only() {
+    let mut world = opened();
+    world.incoming(incoming(1, "internal", "alice", &[("X-ClientType", "web")]));
+    assert_eq!(
+        world.leg(1, connected()),
+        [
+            format!("l1 {}", roster(&["alice"], &[])),
+            format!("l1 {GREETING}")
+        ]
+    );
+    assert_eq!(
+        world.leg(1, finished()),
+        [format!("{VIDEOCONF} -> u1"), format!("u1 -> {PSTNCONF}")]
+    );
+    assert_eq!(
+        world.leg(1, finished()),
+        [""; 0],
+        "later sounds do not join again"
+    );
+}
+
+#[test]
+fn phone_is_greeted_and_then_hears_everybody() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    world.incoming(incoming(
+        2,
+        "internal",
+        "+1555",
+        &[("X-ClientType", "pstn_inbound")],
+    ));
+    assert_eq!(
+        world.leg(2, connected()),
+        [
+            format!("l1 {}", roster(&["alice"], &["+1555"])),
+            format!("l1 {}", status("CONNECTED", "+1555")),
+            format!("l2 {GREETING}"),
+        ]
+    );
+    assert_eq!(
+        world.leg(2, finished()),
+        [
+            format!("u2 -> {PSTNCONF}"),
+            format!("{PSTNCONF} -> u2"),
+            format!("u2 -> {VIDEOCONF}"),
+        ]
+    );
+}
+
+#[test]
+fn everybody_gets_the_roster_after_each_change() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    let told = web(&mut world, 2, "bob");
+    let both = roster(&["alice", "bob"], &[]);
+    assert_eq!(told[..2], [format!("l1 {both}"), format!("l2 {both}")]);
+    phone(&mut world, 3, "+1555");
+    phone(&mut world, 4, "+1555");
+    assert_eq!(
+        world.leg(3, disconnected()),
+        [
+            format!("l1 {}", roster(&["alice", "bob"], &["+1555"])),
+            format!("l2 {}", roster(&["alice", "bob"], &["+1555"])),
+            format!("l1 {}", status("DISCONNECTED", "+1555")),
+            format!("l2 {}", status("DISCONNECTED", "+1555")),
+        ],
+        "two phones with one number: one of them is left"
+    );
+    assert_eq!(
+        world.leg(1, disconnected()),
+        [format!("l2 {}", roster(&["bob"], &["+1555"]))]
+    );
+}
+
+#[test]
+fn phone_that_never_connects_is_never_listed() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    world.incoming(incoming(
+        2,
+        "internal",
+        "+1555",
+        &[("X-ClientType", "pstn_inbound")],
+    ));
+    assert_eq!(world.leg(2, failed(487)), [""; 0]);
+    assert_eq!(
+        web(&mut world, 3, "bob")[0],
+        format!("l1 {}", roster(&["alice", "bob"], &[]))
+    );
+}
+
+#[test]
+fn unknown_client_type_is_rejected() {
+    for headers in [vec![("X-ClientType", "robot")], vec![]] {
+        let mut world = opened();
+        let info = incoming(1, "internal", "x", &headers);
+        assert_eq!(world.incoming(info), ["l1 reject 403 Unknown client type"]);
+    }
+}
+
+#[test]
+fn joining_again_replaces_the_old_leg_and_its_end_removes_nobody() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    let told = web(&mut world, 3, "alice");
+    let both = roster(&["bob", "alice"], &[]);
+    assert_eq!(
+        told,
+        [
+            "l1 hangup".to_owned(),
+            format!("l2 {both}"),
+            format!("l3 {both}"),
+            format!("l3 {GREETING}"),
+        ]
+    );
+    assert_eq!(world.leg(1, disconnected()), [""; 0]);
+    assert_eq!(
+        world.leg(2, disconnected()),
+        [format!("l3 {}", roster(&["alice"], &[]))]
+    );
+    assert_eq!(world.leg(3, disconnected()), ["terminate"]);
+}
+
+#[test]
+fn phones_go_on_without_browsers_unless_the_rule_says_otherwise() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    phone(&mut world, 2, "+1555");
+    assert_eq!(world.leg(1, disconnected()), [""; 0]);
+    assert_eq!(
+        world.leg(2, disconnected()),
+        ["terminate"],
+        "the last leg ends the session"
+    );
+
+    let mut about = about();
+    about
+        .variables
+        .insert("end_with_last_web".into(), serde_json::Value::Bool(true));
+    let mut world = World::with(Limits::default(), SCRIPT, about);
+    world.start();
+    phone(&mut world, 2, "+1555");
+    phone(&mut world, 3, "+1556");
+    assert_eq!(
+        world.leg(3, disconnected()),
+        [""; 0],
+        "no browser was there to leave"
+    );
+    web(&mut world, 1, "alice");
+    assert_eq!(world.leg(1, disconnected()), ["terminate"]);
+}
+
+#[test]
+fn messages_are_relayed_answered_or_refused_and_never_fail() {
+    let ice = r#"{"type":"ICE_FAILED","caller":"sip:bob@example.org","callee":"alice","displayName":"Al","x":1}"#;
+    let relayed = r#"l2 message {"callee":"alice","displayName":"Al","type":"ICE_FAILED"}"#;
+    let fault = |about: &str, text: &str| {
+        format!("l1 message {{\"about\":{about},\"text\":\"{text}\",\"type\":\"ERROR\"}}")
+    };
+    let rows: &[(&str, &[String])] = &[
+        (ice, &[relayed.to_owned()]),
+        (
+            r#"{"type":"ICE_FAILED","caller":"bob"}"#,
+            &[r#"l2 message {"callee":null,"displayName":null,"type":"ICE_FAILED"}"#.to_owned()],
+        ),
+        (r#"{"type":"ICE_FAILED","caller":"sip:nobody@x"}"#, &[]),
+        (
+            r#"{"type":"ICE_FAILED"}"#,
+            &[fault("\"ICE_FAILED\"", "`caller` is missing")],
+        ),
+        (
+            r#"{"type":"ICE_FAILED","caller":{}}"#,
+            &[fault("\"ICE_FAILED\"", "`caller` is missing")],
+        ),
+        (
+            r#"{"type":"CALL_PARTICIPANT","number":"+1"}"#,
+            &[fault(
+                "\"CALL_PARTICIPANT\"",
+                "dialling out is not available yet",
+            )],
+        ),
+        (
+            r#"{"type":"DANCE"}"#,
+            &[fault("\"DANCE\"", "unknown type of message")],
+        ),
+        ("{}", &[fault("null", "unknown type of message")]),
+        ("[1]", &[fault("null", "a message is a JSON object")]),
+        (
+            "\"ICE_FAILED\"",
+            &[fault("null", "a message is a JSON object")],
+        ),
+        (
+            "{\"type\":",
+            &[fault(
+                "null",
+                "not JSON: EOF while parsing a value at line 1 column 8",
+            )],
+        ),
+        (
+            "",
+            &[fault(
+                "null",
+                "not JSON: EOF while parsing a value at line 1 column 0",
+            )],
+        ),
+    ];
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    phone(&mut world, 3, "+1555");
+    for (text, told) in rows {
+        assert_eq!(world.message(1, text), *told, "{text}");
+        assert_eq!(world.error(), "", "{text}");
+    }
+    assert_eq!(world.message(3, ice), [""; 0], "phones send no messages");
+}

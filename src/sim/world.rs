@@ -1,0 +1,611 @@
+//! The world: one engine, one media core, one script host, phones and a network, under one clock.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::audio::{Clip, Rate};
+use crate::codec::{CodecInfo, g711};
+use crate::engine::{self, Catalog, Engine, Recorded, ScriptDone, ScriptJob};
+use crate::id::{FlowId, PlaybackId, UnitId};
+use crate::media::{self, Core, MediaSettings};
+use crate::script::{Host, Sound};
+use crate::sip::{Flow, Transport};
+
+use super::ear::{hears_tone, tone_of};
+use super::network::{Faults, Network, Parcel};
+use super::phone::{Phone, PhoneId, PhoneOptions, PhoneState};
+
+/// Unix time at which every simulation begins: 2026-01-01 12:00:00 UTC.
+const EPOCH_MS: u64 = 1_767_268_800_000;
+/// Simulated speech takes so long per character of text.
+const SPEECH_MS_PER_CHARACTER: u64 = 40;
+/// Frequency of simulated speech, which no marker tone has.
+const SPEECH_HZ: f64 = 310.0;
+/// Turns of the world at one instant; more is a loop without progress.
+const TURNS_MAX: usize = 1_000_000;
+
+/// What a world is made of.
+pub struct Setup {
+    /// Rules and programs.
+    pub catalog: Arc<Catalog>,
+    /// Compiled and runs them.
+    pub host: Host,
+    /// Limits of the engine.
+    pub engine: engine::Settings,
+    /// Settings of the media core.
+    pub media: MediaSettings,
+    /// What the network does.
+    pub faults: Faults,
+    /// Makes everything that is random.
+    pub seed: u64,
+}
+
+impl Setup {
+    /// A world with defaults around rules and programs.
+    pub fn new(catalog: Arc<Catalog>, host: Host) -> Setup {
+        Setup {
+            catalog,
+            host,
+            engine: engine::Settings::default(),
+            media: MediaSettings::default(),
+            faults: Faults::NONE,
+            seed: 1,
+        }
+    }
+}
+
+/// See the module.
+pub struct World {
+    now: Instant,
+    start: Instant,
+    engine: Engine,
+    core: Core,
+    host: Host,
+    network: Network,
+    phones: Vec<Phone>,
+    /// Where the sockets of each leg are, and the other way round.
+    sockets: BTreeMap<UnitId, (SocketAddr, SocketAddr)>,
+    units: BTreeMap<SocketAddr, (UnitId, media::Channel)>,
+    next_port: u16,
+    sounds: BTreeMap<PlaybackId, String>,
+    recordings: BTreeMap<UnitId, (String, u64)>,
+    /// What happened, for people: one line per fact.
+    timeline: Vec<String>,
+    /// Lines that scenarios logged.
+    pub logs: Vec<String>,
+}
+
+impl World {
+    /// A world at its beginning.
+    pub fn new(setup: Setup) -> World {
+        let now = Instant::now();
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&setup.seed.to_le_bytes());
+        let mut engine = Engine::new(setup.engine, (now, EPOCH_MS), seed);
+        engine.handle(now, engine::Input::Catalog(setup.catalog));
+        World {
+            now,
+            start: now,
+            engine,
+            core: Core::new(setup.media, now, seed),
+            host: setup.host,
+            network: Network::new(setup.faults, setup.seed),
+            phones: Vec::new(),
+            sockets: BTreeMap::new(),
+            units: BTreeMap::new(),
+            next_port: 20_000,
+            sounds: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            timeline: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// A phone that offers PCMU over UDP.
+    pub fn phone(&mut self, number: &str) -> PhoneId {
+        self.phone_with(number, &g711::PCMU, |_| {})
+    }
+
+    /// A phone with a codec and other ways.
+    pub fn phone_with(
+        &mut self,
+        number: &str,
+        codec: &'static CodecInfo,
+        change: impl FnOnce(&mut PhoneOptions),
+    ) -> PhoneId {
+        let id = PhoneId(self.phones.len());
+        let mut options = PhoneOptions {
+            codec,
+            late_offer: false,
+            info_digits: false,
+            no_ack: false,
+            headers: Vec::new(),
+        };
+        change(&mut options);
+        let host = Ipv4Addr::from(0x0a01_0000 + id.0 as u32 + 1);
+        let flow = Flow {
+            id: FlowId(id.0 as u64 + 1),
+            transport: Transport::Udp,
+            local: SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 5060)),
+            remote: SocketAddr::from((host, 5060)),
+        };
+        self.phones.push(Phone::new(id, number, options, flow));
+        id
+    }
+
+    /// The phone itself, to look at.
+    pub fn at(&self, phone: PhoneId) -> &Phone {
+        &self.phones[phone.0]
+    }
+
+    /// Calls a number.
+    pub fn dial(&mut self, phone: PhoneId, number: &str) {
+        self.note(phone, format!("→ INVITE {number}"));
+        let now = self.now;
+        self.phones[phone.0].dial(now, number);
+        self.settle();
+    }
+
+    /// Gives up before the answer.
+    pub fn cancel(&mut self, phone: PhoneId) {
+        self.note(phone, "→ CANCEL".to_owned());
+        let now = self.now;
+        self.phones[phone.0].cancel(now);
+        self.settle();
+    }
+
+    /// Hangs up.
+    pub fn hang_up(&mut self, phone: PhoneId) {
+        self.note(phone, "→ BYE".to_owned());
+        let now = self.now;
+        self.phones[phone.0].hang_up(now);
+        self.phones[phone.0].ear = None;
+        self.settle();
+    }
+
+    /// Puts the call on hold or takes it back.
+    pub fn hold(&mut self, phone: PhoneId, on: bool) {
+        let now = self.now;
+        self.phones[phone.0].hold(now, on);
+        self.settle();
+    }
+
+    /// Presses keys, and waits until they have gone out.
+    ///
+    /// # Errors
+    /// The phone has no media, or a key that no phone has.
+    pub fn press(&mut self, phone: PhoneId, digits: &str) -> Result<(), String> {
+        let now = self.now;
+        if self.phones[phone.0].options.info_digits {
+            for digit in digits.chars() {
+                let body = format!("Signal={digit}\r\nDuration=160\r\n");
+                self.phones[phone.0].info(now, "application/dtmf-relay", &body);
+                self.settle();
+                self.advance(Duration::from_millis(200));
+            }
+            return Ok(());
+        }
+        let ear = self.phones[phone.0]
+            .ear
+            .as_mut()
+            .ok_or("the phone has no media")?;
+        ear.press(digits)?;
+        self.advance(Duration::from_millis(digits.len() as u64 * 200 + 100));
+        Ok(())
+    }
+
+    /// Sends an in-dialog message.
+    pub fn message(&mut self, phone: PhoneId, text: &str) {
+        let now = self.now;
+        self.phones[phone.0].info(now, "application/json", text);
+        self.settle();
+    }
+
+    /// The phone speaks its marker tone, or is silent.
+    pub fn speak(&mut self, phone: PhoneId, on: bool) {
+        if let Some(ear) = &mut self.phones[phone.0].ear {
+            ear.speaks = on;
+        }
+    }
+
+    /// Changes the network from here on.
+    pub fn set_faults(&mut self, faults: Faults) {
+        self.network.set_faults(faults);
+    }
+
+    /// The phone's media goes dead: nothing more is sent or heard.
+    pub fn lose_media(&mut self, phone: PhoneId) {
+        self.phones[phone.0].ear = None;
+    }
+
+    /// The engine takes no new calls from here on.
+    pub fn drain(&mut self) {
+        self.engine.handle(self.now, engine::Input::Drain);
+        self.settle();
+    }
+
+    /// Time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    /// What the engine counts.
+    pub fn stats(&self) -> engine::Stats {
+        self.engine.stats()
+    }
+
+    /// Whether the listener hears the marker tone of the talker, by the last half second of its
+    /// sound.
+    pub fn hears(&self, listener: PhoneId, talker: PhoneId) -> bool {
+        self.sound(listener, Duration::from_millis(500))
+            .is_some_and(|(rate, samples)| hears_tone(&samples, rate, tone_of(talker)))
+    }
+
+    /// The last sound that a phone heard; nothing when it has no media.
+    pub fn sound(&self, phone: PhoneId, length: Duration) -> Option<(Rate, Vec<i16>)> {
+        Some(self.phones[phone.0].ear.as_ref()?.last(length))
+    }
+
+    /// Packets that a phone has received.
+    pub fn packets_in(&self, phone: PhoneId) -> u64 {
+        self.phones[phone.0]
+            .ear
+            .as_ref()
+            .map_or(0, |ear| ear.packets_in)
+    }
+
+    /// Forgets what everybody has heard so far.
+    pub fn forget_sound(&mut self) {
+        for ear in self
+            .phones
+            .iter_mut()
+            .filter_map(|phone| phone.ear.as_mut())
+        {
+            ear.forget();
+        }
+    }
+
+    /// Lets time pass until something is so, `limit` at most.
+    ///
+    /// # Errors
+    /// The time is over; the timeline so far.
+    pub fn wait_for(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut done: impl FnMut(&World) -> bool,
+    ) -> Result<(), String> {
+        let end = self.now + limit;
+        while !done(self) {
+            if self.now >= end {
+                let timeline = self.timeline.join("\n");
+                return Err(format!("after {limit:?} still not: {what}\n{timeline}"));
+            }
+            self.advance(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// Waits until a text that contains `part` has been spoken to the phone, 30 s at most.
+    ///
+    /// # Errors
+    /// It has not; the timeline so far.
+    pub fn expect_said(&mut self, phone: PhoneId, part: &str) -> Result<(), String> {
+        let what = format!("phone {} is told {part:?}", phone.0);
+        self.wait_for(&what, Duration::from_secs(30), |world| {
+            world.at(phone).said.iter().any(|text| text.contains(part))
+        })
+    }
+
+    /// Waits until the call of a phone has come so far, 40 s at most.
+    ///
+    /// # Errors
+    /// It has not; the timeline so far.
+    pub fn expect_state(&mut self, phone: PhoneId, state: PhoneState) -> Result<(), String> {
+        let what = format!("phone {} is {state:?}", phone.0);
+        self.wait_for(&what, Duration::from_secs(40), |world| {
+            world.at(phone).state == state
+        })
+    }
+
+    /// What happened so far, one line per fact.
+    pub fn timeline(&self) -> String {
+        self.timeline.join("\n")
+    }
+
+    /// Lets time pass, jumping from deadline to deadline.
+    pub fn advance(&mut self, length: Duration) {
+        let end = self.now + length;
+        loop {
+            self.settle();
+            let next = self.next_deadline();
+            match next {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                Some(_) | None => break,
+            }
+            self.fire();
+        }
+        self.now = end;
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let phones = self.phones.iter().filter_map(Phone::poll_timeout).min();
+        [
+            self.engine.poll_timeout(),
+            self.core.poll_timeout(),
+            self.network.poll_timeout(),
+            phones,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn fire(&mut self) {
+        let now = self.now;
+        while let Some(parcel) = self.network.arrive(now) {
+            self.deliver(parcel);
+        }
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if self.core.poll_timeout().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now);
+        }
+        for phone in &mut self.phones {
+            if !phone.poll_timeout().is_some_and(|at| at <= now) {
+                continue;
+            }
+            phone.handle_timeout(now);
+            let Some(ear) = &mut phone.ear else { continue };
+            if ear.poll_timeout() > now {
+                continue;
+            }
+            let packets = ear.tick();
+            let Some(remote) = phone.remote_rtp else {
+                continue;
+            };
+            let Some(&(unit, channel)) = self.units.get(&remote) else {
+                continue;
+            };
+            for bytes in packets {
+                let parcel = Parcel::RtpToCore {
+                    unit,
+                    channel,
+                    from: phone.rtp,
+                    bytes,
+                };
+                self.network.send(now, parcel);
+            }
+        }
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        let now = self.now;
+        match parcel {
+            Parcel::SipToEngine { flow, bytes } => {
+                self.engine.handle(now, engine::Input::Sip { flow, bytes });
+            }
+            Parcel::SipToPhone { phone, bytes } => {
+                let line = String::from_utf8_lossy(&bytes);
+                let line = line.lines().next().unwrap_or_default().to_owned();
+                self.note(phone, format!("← {line}"));
+                self.phones[phone.0].handle_sip(now, bytes);
+            }
+            Parcel::RtpToCore {
+                unit,
+                channel,
+                from,
+                bytes,
+            } => {
+                self.core.handle_packet(now, unit, channel, from, &bytes);
+            }
+            Parcel::RtpToPhone { phone, bytes } => {
+                if let Some(ear) = &mut self.phones[phone.0].ear {
+                    ear.handle_packet(&bytes);
+                }
+            }
+        }
+        self.settle();
+    }
+
+    /// Carries everything that waits, until nothing does.
+    fn settle(&mut self) {
+        for _ in 0..TURNS_MAX {
+            let mut quiet = true;
+            while let Some(output) = self.engine.poll_output() {
+                self.perform(output);
+                quiet = false;
+            }
+            while let Some(output) = self.core.poll_output() {
+                self.perform_media(output);
+                quiet = false;
+            }
+            let (now, network, phones) = (self.now, &mut self.network, &self.phones);
+            self.core.drain_packets(|_, channel, to, bytes| {
+                let phone = phones.iter().find(|phone| phone.rtp == to);
+                if let (Some(phone), media::Channel::Rtp) = (phone, channel) {
+                    let parcel = Parcel::RtpToPhone {
+                        phone: phone.id,
+                        bytes: bytes.to_vec(),
+                    };
+                    network.send(now, parcel);
+                }
+            });
+            for phone in &mut self.phones {
+                for bytes in phone.outbox.drain(..) {
+                    let parcel = Parcel::SipToEngine {
+                        flow: phone.flow,
+                        bytes,
+                    };
+                    self.network.send(now, parcel);
+                    quiet = false;
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+        panic!("the world does not come to rest\n{}", self.timeline());
+    }
+
+    fn perform(&mut self, output: engine::Output) {
+        let now = self.now;
+        match output {
+            engine::Output::Sip { flow, bytes } => {
+                let phone = self
+                    .phones
+                    .iter()
+                    .find(|phone| phone.flow.remote == flow.remote);
+                if let Some(phone) = phone {
+                    let parcel = Parcel::SipToPhone {
+                        phone: phone.id,
+                        bytes,
+                    };
+                    self.network.send(now, parcel);
+                }
+            }
+            engine::Output::Media(command) => self.core.handle_command(now, command),
+            engine::Output::Script(job) => {
+                let ScriptJob {
+                    session,
+                    mut instance,
+                    event,
+                    turn,
+                } = *job;
+                let outcome = Ok(self.host.handle(&mut instance, &event, turn));
+                let done = ScriptDone {
+                    session,
+                    instance: Some(instance),
+                    outcome,
+                };
+                self.engine
+                    .handle(now, engine::Input::Script(Box::new(done)));
+            }
+            engine::Output::Clip { id, sound } => {
+                let result = self.make_clip(id, sound);
+                self.engine.handle(now, engine::Input::Clip { id, result });
+            }
+            engine::Output::OpenRecording { unit, name } => {
+                self.recordings.insert(unit, (name, 0));
+            }
+            engine::Output::Log { text, .. } => {
+                let line = format!("{:>9.3} s  script  {text}", self.elapsed().as_secs_f64());
+                self.timeline.push(line);
+                self.logs.push(text);
+            }
+        }
+    }
+
+    fn perform_media(&mut self, output: media::Output) {
+        let now = self.now;
+        match output {
+            media::Output::Bind { unit } => {
+                let host = Ipv4Addr::new(10, 0, 0, 1);
+                let rtp = SocketAddr::from((host, self.next_port));
+                let rtcp = SocketAddr::from((host, self.next_port + 1));
+                self.next_port += 2;
+                self.units.insert(rtp, (unit, media::Channel::Rtp));
+                self.units.insert(rtcp, (unit, media::Channel::Rtcp));
+                self.sockets.insert(unit, (rtp, rtcp));
+                self.core.handle_bound(now, unit, Ok((rtp, rtcp)));
+            }
+            media::Output::Unbind { unit } => {
+                if let Some((rtp, rtcp)) = self.sockets.remove(&unit) {
+                    self.units.remove(&rtp);
+                    self.units.remove(&rtcp);
+                }
+            }
+            media::Output::Event(event) => {
+                if let media::Event::PlaybackStarted { unit, playback } = &event {
+                    self.note_said(*unit, *playback);
+                }
+                self.engine.handle(now, engine::Input::Media(event));
+            }
+            media::Output::Record {
+                unit,
+                rate,
+                samples,
+                ..
+            } => {
+                if let Some((_, taken)) = self.recordings.get_mut(&unit) {
+                    *taken += samples.len() as u64 * 8000 / u64::from(rate.hz());
+                }
+            }
+            media::Output::RecordEnd { unit } => {
+                let (name, samples) = self.recordings.remove(&unit).unwrap_or_default();
+                let recorded = Recorded {
+                    url: name,
+                    duration_ms: samples / 8,
+                };
+                let input = engine::Input::Recording {
+                    unit,
+                    result: Ok(recorded),
+                };
+                self.engine.handle(now, input);
+            }
+        }
+    }
+
+    /// Speech of a length that fits its text, so that a simulated prompt takes its time.
+    fn make_clip(&mut self, id: PlaybackId, sound: Sound) -> Result<Arc<Clip>, String> {
+        let (name, length_ms) = match sound {
+            Sound::Speech { text, .. } => {
+                let length = text.chars().count() as u64 * SPEECH_MS_PER_CHARACTER;
+                (text, length)
+            }
+            Sound::File { path } if path.contains("missing") => {
+                return Err(format!("{path}: no such file"));
+            }
+            Sound::File { path } => (path, 1000),
+            Sound::Tone { name, .. } => (name, 1000),
+        };
+        let step = std::f64::consts::TAU * SPEECH_HZ / 8000.0;
+        let samples = (0..length_ms * 8)
+            .map(|n| ((n as f64 * step).sin() * 8000.0) as i16)
+            .collect();
+        self.sounds.insert(id, name.clone());
+        Ok(Arc::new(Clip {
+            name,
+            rate: Rate::Hz8000,
+            samples,
+        }))
+    }
+
+    /// Everybody who hears the unit is told what plays on it.
+    fn note_said(&mut self, unit: UnitId, playback: PlaybackId) {
+        let Some(text) = self.sounds.get(&playback).cloned() else {
+            return;
+        };
+        let mut listeners = vec![unit];
+        for (listener, sources) in self.core.hears() {
+            if sources.contains(&unit) {
+                listeners.push(listener);
+            }
+        }
+        listeners.sort_unstable();
+        listeners.dedup();
+        for listener in listeners {
+            let Some((rtp, _)) = self.sockets.get(&listener) else {
+                continue;
+            };
+            let found = self
+                .phones
+                .iter()
+                .find(|phone| phone.remote_rtp == Some(*rtp));
+            let Some(phone) = found.map(|phone| phone.id) else {
+                continue;
+            };
+            self.note(phone, format!("⇐ {text:?}"));
+            self.phones[phone.0].said.push(text.clone());
+        }
+    }
+
+    fn note(&mut self, phone: PhoneId, what: String) {
+        let elapsed = self.elapsed().as_secs_f64();
+        self.timeline
+            .push(format!("{elapsed:>9.3} s  phone {}  {what}", phone.0));
+    }
+}

@@ -1,0 +1,88 @@
+//! Whole calls in virtual time: the shipped rules and scenarios, the real engine and media core,
+//! simulated phones.
+
+mod faults;
+mod meet;
+mod messages;
+mod scenarios;
+
+use std::path::Path;
+use std::time::Duration;
+
+use talkpath::catalog;
+use talkpath::engine::Stats;
+use talkpath::script::{Host, Limits};
+use talkpath::sim::{PhoneId, PhoneState, Setup, World};
+
+const ACCESS_NUMBER: &str = "31201234567";
+
+/// A world with the rules and scenarios that ship.
+fn shipped() -> World {
+    World::new(shipped_setup())
+}
+
+fn shipped_setup() -> Setup {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    load(&root.join("rules"), &root.join("scripts"))
+}
+
+/// A world with rules and scenarios of the test's own.
+fn world_of(rules: &str, scripts: &[(&str, &str)]) -> World {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    std::fs::write(dir.path().join("videoconf.toml"), rules).expect("rules can be written");
+    for (name, text) in scripts {
+        std::fs::write(dir.path().join(name), text).expect("scripts can be written");
+    }
+    World::new(load(dir.path(), dir.path()))
+}
+
+fn load(rules: &Path, scripts: &Path) -> Setup {
+    let host = Host::new(Limits::default(), || false);
+    let loaded = catalog::load(rules, scripts, &host);
+    let catalog = loaded.into_catalog().unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
+    Setup::new(catalog, host)
+}
+
+/// One rule that answers phones on `100` with `main.rhai`.
+const ONE_RULE: &str = r#"
+[[rule]]
+name = "test"
+pattern = "100"
+source = ["phone"]
+scenarios = ["main.rhai"]
+"#;
+
+/// Dials in, keys in a PIN and waits until the greeting is over.
+fn join(world: &mut World, phone: PhoneId, pin: &str) {
+    world.dial(phone, ACCESS_NUMBER);
+    expect(world.expect_state(phone, PhoneState::Connected));
+    expect(world.expect_said(phone, "enter your conference PIN"));
+    expect(world.press(phone, &format!("{pin}#")));
+    expect(world.expect_said(phone, "You have joined"));
+    world.advance(Duration::from_secs(3));
+}
+
+fn expect(result: Result<(), String>) {
+    if let Err(text) = result {
+        panic!("{text}");
+    }
+}
+
+/// Asserts the whole matrix: `true` at [listener][talker] where the talker is heard.
+fn assert_hears(world: &mut World, phones: &[PhoneId], expected: &[&[bool]]) {
+    world.forget_sound();
+    world.advance(Duration::from_secs(1));
+    for (listener, row) in phones.iter().zip(expected) {
+        for (talker, expected) in phones.iter().zip(*row) {
+            let heard = world.hears(*listener, *talker);
+            assert_eq!(heard, *expected, "{listener:?} hears {talker:?}\n{}", world.timeline());
+        }
+    }
+}
+
+/// Asserts that nothing is left of any call after the idle time.
+fn assert_empty(world: &mut World) {
+    world.advance(Duration::from_secs(120));
+    let Stats { sessions, legs, .. } = world.stats();
+    assert_eq!((sessions, legs), (0, 0), "{}", world.timeline());
+}

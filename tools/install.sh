@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what talkpath needs from Debian's packages, and nothing that is there already.
+# With --for-tests also the SIP clients that the tests call with.
+set -eu
+
+need_rust="talkpath needs Rust 1.90 or newer; https://rustup.rs says how to get it."
+command -v cargo >/dev/null 2>&1 || { echo "$need_rust" >&2; exit 1; }
+
+# package:proof that it is there
+wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
+if [ "${1:-}" = "--for-tests" ]; then
+    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip"
+fi
+
+missing=""
+for entry in $wanted; do
+    [ -e "${entry#*:}" ] || missing="$missing ${entry%%:*}"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "talkpath needs these packages, and apt-get is not here to install them:$missing" >&2
+    exit 1
+fi
+sudo=""
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "Install as root:$missing" >&2; exit 1; }
+    sudo="sudo"
+fi
+echo "Installing:$missing"
+$sudo apt-get update -q
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing
