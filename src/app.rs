@@ -18,15 +18,19 @@ use crate::api;
 use crate::catalog::{self, Loaded};
 use crate::config::{Config, ListenTransport, LogFormat, SpeechEngine};
 use crate::engine::{self, Catalog, Engine};
+use crate::id::WorkerId;
 use crate::load::{self, Plan};
-use crate::media::MediaSettings;
+use crate::media::{Core, MediaSettings};
 use crate::net::{Listen, NetSettings, Transports};
 use crate::routing::{CallInfo, Source};
-use crate::run::{
-    self, ClipSettings, Clips, EngineLoop, EspeakNg, Inputs, MediaLoopSettings, Recordings,
-    ScriptPool, ScriptPoolSettings, Shells, Sounds, Speaker, Speech, SpeechSettings, VoiceCommand,
-    Wish,
-};
+use crate::run::clips::{ClipSettings, Clips};
+use crate::run::engine_loop::{EngineLoop, Inputs, REPLIES_MAX, Shells, Wish};
+use crate::run::media_loop::{MediaWorker, MediaWorkerSettings};
+use crate::run::recordings::Recordings;
+use crate::run::script_pool::{ScriptPool, ScriptPoolSettings, over_budget};
+use crate::run::sounds::Sounds;
+use crate::run::speech::{Speaker, Speech, SpeechSettings};
+use crate::run::voice_program::{EspeakNg, VoiceCommand};
 use crate::script::{Host, Limits};
 use crate::sip::Transport;
 use crate::telemetry;
@@ -73,7 +77,9 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     for warning in &loaded.warnings {
         complain(warning);
     }
-    let catalog = loaded.into_catalog().map_err(|errors| anyhow!(errors.join("\n")))?;
+    let catalog = loaded
+        .into_catalog()
+        .map_err(|errors| anyhow!(errors.join("\n")))?;
 
     let listen: Vec<Listen> = config
         .sip
@@ -104,23 +110,34 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
     let (writer, sink) = Recordings::start(&config.recordings_dir, recorded)?;
-    let (media_loop, handle) = run::start_media(
-        media_loop_settings(&config),
-        media_settings(&config),
-        seed,
-        media_events,
-        sink.clone(),
-    )?;
-    let (turns_out, turns) = mpsc::channel(run::REPLIES_MAX);
+    let core = Core::new(media_settings(&config), Instant::now(), seed);
+    let (worker, handle) =
+        MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
+    let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
     let budget = Duration::from_millis(u64::from(config.script.handler_ms));
-    let pool_settings = ScriptPoolSettings { budget, ..ScriptPoolSettings::default() };
+    let pool_settings = ScriptPoolSettings {
+        budget,
+        ..ScriptPoolSettings::default()
+    };
     let pool = ScriptPool::start(pool_settings, turns_out)?;
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
-    let shells =
-        Shells { host: host.clone(), pool, transports, media: handle, sounds, recordings: sink };
-    let inputs = Inputs { sip, media, turns, recordings, wishes };
+    let shells = Shells {
+        host: host.clone(),
+        pool,
+        transports,
+        media: handle,
+        sounds,
+        recordings: sink,
+    };
+    let inputs = Inputs {
+        sip,
+        media,
+        turns,
+        recordings,
+        wishes,
+    };
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
     let (stop_http, stop) = watch::channel(false);
@@ -134,7 +151,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     // The receiver is gone only if the HTTP task has ended already.
     let _ = stop_http.send(true);
     let _ = tokio::time::timeout(Duration::from_secs(1), http_task).await;
-    drop(media_loop);
+    drop(worker);
     drop(writer);
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
@@ -203,13 +220,18 @@ fn make_host(config: &Config) -> Host {
         message_bytes: script.message_bytes_max as usize,
         ..Limits::default()
     };
-    Host::new(limits, run::over_budget)
+    Host::new(limits, over_budget)
 }
 
-fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine, u64)> {
+fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine, [u8; 32])> {
     let mut seed = [0; 32];
-    OsRng.try_fill_bytes(&mut seed).context("the system gives no randomness")?;
-    let media_seed = OsRng.try_next_u64().context("the system gives no randomness")?;
+    OsRng
+        .try_fill_bytes(&mut seed)
+        .context("the system gives no randomness")?;
+    let mut media_seed = [0; 32];
+    OsRng
+        .try_fill_bytes(&mut media_seed)
+        .context("the system gives no randomness")?;
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
     let settings = engine::Settings {
         calls_max: config.sip.calls_max as usize,
@@ -221,7 +243,10 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
         idle: seconds(config.session.idle_s),
         ..engine::Settings::default()
     };
-    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let unix_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
     let epoch = (Instant::now(), unix_ms as u64);
     let mut engine = Engine::new(settings, epoch, seed);
     engine.handle(Instant::now(), engine::Input::Catalog(catalog));
@@ -230,16 +255,21 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
 
 fn media_settings(config: &Config) -> MediaSettings {
     MediaSettings {
+        unix_time: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
         timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
         ..MediaSettings::default()
     }
 }
 
-fn media_loop_settings(config: &Config) -> MediaLoopSettings {
-    MediaLoopSettings {
+fn worker_settings(config: &Config) -> MediaWorkerSettings {
+    MediaWorkerSettings {
+        worker: WorkerId(0),
         bind: config.media.bind,
-        ports: config.media.ports.first..=config.media.ports.last,
-        ..MediaLoopSettings::default()
+        address: config.media.bind,
+        port_first: config.media.ports.first,
+        port_last: config.media.ports.last,
     }
 }
 
@@ -252,14 +282,24 @@ fn make_sounds(config: &Config) -> Sounds {
             voices: config.speech.voices.clone(),
             ..EspeakNg::default()
         })),
-        SpeechEngine::Command => {
-            Some(Box::new(VoiceCommand { words: config.speech.command.clone(), timeout }))
-        }
+        SpeechEngine::Command => config.speech.command.split_first().map(|(program, words)| {
+            let (program, arguments) = (program.clone(), words.to_vec());
+            Box::new(VoiceCommand {
+                program,
+                arguments,
+                timeout,
+            }) as Box<dyn Speech>
+        }),
         SpeechEngine::None => None,
     };
-    let settings =
-        SpeechSettings { data_dir: Some(config.data_dir.clone()), ..SpeechSettings::default() };
-    Sounds::new(clips.clone(), Arc::new(Speaker::new(settings, engine, clips)))
+    let settings = SpeechSettings {
+        data_dir: Some(config.data_dir.clone()),
+        ..SpeechSettings::default()
+    };
+    Sounds::new(
+        clips.clone(),
+        Arc::new(Speaker::new(settings, engine, clips)),
+    )
 }
 
 /// What the person who started the engine wants to know: where it listens, what it does, how to try
@@ -271,18 +311,28 @@ fn greeting(
     http: SocketAddr,
 ) -> String {
     let mut lines = vec![format!("talkpath {} is up", env!("CARGO_PKG_VERSION"))];
-    let listens: Vec<String> =
-        bound.iter().map(|(transport, at)| format!("{} {at}", transport.via_token())).collect();
+    let listens: Vec<String> = bound
+        .iter()
+        .map(|(transport, at)| format!("{} {at}", transport.via_token()))
+        .collect();
     lines.push(format!("  SIP    {}", listens.join(", ")));
     lines.push(format!("  HTTP   http://{http}/health, /metrics"));
     for application in &catalog.applications {
         let rules = &application.router.ruleset().rules;
         let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
-        lines.push(format!("  rules  {}: {}", application.name, names.join(", ")));
+        lines.push(format!(
+            "  rules  {}: {}",
+            application.name,
+            names.join(", ")
+        ));
     }
     lines.push(format!("  voice  {}", voice_line(config)));
     if let Some((_, at)) = bound.first() {
-        let ip = if at.ip().is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { at.ip() };
+        let ip = if at.ip().is_unspecified() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            at.ip()
+        };
         let at = SocketAddr::new(ip, at.port());
         lines.push(format!(
             "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234 and #.\n\
@@ -297,7 +347,10 @@ fn voice_line(config: &Config) -> String {
         SpeechEngine::EspeakNg => "espeak-ng".to_owned(),
         SpeechEngine::Command => format!("command {:?}", config.speech.command.join(" ")),
         SpeechEngine::None => {
-            format!("none; only recordings in {}", config.speech.prompts_dir.display())
+            format!(
+                "none; only recordings in {}",
+                config.speech.prompts_dir.display()
+            )
         }
     }
 }
@@ -312,15 +365,27 @@ pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
     for line in loaded.errors.iter().chain(&loaded.warnings) {
         say(line);
     }
-    let Loaded { catalog, errors, warnings, scenarios } = loaded;
-    let rules: usize =
-        catalog.applications.iter().map(|app| app.router.ruleset().rules.len()).sum();
+    let Loaded {
+        catalog,
+        errors,
+        warnings,
+        scenarios,
+    } = loaded;
+    let rules: usize = catalog
+        .applications
+        .iter()
+        .map(|app| app.router.ruleset().rules.len())
+        .sum();
     say(&format!(
         "{rules} rules, {scenarios} scenarios: {} errors, {} warnings",
         errors.len(),
         warnings.len()
     ));
-    Ok(if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// `talkpath route`: prints the trace of a hypothetical call.
@@ -336,10 +401,20 @@ pub fn route(
 ) -> anyhow::Result<ExitCode> {
     let host = make_host(config);
     let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
-    let catalog = loaded.into_catalog().map_err(|errors| anyhow!(errors.join("\n")))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let call =
-        CallInfo { destination: to, caller: from, source, headers, now_unix_s: now as i64 };
+    let catalog = loaded
+        .into_catalog()
+        .map_err(|errors| anyhow!(errors.join("\n")))?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let call = CallInfo {
+        destination: to,
+        caller: from,
+        source,
+        headers,
+        now_unix_s: now as i64,
+    };
     let mut matched = false;
     for application in &catalog.applications {
         let (decision, trace) = application.router.decide(&call);
@@ -349,7 +424,11 @@ pub fn route(
             break;
         }
     }
-    Ok(if matched { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if matched {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// `talkpath load`.
@@ -359,5 +438,9 @@ pub fn route(
 pub fn load(plan: &Plan) -> anyhow::Result<ExitCode> {
     let report = load::run(plan)?;
     say(report.to_string().trim_end());
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

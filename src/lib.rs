@@ -4,6 +4,8 @@
 //! [`sdp`], [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]),
 //! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
+pub mod api;
+pub mod app;
 pub mod audio;
 pub mod catalog;
 pub mod codec;
@@ -21,4 +23,5 @@ pub mod script;
 pub mod sdp;
 pub mod sim;
 pub mod sip;
+pub mod telemetry;
 pub mod termination;

@@ -1,2 +1,159 @@
-//! talkpath.
-fn main() {}
+//! `talkpath`: the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use talkpath::app;
+use talkpath::config::Config;
+use talkpath::load::Plan;
+use talkpath::routing::Source;
+
+#[derive(Parser)]
+#[command(name = "talkpath", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the engine.
+    Serve(Common),
+    /// Check configuration, rules and scenarios without starting anything.
+    Check(Common),
+    /// Say which rule would take a call, and why the others do not.
+    Route(Route),
+    /// Call a running engine with many phones, and report cost and who hears whom.
+    Load(Load),
+}
+
+#[derive(Args)]
+struct Common {
+    /// Configuration file; without it `talkpath.toml` where there is one, else the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets one key, such as `sip.listen=["udp:127.0.0.1:5070"]`; wins over the file.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct Route {
+    #[command(flatten)]
+    common: Common,
+    /// The dialled number or name.
+    #[arg(long)]
+    to: String,
+    /// The caller.
+    #[arg(long, default_value = "")]
+    from: String,
+    /// Where the call comes from: phone, web, internal or api.
+    #[arg(long, default_value = "phone", value_parser = parse_source)]
+    source: Source,
+    /// A header of the call, such as `X-DirectCall: true`; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+}
+
+#[derive(Args)]
+struct Load {
+    /// The engine's SIP address (UDP).
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    target: SocketAddr,
+    /// What to dial.
+    #[arg(long, default_value = "31201234567")]
+    number: String,
+    /// Digits to send after the answer; {room} stands for the room's number.
+    #[arg(long, default_value = "{room}#")]
+    digits: String,
+    /// Calls at once.
+    #[arg(long, default_value_t = 25)]
+    legs: usize,
+    /// Calls of each room that speak.
+    #[arg(long, default_value_t = 3)]
+    talkers: usize,
+    /// Rooms that the calls are spread over.
+    #[arg(long, default_value_t = 1)]
+    rooms: usize,
+    /// New calls per second.
+    #[arg(long, default_value_t = 50.0)]
+    rate: f64,
+    /// Seconds to measure.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Process id of the engine, for CPU and memory.
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    Source::ALL
+        .into_iter()
+        .find(|source| source.label() == text)
+        .ok_or_else(|| "one of phone, web, internal, api".to_owned())
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(common) => common.read().and_then(app::serve),
+        Command::Check(common) => common.read().and_then(|config| app::check(&config)),
+        Command::Route(route) => route.run(),
+        Command::Load(load) => load.run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            app::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Common {
+    fn read(&self) -> anyhow::Result<Config> {
+        let usual = PathBuf::from("talkpath.toml");
+        let path = match &self.config {
+            Some(path) => Some(path.clone()),
+            None => usual.exists().then_some(usual),
+        };
+        Ok(Config::read(path.as_deref(), &self.overrides)?)
+    }
+}
+
+impl Route {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let mut headers = Vec::new();
+        for header in &self.headers {
+            let (name, value) = header
+                .split_once(':')
+                .ok_or_else(|| anyhow::anyhow!("--header {header:?}: write NAME: VALUE"))?;
+            headers.push((name.trim().to_owned(), value.trim().to_owned()));
+        }
+        app::route(
+            &self.common.read()?,
+            &self.to,
+            &self.from,
+            self.source,
+            &headers,
+        )
+    }
+}
+
+impl Load {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        app::load(&Plan {
+            target: self.target,
+            number: self.number,
+            digits: self.digits,
+            legs: self.legs,
+            talkers: self.talkers,
+            rooms: self.rooms.max(1),
+            calls_per_s: self.rate.max(0.1),
+            window: Duration::from_secs(self.seconds.max(1)),
+            pid: self.pid,
+        })
+    }
+}

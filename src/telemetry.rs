@@ -17,7 +17,9 @@ pub fn start_logging(level: &str, json: bool) -> anyhow::Result<()> {
     let filter = std::env::var("TALKPATH_LOG").unwrap_or_else(|_| level.to_owned());
     let filter = EnvFilter::try_new(&filter)
         .with_context(|| format!("log.level: {filter:?} is not a log filter"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if json {
         builder.json().init();
     } else {

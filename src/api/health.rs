@@ -7,12 +7,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::run::Asker;
+use crate::run::engine_loop::Asker;
 use crate::telemetry::write_metrics;
 
 /// The routes of this resource.
 pub fn router() -> Router<Asker> {
-    Router::new().route("/health", get(health)).route("/metrics", get(metrics))
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
 }
 
 #[derive(Serialize)]
@@ -32,7 +34,11 @@ async fn health(State(asker): State<Asker>) -> Response {
             legs: report.stats.legs,
         })
         .into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n").into_response(),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the engine does not answer\n",
+        )
+            .into_response(),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::run::Asker;
+use crate::run::engine_loop::Asker;
 
 /// Serves HTTP until `stop` turns true.
 ///

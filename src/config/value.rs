@@ -82,8 +82,10 @@ pub(super) fn default_listeners() -> Vec<Listen> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PortRange {
-    first: u16,
-    last: u16,
+    /// First port.
+    pub first: u16,
+    /// Last port.
+    pub last: u16,
 }
 
 impl PortRange {

@@ -89,17 +89,47 @@ impl Asker {
 impl Report {
     /// The numbers as metrics.
     pub fn metrics(&self) -> Vec<Metric> {
-        let gauge = |name, help, value| Metric { name, help, counter: false, value };
-        let counter = |name, help, value| Metric { name, help, counter: true, value };
+        let gauge = |name, help, value| Metric {
+            name,
+            help,
+            counter: false,
+            value,
+        };
+        let counter = |name, help, value| Metric {
+            name,
+            help,
+            counter: true,
+            value,
+        };
         let stats = &self.stats;
         let mut metrics = vec![
             gauge("sessions", "Sessions that live.", stats.sessions as u64),
-            gauge("legs", "Legs that live, internal ends included.", stats.legs as u64),
-            gauge("draining", "1 when no new calls are taken.", u64::from(self.draining)),
+            gauge(
+                "legs",
+                "Legs that live, internal ends included.",
+                stats.legs as u64,
+            ),
+            gauge(
+                "draining",
+                "1 when no new calls are taken.",
+                u64::from(self.draining),
+            ),
             counter("calls", "Calls that came in.", stats.calls_total),
-            counter("calls_unrouted", "Calls that no rule matched.", stats.calls_unrouted),
-            counter("script_errors", "Sessions ended by a script error.", stats.script_errors),
-            counter("refused_commands", "Script commands refused.", stats.refused_commands),
+            counter(
+                "calls_unrouted",
+                "Calls that no rule matched.",
+                stats.calls_unrouted,
+            ),
+            counter(
+                "script_errors",
+                "Sessions ended by a script error.",
+                stats.script_errors,
+            ),
+            counter(
+                "refused_commands",
+                "Script commands refused.",
+                stats.refused_commands,
+            ),
         ];
         for (name, help, value) in self.sip.iter() {
             metrics.push(counter(name, help, value));
@@ -195,7 +225,9 @@ impl EngineLoop {
     /// Waits for one input or the deadline. False when there will be no more input.
     async fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let inputs = &mut self.inputs;
-        let drain_check = self.drain_until.map(|at| at.min(Instant::now() + DRAIN_CHECK));
+        let drain_check = self
+            .drain_until
+            .map(|at| at.min(Instant::now() + DRAIN_CHECK));
         let wake = [deadline, drain_check].into_iter().flatten().min();
         let input = tokio::select! {
             incoming = inputs.sip.recv() => match incoming {
@@ -246,17 +278,25 @@ impl EngineLoop {
                 Output::Script(job) => self.run_turn(*job),
                 Output::Clip { id, sound } => self.fetch(id, sound),
                 Output::OpenRecording { unit, name } => self.shells.recordings.open(unit, &name),
-                Output::Log { session, warn: true, text } => {
+                Output::Log {
+                    session,
+                    warn: true,
+                    text,
+                } => {
                     warn!(target: "script", session_id = %session, "{text}");
                 }
-                Output::Log { session, warn: false, text } => {
+                Output::Log {
+                    session,
+                    warn: false,
+                    text,
+                } => {
                     info!(target: "script", session_id = %session, "{text}");
                 }
             }
         }
         while let Some(command) = self.commands.pop_front() {
-            if let Err(command) = self.shells.media.send(command) {
-                self.commands.push_front(command);
+            if let Err(refused) = self.shells.media.send(command) {
+                self.commands.push_front(*refused.0);
                 break;
             }
         }
@@ -270,7 +310,12 @@ impl EngineLoop {
 
     fn run_turn(&mut self, job: ScriptJob) {
         let host = self.shells.host.clone();
-        let ScriptJob { session, mut instance, event, turn } = job;
+        let ScriptJob {
+            session,
+            mut instance,
+            event,
+            turn,
+        } = job;
         let run: Turn = Box::new(move || {
             let outcome = host.handle(&mut instance, &event, turn);
             (instance, outcome)
@@ -316,7 +361,9 @@ impl EngineLoop {
     /// Whether draining is over: no session left, or the time is up and everything has been hung
     /// up.
     fn drained(&mut self) -> bool {
-        let Some(until) = self.drain_until else { return false };
+        let Some(until) = self.drain_until else {
+            return false;
+        };
         let now = Instant::now();
         if self.engine.stats().sessions == 0 && self.engine.poll_timeout().is_none() {
             return true;
@@ -339,7 +386,10 @@ const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 fn sip_input(incoming: Incoming) -> Input {
     match incoming {
-        Incoming::Message(received) => Input::Sip { flow: received.flow, bytes: received.bytes },
+        Incoming::Message(received) => Input::Sip {
+            flow: received.flow,
+            bytes: received.bytes,
+        },
         Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
     }
 }
@@ -347,10 +397,16 @@ fn sip_input(incoming: Incoming) -> Input {
 fn turn_input(done: TurnDone) -> Input {
     let session = done.tag;
     let done = match done.outcome {
-        Ok((instance, outcome)) => {
-            ScriptDone { session, instance: Some(instance), outcome: Ok(outcome) }
-        }
-        Err(panic) => ScriptDone { session, instance: None, outcome: Err(panic.message) },
+        Ok((instance, outcome)) => ScriptDone {
+            session,
+            instance: Some(instance),
+            outcome: Ok(outcome),
+        },
+        Err(panic) => ScriptDone {
+            session,
+            instance: None,
+            outcome: Err(panic.message),
+        },
     };
     Input::Script(Box::new(done))
 }
@@ -360,7 +416,10 @@ fn recording_input(done: RecordedFile) -> Input {
         url: file.path.display().to_string(),
         duration_ms: file.duration_ms,
     });
-    Input::Recording { unit: done.unit, result }
+    Input::Recording {
+        unit: done.unit,
+        result,
+    }
 }
 
 fn sleep_until(at: Option<Instant>) -> impl Future<Output = ()> {

@@ -77,7 +77,8 @@ pub struct MediaWorkerSettings {
     pub worker: WorkerId,
     /// The address that sockets are bound to.
     pub bind: IpAddr,
-    /// The address that peers are told; never the unspecified one.
+    /// The address of the sockets as [`Event::LegReady`] tells it; unspecified: the engine knows
+    /// better, from how the peer reached it.
     pub address: IpAddr,
     /// First port of the range, which no other worker shares.
     pub port_first: u16,

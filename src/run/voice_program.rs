@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 
 use super::clips::run_blocking;
 use super::decode::decode;
+use std::collections::BTreeMap;
+
 use super::speech::{SPEECH_MAX, Speech, SpeechError, Synthesis};
 use crate::audio::Clip;
 use crate::script::VoiceChoice;
@@ -30,6 +32,8 @@ pub struct EspeakNg {
     pub program: String,
     /// Time that one text may take.
     pub timeout: Duration,
+    /// Voices that win over our choice, by `LANGUAGE/GENDER` such as `en-GB/female`.
+    pub voices: BTreeMap<String, String>,
 }
 
 impl Default for EspeakNg {
@@ -37,13 +41,14 @@ impl Default for EspeakNg {
         EspeakNg {
             program: "espeak-ng".to_owned(),
             timeout: Duration::from_secs(10),
+            voices: BTreeMap::new(),
         }
     }
 }
 
 impl Speech for EspeakNg {
     fn identity(&self) -> String {
-        format!("espeak-ng {}", self.program)
+        format!("espeak-ng {} {:?}", self.program, self.voices)
     }
 
     fn synthesize<'a>(&'a self, text: &'a str, voice: &'a VoiceChoice) -> Synthesis<'a> {
@@ -52,7 +57,7 @@ impl Speech for EspeakNg {
             "--stdout".into(),
             "--stdin".into(),
             "-v".into(),
-            espeak_voice(voice).into(),
+            self.voice(voice).into(),
             "-s".into(),
             speed.to_string().into(),
         ];
@@ -62,6 +67,22 @@ impl Speech for EspeakNg {
             text,
             self.timeout,
         ))
+    }
+}
+
+impl EspeakNg {
+    fn voice(&self, choice: &VoiceChoice) -> String {
+        let gender = if choice.voice.is_empty() {
+            "female"
+        } else {
+            choice.voice.as_str()
+        };
+        let key = format!("{}/{gender}", choice.language);
+        let configured = self
+            .voices
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(&key));
+        configured.map_or_else(|| espeak_voice(choice), |(_, voice)| voice.clone())
     }
 }
 

@@ -39,7 +39,9 @@ fn world_of(rules: &str, scripts: &[(&str, &str)]) -> World {
 fn load(rules: &Path, scripts: &Path) -> Setup {
     let host = Host::new(Limits::default(), || false);
     let loaded = catalog::load(rules, scripts, &host);
-    let catalog = loaded.into_catalog().unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
+    let catalog = loaded
+        .into_catalog()
+        .unwrap_or_else(|errors| panic!("{}", errors.join("\n")));
     Setup::new(catalog, host)
 }
 
@@ -75,7 +77,12 @@ fn assert_hears(world: &mut World, phones: &[PhoneId], expected: &[&[bool]]) {
     for (listener, row) in phones.iter().zip(expected) {
         for (talker, expected) in phones.iter().zip(*row) {
             let heard = world.hears(*listener, *talker);
-            assert_eq!(heard, *expected, "{listener:?} hears {talker:?}\n{}", world.timeline());
+            assert_eq!(
+                heard,
+                *expected,
+                "{listener:?} hears {talker:?}\n{}",
+                world.timeline()
+            );
         }
     }
 }

@@ -59,7 +59,11 @@ fn a_call_that_is_never_acknowledged_is_ended() {
 #[test]
 fn a_phone_whose_media_dies_is_hung_up_and_the_others_stay() {
     let mut world = shipped();
-    let (a, b, c) = (world.phone("+15550100"), world.phone("+15550101"), world.phone("+15550102"));
+    let (a, b, c) = (
+        world.phone("+15550100"),
+        world.phone("+15550101"),
+        world.phone("+15550102"),
+    );
     for phone in [a, b, c] {
         join(&mut world, phone, "1234");
     }
@@ -85,7 +89,10 @@ fn a_draining_engine_refuses_new_calls_and_keeps_the_old() {
 #[test]
 fn a_hundred_calls_come_and_go_without_a_trace() {
     let mut setup = shipped_setup();
-    setup.faults = Faults { loss: 0.1, ..Faults::NONE };
+    setup.faults = Faults {
+        loss: 0.1,
+        ..Faults::NONE
+    };
     let mut world = World::new(setup);
     for n in 0..100 {
         let phone = world.phone(&format!("+1555{n:04}"));

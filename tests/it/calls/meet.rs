@@ -10,14 +10,22 @@ use super::{ACCESS_NUMBER, assert_empty, assert_hears, expect, join, shipped};
 #[test]
 fn two_phones_with_one_pin_hear_each_other_and_a_third_with_another_hears_nobody() {
     let mut world = shipped();
-    let (a, b, c) = (world.phone("+15550100"), world.phone("+15550101"), world.phone("+15550102"));
+    let (a, b, c) = (
+        world.phone("+15550100"),
+        world.phone("+15550101"),
+        world.phone("+15550102"),
+    );
     join(&mut world, a, "1234");
     join(&mut world, b, "1234");
     join(&mut world, c, "9876");
     assert_hears(
         &mut world,
         &[a, b, c],
-        &[&[false, true, false], &[true, false, false], &[false, false, false]],
+        &[
+            &[false, true, false],
+            &[true, false, false],
+            &[false, false, false],
+        ],
     );
     world.hang_up(a);
     world.advance(Duration::from_secs(1));
@@ -38,8 +46,9 @@ fn every_codec_hears_every_other_in_one_conference() {
     for phone in &phones {
         join(&mut world, *phone, "4444");
     }
-    let rows: Vec<Vec<bool>> =
-        (0..phones.len()).map(|l| (0..phones.len()).map(|t| l != t).collect()).collect();
+    let rows: Vec<Vec<bool>> = (0..phones.len())
+        .map(|l| (0..phones.len()).map(|t| l != t).collect())
+        .collect();
     let rows: Vec<&[bool]> = rows.iter().map(Vec::as_slice).collect();
     assert_hears(&mut world, &phones, &rows);
 }
@@ -47,7 +56,9 @@ fn every_codec_hears_every_other_in_one_conference() {
 #[test]
 fn a_late_offer_is_answered_in_the_ack() {
     let mut world = shipped();
-    let a = world.phone_with("+15550100", &g711::PCMA, |options| options.late_offer = true);
+    let a = world.phone_with("+15550100", &g711::PCMA, |options| {
+        options.late_offer = true
+    });
     let b = world.phone("+15550101");
     join(&mut world, a, "777");
     join(&mut world, b, "777");
@@ -57,7 +68,9 @@ fn a_late_offer_is_answered_in_the_ack() {
 #[test]
 fn digits_by_info_do_what_digits_by_telephone_event_do() {
     let mut world = shipped();
-    let a = world.phone_with("+15550100", &g711::PCMU, |options| options.info_digits = true);
+    let a = world.phone_with("+15550100", &g711::PCMU, |options| {
+        options.info_digits = true
+    });
     let b = world.phone("+15550101");
     join(&mut world, a, "1234");
     join(&mut world, b, "1234");
@@ -95,9 +108,19 @@ fn the_first_digit_stops_the_prompt() {
     expect(world.expect_said(a, "enter your conference PIN"));
     expect(world.press(a, "1"));
     world.advance(Duration::from_secs(1));
-    let (_, sound) = world.sound(a, Duration::from_millis(500)).expect("the phone has media");
-    let loudest = sound.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or_default();
-    assert!(loudest < 100, "the prompt goes on at {loudest}\n{}", world.timeline());
+    let (_, sound) = world
+        .sound(a, Duration::from_millis(500))
+        .expect("the phone has media");
+    let loudest = sound
+        .iter()
+        .map(|sample| sample.unsigned_abs())
+        .max()
+        .unwrap_or_default();
+    assert!(
+        loudest < 100,
+        "the prompt goes on at {loudest}\n{}",
+        world.timeline()
+    );
 }
 
 #[test]
@@ -106,9 +129,11 @@ fn short_pins_are_told_and_the_third_ends_the_call() {
     let a = world.phone("+15550100");
     world.dial(a, ACCESS_NUMBER);
     for attempt in 1..=3 {
-        expect(world.wait_for("a prompt", Duration::from_secs(30), |world| {
-            world.at(a).said.len() >= attempt
-        }));
+        expect(
+            world.wait_for("a prompt", Duration::from_secs(30), |world| {
+                world.at(a).said.len() >= attempt
+            }),
+        );
         expect(world.press(a, "12#"));
     }
     expect(world.expect_state(a, PhoneState::Ended(200)));
@@ -121,9 +146,11 @@ fn silence_at_the_prompt_ends_the_call_by_the_scenario() {
     let mut world = shipped();
     let a = world.phone("+15550100");
     world.dial(a, ACCESS_NUMBER);
-    expect(world.wait_for("the end", Duration::from_secs(180), |world| {
-        world.at(a).state == PhoneState::Ended(200)
-    }));
+    expect(
+        world.wait_for("the end", Duration::from_secs(180), |world| {
+            world.at(a).state == PhoneState::Ended(200)
+        }),
+    );
     assert!(world.at(a).hung_up_on, "{}", world.timeline());
     assert_empty(&mut world);
 }

@@ -59,8 +59,12 @@ fn messages(world: &World, phone: PhoneId) -> Vec<Value> {
 }
 
 fn last_roster(world: &World, phone: PhoneId) -> Value {
-    let rosters = messages(world, phone).into_iter().filter(|it| it.get("peers").is_some());
-    rosters.last().unwrap_or_else(|| panic!("no roster\n{}", world.timeline()))
+    let rosters = messages(world, phone)
+        .into_iter()
+        .filter(|it| it.get("peers").is_some());
+    rosters
+        .last()
+        .unwrap_or_else(|| panic!("no roster\n{}", world.timeline()))
 }
 
 #[test]
@@ -83,18 +87,28 @@ fn rosters_and_phone_messages_reach_every_web_participant() {
         let connected = json!({
             "type": "CALL_PARTICIPANT_CONNECTED", "number": "+15550100", "inbound": true
         });
-        assert!(messages(&world, web).contains(&connected), "{}", world.timeline());
+        assert!(
+            messages(&world, web).contains(&connected),
+            "{}",
+            world.timeline()
+        );
     }
     // Web participants hear phones, phones hear web participants, web participants not each other.
     assert_hears(
         &mut world,
         &[alice, bob, phone],
-        &[&[false, false, true], &[false, false, true], &[true, true, false]],
+        &[
+            &[false, false, true],
+            &[false, false, true],
+            &[true, true, false],
+        ],
     );
     world.hang_up(phone);
     world.advance(Duration::from_secs(1));
     let gone = messages(&world, alice);
-    let gone = gone.iter().find(|it| it["type"] == "CALL_PARTICIPANT_DISCONNECTED");
+    let gone = gone
+        .iter()
+        .find(|it| it["type"] == "CALL_PARTICIPANT_DISCONNECTED");
     assert_eq!(gone.expect("the message")["number"], json!("+15550100"));
     assert_eq!(last_roster(&world, bob)["pstnCalls"], json!([]));
     world.hang_up(alice);
@@ -112,7 +126,11 @@ fn ice_failed_goes_to_the_named_caller_only() {
     world.message(bob, text);
     world.advance(Duration::from_secs(1));
     let expected = json!({"type": "ICE_FAILED", "callee": "bob", "displayName": "Bob"});
-    assert!(messages(&world, alice).contains(&expected), "{}", world.timeline());
+    assert!(
+        messages(&world, alice).contains(&expected),
+        "{}",
+        world.timeline()
+    );
     for other in [bob, carol] {
         let got = messages(&world, other);
         assert!(!got.iter().any(|it| it["type"] == "ICE_FAILED"), "{got:?}");
@@ -125,13 +143,28 @@ fn garbage_and_unknown_messages_are_answered_and_harm_nobody() {
     let alice = web(&mut world, "alice");
     let bob = web(&mut world, "bob");
     let before = world.at(bob).messages.len();
-    for text in ["{not json", "[]", "{}", r#"{"type":"NO_SUCH_TYPE"}"#, "null", "\"x\""] {
+    for text in [
+        "{not json",
+        "[]",
+        "{}",
+        r#"{"type":"NO_SUCH_TYPE"}"#,
+        "null",
+        "\"x\"",
+    ] {
         let count = world.at(alice).messages.len();
         world.message(alice, text);
         world.advance(Duration::from_secs(1));
         let got = messages(&world, alice);
-        assert!(got.len() > count, "no answer to {text}\n{}", world.timeline());
-        assert_eq!(got.last().expect("a message")["type"], "ERROR", "{text}: {got:?}");
+        assert!(
+            got.len() > count,
+            "no answer to {text}\n{}",
+            world.timeline()
+        );
+        assert_eq!(
+            got.last().expect("a message")["type"],
+            "ERROR",
+            "{text}: {got:?}"
+        );
     }
     assert_eq!(world.at(bob).messages.len(), before);
     assert_eq!(world.at(alice).state, PhoneState::Connected);
@@ -145,8 +178,12 @@ fn the_same_caller_again_replaces_the_old_leg() {
     let new = web(&mut world, "alice");
     expect(world.expect_state(old, PhoneState::Ended(200)));
     let peers = last_roster(&world, bob)["peers"].clone();
-    let ids: Vec<_> =
-        peers.as_array().expect("an array").iter().map(|peer| &peer["callerid"]).collect();
+    let ids: Vec<_> = peers
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|peer| &peer["callerid"])
+        .collect();
     assert_eq!(ids.len(), 2, "{peers}");
     assert_eq!(world.at(new).state, PhoneState::Connected);
 }

@@ -31,9 +31,15 @@ fn a_scenario_that_misbehaves_ends_its_own_session_with_an_apology() {
     for (what, body) in [
         ("loops for ever", "loop {}"),
         ("throws", "throw \"on purpose\";"),
-        ("eats memory", "let a = []; loop { a.push(\"x\".repeat(1000)); }"),
+        (
+            "eats memory",
+            "let a = []; loop { a.push(\"x\".repeat(1000)); }",
+        ),
         ("recurses", "this.again(e);"),
-        ("sets 10,000 timers", "for n in 0..10000 { after(1000, \"tick\"); }"),
+        (
+            "sets 10,000 timers",
+            "for n in 0..10000 { after(1000, \"tick\"); }",
+        ),
         ("indexes past the end", "let a = [1]; let b = a[5];"),
         ("calls what is not there", "this.nothing.at.all();"),
     ] {
@@ -43,7 +49,11 @@ fn a_scenario_that_misbehaves_ends_its_own_session_with_an_apology() {
         world.dial(good, "200");
         expect(world.expect_said(good, "All is well"));
         world.dial(bad, "100");
-        expect(world.expect_said(bad, APOLOGY).map_err(|text| format!("{what}: {text}")));
+        expect(
+            world
+                .expect_said(bad, APOLOGY)
+                .map_err(|text| format!("{what}: {text}")),
+        );
         expect(world.expect_state(bad, PhoneState::Ended(200)));
         assert_eq!(world.at(good).state, PhoneState::Connected, "{what}");
         let named = world.logs.iter().any(|line| line.contains("main.rhai:2:"));
@@ -55,7 +65,10 @@ fn a_scenario_that_misbehaves_ends_its_own_session_with_an_apology() {
 
 #[test]
 fn an_error_before_the_answer_is_a_500() {
-    let mut world = world_of(ONE_RULE, &[("main.rhai", "fn on_incoming(e) { throw \"no\"; }")]);
+    let mut world = world_of(
+        ONE_RULE,
+        &[("main.rhai", "fn on_incoming(e) { throw \"no\"; }")],
+    );
     let a = world.phone("+15550100");
     world.dial(a, "100");
     expect(world.expect_state(a, PhoneState::Ended(500)));
@@ -72,7 +85,11 @@ fn on_error_runs_instead_of_the_end() {
     expect(world.expect_state(a, PhoneState::Connected));
     world.advance(Duration::from_secs(5));
     assert_eq!(world.at(a).state, PhoneState::Connected);
-    assert!(world.logs.iter().any(|line| line.contains("caught at 2")), "{:?}", world.logs);
+    assert!(
+        world.logs.iter().any(|line| line.contains("caught at 2")),
+        "{:?}",
+        world.logs
+    );
 }
 
 #[test]
@@ -81,7 +98,10 @@ fn what_a_leg_can_be_told_is_seen_by_the_caller() {
     for (body, said) in [
         ("e.leg.say(\"Good day\");", "Good day"),
         ("e.leg.play(\"music.wav\");", "music.wav"),
-        ("let p = create_player(\"hold.wav\", #{loop: true}); p.send_media_to(e.leg);", "hold.wav"),
+        (
+            "let p = create_player(\"hold.wav\", #{loop: true}); p.send_media_to(e.leg);",
+            "hold.wav",
+        ),
         (
             "let c = create_conference(\"c\"); send_media_between(e.leg, c); c.say(\"To all\");",
             "To all",
@@ -90,7 +110,11 @@ fn what_a_leg_can_be_told_is_seen_by_the_caller() {
         let mut world = world_of(ONE_RULE, &[("main.rhai", &answered(body))]);
         let a = world.phone("+15550100");
         world.dial(a, "100");
-        expect(world.expect_said(a, said).map_err(|text| format!("{body}: {text}")));
+        expect(
+            world
+                .expect_said(a, said)
+                .map_err(|text| format!("{body}: {text}")),
+        );
         world.hang_up(a);
         assert_empty(&mut world);
     }
@@ -146,7 +170,11 @@ fn on_terminating(e) { log("over"); }
     ];
     let mut logs = world.logs.iter();
     for line in expected {
-        assert!(logs.any(|log| log.contains(line)), "{line} is missing in {:?}", world.logs);
+        assert!(
+            logs.any(|log| log.contains(line)),
+            "{line} is missing in {:?}",
+            world.logs
+        );
     }
     assert_empty(&mut world);
 }
@@ -167,12 +195,19 @@ scenarios = ["main.rhai"]
 "#;
     let gate = include_str!("../../../scripts/pstn_gatekeeper.rhai");
     let broken = "fn on_incoming(e) { throw \"broken\"; }";
-    let mut world = world_of(rules, &[("pstn_gatekeeper.rhai", gate), ("main.rhai", broken)]);
+    let mut world = world_of(
+        rules,
+        &[("pstn_gatekeeper.rhai", gate), ("main.rhai", broken)],
+    );
     let a = world.phone("+15550100");
     world.dial(a, ACCESS_NUMBER);
     expect(world.expect_said(a, "enter your conference PIN"));
     expect(world.press(a, "1234#"));
     expect(world.expect_state(a, PhoneState::Ended(200)));
-    assert!(world.at(a).said.len() >= 2, "nothing was explained\n{}", world.timeline());
+    assert!(
+        world.at(a).said.len() >= 2,
+        "nothing was explained\n{}",
+        world.timeline()
+    );
     assert_empty(&mut world);
 }
