@@ -21,7 +21,7 @@ use crate::engine::{self, Catalog, Engine};
 use crate::id::WorkerId;
 use crate::load::{self, Plan};
 use crate::media::{Core, MediaSettings};
-use crate::net::{Listen, NetSettings, Transports};
+use crate::net::{IncomingQueue, Listen, NetSettings, Transports};
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, REPLIES_MAX, Shells, Wish};
@@ -81,26 +81,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         .into_catalog()
         .map_err(|errors| anyhow!(errors.join("\n")))?;
 
-    let listen: Vec<Listen> = config
-        .sip
-        .listen
-        .iter()
-        .enumerate()
-        .map(|(index, listen)| Listen {
-            key: format!("sip.listen[{index}]"),
-            transport: match listen.transport {
-                ListenTransport::Udp => Transport::Udp,
-                ListenTransport::Tcp => Transport::Tcp,
-            },
-            address: listen.address,
-        })
-        .collect();
-    let settings = NetSettings {
-        advertised: config.sip.address,
-        connections_max: config.sip.tcp_connections_max as usize,
-        ..NetSettings::default()
-    };
-    let (transports, sip) = Transports::bind(&listen, settings)?;
+    let (transports, sip) = bind_sip(&config)?;
     let http = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
@@ -156,6 +137,30 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the SIP sockets. Must be called inside the runtime.
+fn bind_sip(config: &Config) -> anyhow::Result<(Transports, IncomingQueue)> {
+    let listen: Vec<Listen> = config
+        .sip
+        .listen
+        .iter()
+        .enumerate()
+        .map(|(index, listen)| Listen {
+            key: format!("sip.listen[{index}]"),
+            transport: match listen.transport {
+                ListenTransport::Udp => Transport::Udp,
+                ListenTransport::Tcp => Transport::Tcp,
+            },
+            address: listen.address,
+        })
+        .collect();
+    let settings = NetSettings {
+        advertised: config.sip.address,
+        connections_max: config.sip.tcp_connections_max as usize,
+        ..NetSettings::default()
+    };
+    Ok(Transports::bind(&listen, settings)?)
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once.
@@ -336,7 +341,8 @@ fn greeting(
         let at = SocketAddr::new(ip, at.port());
         lines.push(format!(
             "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234 and #.\n\
-             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits do."
+             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits\n\
+             will do."
         ));
     }
     lines.join("\n")

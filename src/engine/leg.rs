@@ -20,7 +20,6 @@ pub(super) struct Leg {
     pub(super) incoming: bool,
     pub(super) link: Link,
     pub(super) state: LegState,
-    pub(super) born: Instant,
     pub(super) caller_id: String,
     pub(super) digits: DigitChoice,
     pub(super) muted: bool,
@@ -129,14 +128,13 @@ pub(super) struct Playing {
 
 impl Leg {
     /// A leg at its beginning.
-    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link, now: Instant) -> Leg {
+    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link) -> Leg {
         Leg {
             id: info.id,
             session,
             incoming: info.incoming,
             link,
             state: LegState::Alerting,
-            born: now,
             caller_id: info.caller_id.clone(),
             digits: DigitChoice::default(),
             muted: false,

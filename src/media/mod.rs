@@ -38,6 +38,8 @@ mod tests;
 mod tick;
 mod units;
 
+pub use crate::audio::Clip;
+
 pub use self::core::{Core, Counters, MediaSettings, Output};
 pub use command::{
     Command, DigitKind, Event, LegStats, Quality, RecordSource, StreamParams, TelephoneEventParams,

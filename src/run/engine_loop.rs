@@ -11,7 +11,6 @@
 //! | questions | the asker waits, then is told that the engine does not answer |
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -335,7 +334,7 @@ impl EngineLoop {
     fn answer(&self, question: oneshot::Sender<Report>) {
         let report = Report {
             stats: self.engine.stats(),
-            sip: self.engine.sip_counters().clone(),
+            sip: *self.engine.sip_counters(),
             draining: self.drain_until.is_some(),
         };
         // An error means that the asker has gone.
@@ -422,11 +421,9 @@ fn recording_input(done: RecordedFile) -> Input {
     }
 }
 
-fn sleep_until(at: Option<Instant>) -> impl Future<Output = ()> {
-    async move {
-        match at {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -61,10 +61,9 @@ fn messages(world: &World, phone: PhoneId) -> Vec<Value> {
 fn last_roster(world: &World, phone: PhoneId) -> Value {
     let rosters = messages(world, phone)
         .into_iter()
-        .filter(|it| it.get("peers").is_some());
-    rosters
-        .last()
-        .unwrap_or_else(|| panic!("no roster\n{}", world.timeline()))
+        .rev()
+        .find(|it| it.get("peers").is_some());
+    rosters.unwrap_or_else(|| panic!("no roster\n{}", world.timeline()))
 }
 
 #[test]
