@@ -32,7 +32,11 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock that stands.
     pub(super) fn new(origin: Instant) -> Clock {
-        Clock { origin, next: 0, running: false }
+        Clock {
+            origin,
+            next: 0,
+            running: false,
+        }
     }
 
     /// The zero of the periods.
@@ -74,7 +78,11 @@ impl Clock {
         let n = self.next;
         self.next += 1;
         let late = now >= due + SLOT * SLOTS as u32;
-        Some(Due { slot: slot_of(n), period: n / SLOTS as u64, late })
+        Some(Due {
+            slot: slot_of(n),
+            period: n / SLOTS as u64,
+            late,
+        })
     }
 
     /// Passes over the ticks that are too old to be made up for; how many periods those were.
@@ -108,9 +116,15 @@ mod tests {
     fn lateness_is_made_up_for_five_periods_and_skipped_beyond() {
         let origin = Instant::now();
         let at = |ms| origin + Duration::from_millis(ms);
-        for (behind_ms, ticks, skipped) in
-            [(0, 1, 0), (4, 1, 0), (5, 2, 0), (20, 5, 0), (100, 21, 0), (119, 24, 0), (1000, 21, 45)]
-        {
+        for (behind_ms, ticks, skipped) in [
+            (0, 1, 0),
+            (4, 1, 0),
+            (5, 2, 0),
+            (20, 5, 0),
+            (100, 21, 0),
+            (119, 24, 0),
+            (1000, 21, 45),
+        ] {
             let mut clock = Clock::new(origin);
             assert_eq!(clock.due_at([true; SLOTS]), None);
             clock.start(at(40));
@@ -131,7 +145,10 @@ mod tests {
         clock.start(origin);
         let only = |slot: usize| std::array::from_fn(|i| i == slot);
         for (slot, ms) in [(0, 20), (1, 5), (2, 10), (3, 15)] {
-            assert_eq!(clock.due_at(only(slot)), Some(origin + Duration::from_millis(ms)));
+            assert_eq!(
+                clock.due_at(only(slot)),
+                Some(origin + Duration::from_millis(ms))
+            );
         }
         assert_eq!(clock.due_at([false; SLOTS]), None);
         clock.stop();

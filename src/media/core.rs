@@ -139,9 +139,16 @@ impl Core {
         let mut random = ChaCha8Rng::from_seed(seed);
         Core {
             ducking: Gain::from_db(settings.ducking_db.min(0.0)),
-            wall: WallClock { origin: now, unix: settings.unix_time },
+            wall: WallClock {
+                origin: now,
+                unix: settings.unix_time,
+            },
             // RFC 7022 §4.2: a CNAME of 96 random bits names no person and no machine.
-            cname: format!("{:016x}{:08x}@talkpath", random.next_u64(), random.next_u32()),
+            cname: format!(
+                "{:016x}{:08x}@talkpath",
+                random.next_u64(),
+                random.next_u32()
+            ),
             random,
             clock: Clock::new(now),
             units: Units::default(),
@@ -184,7 +191,11 @@ impl Core {
         bytes: &[u8],
     ) {
         let wall = self.wall;
-        let leg = self.units.graph.node(unit).and_then(|node| self.units.legs.get_mut(node));
+        let leg = self
+            .units
+            .graph
+            .node(unit)
+            .and_then(|node| self.units.legs.get_mut(node));
         let taken = leg.is_some_and(|leg| match channel {
             Channel::Rtp => leg.handle_packet(now, from, bytes, wall),
             Channel::Rtcp => leg.handle_rtcp_socket(now, from, bytes, wall),
@@ -203,7 +214,11 @@ impl Core {
         unit: UnitId,
         bound: Result<(SocketAddr, SocketAddr), String>,
     ) {
-        let is_leg = self.units.graph.node(unit).is_some_and(|n| self.units.legs.get(n).is_some());
+        let is_leg = self
+            .units
+            .graph
+            .node(unit)
+            .is_some_and(|n| self.units.legs.get(n).is_some());
         let event = match bound {
             Ok((rtp, rtcp)) if is_leg => Event::LegReady { unit, rtp, rtcp },
             // The leg was closed in the meantime.
@@ -242,7 +257,11 @@ impl Core {
 
     /// When [`Core::handle_timeout`] wants to be called; nothing while there is nothing to send.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let work = if self.changed { [true; SLOTS] } else { self.work };
+        let work = if self.changed {
+            [true; SLOTS]
+        } else {
+            self.work
+        };
         self.clock.due_at(work)
     }
 
@@ -258,7 +277,10 @@ impl Core {
 
     /// Totals.
     pub fn counters(&self) -> Counters {
-        Counters { dropped: self.outbox.dropped() + self.outputs.dropped, ..self.counters }
+        Counters {
+            dropped: self.outbox.dropped() + self.outputs.dropped,
+            ..self.counters
+        }
     }
 
     /// Who hears whom: for each leg and recorder the legs and players that reach it, and the mixers and ends of
@@ -269,7 +291,11 @@ impl Core {
         for bus in graph.resolve() {
             let sounds = |node: &Node| {
                 graph.kind(*node) == Some(Kind::Leg)
-                    || self.units.players.get(*node).is_some_and(|player| player.runs())
+                    || self
+                        .units
+                        .players
+                        .get(*node)
+                        .is_some_and(|player| player.runs())
             };
             let sources: Vec<Node> = bus.sources.iter().copied().filter(sounds).collect();
             for sink in &bus.sinks {
@@ -289,7 +315,13 @@ impl Core {
     /// Lets the clock go or stand, after a change from outside.
     fn wake(&mut self, now: Instant) {
         let runs = |player: &Player| player.runs();
-        if self.streams > 0 || self.units.players.iter_mut().any(|(_, player)| runs(player)) {
+        if self.streams > 0
+            || self
+                .units
+                .players
+                .iter_mut()
+                .any(|(_, player)| runs(player))
+        {
             self.clock.start(now);
         } else {
             self.clock.stop();
@@ -298,10 +330,15 @@ impl Core {
 
     /// Finds out whether a slot has anything to do.
     fn refresh_work(&mut self, slot: usize) {
-        let Some(lists) = self.slots.get(slot) else { return };
+        let Some(lists) = self.slots.get(slot) else {
+            return;
+        };
         let players = &self.units.players;
         let work = !lists.legs.is_empty()
-            || lists.players.iter().any(|node| players.get(*node).is_some_and(Player::runs));
+            || lists
+                .players
+                .iter()
+                .any(|node| players.get(*node).is_some_and(Player::runs));
         if let Some(place) = self.work.get_mut(slot) {
             *place = work;
         }

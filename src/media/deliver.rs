@@ -29,7 +29,10 @@ pub(super) fn deliver(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'
     if leg.sends() {
         let outgoing = poll_digits(leg, tick);
         match outgoing {
-            Outgoing::Event { payload_type, packet } => {
+            Outgoing::Event {
+                payload_type,
+                packet,
+            } => {
                 let target = leg.rtp_target();
                 if let (Some(stream), Some(to)) = (&mut leg.stream, target) {
                     let (kind, at) = ((payload_type, packet.marker), packet.timestamp);
@@ -51,10 +54,14 @@ pub(super) fn deliver(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'
 }
 
 fn poll_digits(leg: &mut RtpLeg, tick: &mut Tick<'_>) -> Outgoing {
-    let Some(stream) = &leg.stream else { return Outgoing::Audio };
+    let Some(stream) = &leg.stream else {
+        return Outgoing::Audio;
+    };
     let timestamp = stream.sender.timestamp(tick.period);
     let rate = stream.params.codec.audio_rate;
-    let (outgoing, over) = leg.digits.poll_send(timestamp, rate, &mut tick.scratch.tone);
+    let (outgoing, over) = leg
+        .digits
+        .poll_send(timestamp, rate, &mut tick.scratch.tone);
     if over {
         tick.event(Event::DigitsSent { unit: leg.unit });
     }
@@ -64,17 +71,34 @@ fn poll_digits(leg: &mut RtpLeg, tick: &mut Tick<'_>) -> Outgoing {
 /// Sends a frame of audio: a tone in its place when `tone`.
 fn audio(leg: &mut RtpLeg, mut bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: bool) {
     let target = leg.rtp_target();
-    let prompts = leg.prompt.as_ref().is_some_and(|prompt| prompt.runs() || prompt.signal.active());
+    let prompts = leg
+        .prompt
+        .as_ref()
+        .is_some_and(|prompt| prompt.runs() || prompt.signal.active());
     let ducked = !leg.gains.duck.rests_at_unity(Gain::UNITY);
     let own = leg.seat.in_bus && leg.signal.active();
     let others = bus.as_ref().is_some_and(|bus| bus.others(own) > 0);
     let tail = bus.as_ref().is_some_and(|bus| bus.sounds());
     let louder = leg.gains.output != Gain::UNITY && (others || tail);
-    let Some(stream) = &mut leg.stream else { return };
-    let audible = Audible { personal: tone || prompts || ducked || louder, own, others, tail };
+    let Some(stream) = &mut leg.stream else {
+        return;
+    };
+    let audible = Audible {
+        personal: tone || prompts || ducked || louder,
+        own,
+        others,
+        tail,
+    };
     let source = stream.sender.choose(tick.period, audible);
     let codec = stream.sender.codec();
-    let Scratch { sum, pcm, converted, mixed, payload, tone: tone_frame } = tick.scratch;
+    let Scratch {
+        sum,
+        pcm,
+        converted,
+        mixed,
+        payload,
+        tone: tone_frame,
+    } = tick.scratch;
     let payload: &[u8] = match (source, bus.as_deref_mut()) {
         (Source::Shared, Some(bus)) => {
             let loss = stream.sender.loss_percent();
@@ -113,7 +137,9 @@ fn audio(leg: &mut RtpLeg, mut bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone:
     };
     let Some(to) = target else { return };
     let period = tick.period;
-    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| stream.sender.write(period, payload, out));
+    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| {
+        stream.sender.write(period, payload, out)
+    });
     tick.counters.packets_out += 1;
 }
 
@@ -136,7 +162,9 @@ fn sum_at_codec_rate(
     pcm.clear();
     mix::clip(sum, pcm);
     converted.clear();
-    stream.sender.resample(bus.rate(), pcm, converted, || bus.resampler(codec));
+    stream
+        .sender
+        .resample(bus.rate(), pcm, converted, || bus.resampler(codec));
     sum.clear();
     sum.extend(converted.iter().map(|sample| i32::from(*sample)));
 }
@@ -144,7 +172,9 @@ fn sum_at_codec_rate(
 /// Reports, quality and the missing of media.
 fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     let target = leg.rtcp_target();
-    let Some(stream) = &mut leg.stream else { return };
+    let Some(stream) = &mut leg.stream else {
+        return;
+    };
     let (now, unit) = (tick.now, leg.unit);
     let expected = stream.params.receive && stream.params.send;
     if expected && stream.reports.poll_timed_out(now, tick.settings.timeout) {
@@ -157,7 +187,9 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
         && let Some((channel, to)) = target
     {
         let timestamp = stream.sender.timestamp(tick.period);
-        let Stream { reports, sender, .. } = &mut **stream;
+        let Stream {
+            reports, sender, ..
+        } = &mut **stream;
         tick.outbox.push(unit, channel, to, |out| {
             reports.write(now, tick.wall, (sender, timestamp), tick.cname, out);
         });
@@ -167,9 +199,13 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
 /// Says that the leg's stream ends: a report and a BYE.
 pub(super) fn say_goodbye(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     let target = leg.rtcp_target();
-    let Some((stream, (channel, to))) = leg.stream.as_mut().zip(target) else { return };
+    let Some((stream, (channel, to))) = leg.stream.as_mut().zip(target) else {
+        return;
+    };
     let timestamp = stream.sender.timestamp(tick.period);
-    let Stream { reports, sender, .. } = &mut **stream;
+    let Stream {
+        reports, sender, ..
+    } = &mut **stream;
     tick.outbox.push(leg.unit, channel, to, |out| {
         reports.write(tick.now, tick.wall, (sender, timestamp), tick.cname, out);
         rtcp::write_goodbye(out, sender.ssrc(), "");

@@ -18,15 +18,24 @@ pub(super) enum Outgoing {
     /// Nothing: audio goes out.
     Audio,
     /// The packet of an event.
-    Event { payload_type: PayloadType, packet: EventPacket },
+    Event {
+        payload_type: PayloadType,
+        packet: EventPacket,
+    },
     /// The frame of a tone, which has been written.
     Tone,
 }
 
 /// What the digits go out as.
 enum Sending {
-    Events { sender: telephone_event::Sender, payload_type: PayloadType },
-    Tones { source: ToneSource, waiting: VecDeque<String> },
+    Events {
+        sender: telephone_event::Sender,
+        payload_type: PayloadType,
+    },
+    Tones {
+        source: ToneSource,
+        waiting: VecDeque<String>,
+    },
 }
 
 /// Why digits are not sent.
@@ -111,7 +120,9 @@ impl Digits {
 
     /// A key is down at the peer: its audio, which may hold the tone as well, is not for others.
     pub(super) fn pressed(&self) -> bool {
-        self.receiver.as_ref().is_some_and(|receiver| receiver.poll_timeout().is_some())
+        self.receiver
+            .as_ref()
+            .is_some_and(|receiver| receiver.poll_timeout().is_some())
     }
 
     /// Tones in the audio are looked for.
@@ -159,12 +170,18 @@ impl Digits {
                 let mut sender = telephone_event::Sender::new(event.clock_rate_hz);
                 sender.push(digits)?;
                 let payload_type = PayloadType(event.payload_type_out);
-                self.sending = Some(Sending::Events { sender, payload_type });
+                self.sending = Some(Sending::Events {
+                    sender,
+                    payload_type,
+                });
             }
             (None, None) => {
                 check(digits)?;
                 let source = dtmf::generate(rate, digits);
-                self.sending = Some(Sending::Tones { source, waiting: VecDeque::new() });
+                self.sending = Some(Sending::Tones {
+                    source,
+                    waiting: VecDeque::new(),
+                });
             }
         }
         Ok(())
@@ -180,8 +197,14 @@ impl Digits {
     ) -> (Outgoing, bool) {
         let outgoing = match &mut self.sending {
             None => return (Outgoing::Audio, false),
-            Some(Sending::Events { sender, payload_type }) => match sender.poll_tick(timestamp) {
-                Tick::Packet(packet) => Outgoing::Event { payload_type: *payload_type, packet },
+            Some(Sending::Events {
+                sender,
+                payload_type,
+            }) => match sender.poll_tick(timestamp) {
+                Tick::Packet(packet) => Outgoing::Event {
+                    payload_type: *payload_type,
+                    packet,
+                },
                 Tick::Gap => Outgoing::Audio,
                 Tick::Idle | Tick::Finished => {
                     self.sending = None;

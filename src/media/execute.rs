@@ -43,24 +43,47 @@ impl Core {
                 self.units.forget(a);
                 self.units.forget(b);
             }
-            Command::AddRecorder { unit, source, stereo } => {
+            Command::AddRecorder {
+                unit,
+                source,
+                stereo,
+            } => {
                 self.add_recorder(unit, source, stereo)?;
             }
             Command::Pause { unit, paused } => self.pause(unit, paused)?,
             Command::Close { unit } => self.close(now, unit)?,
             Command::Connect { from, to } => self.units.graph.connect(from, to)?,
             Command::Disconnect { from, to } => self.units.graph.disconnect(from, to),
-            Command::Play { unit, playback, clip, looped, gain_db } => {
+            Command::Play {
+                unit,
+                playback,
+                clip,
+                looped,
+                gain_db,
+            } => {
                 self.player_of(unit)?.play(playback, clip, looped, gain_db);
             }
             Command::StopPlay { unit } => self.stop_play(unit)?,
-            Command::DetectDigits { unit, telephone_event, in_band } => {
+            Command::DetectDigits {
+                unit,
+                telephone_event,
+                in_band,
+            } => {
                 self.leg_of(unit)?.digits.detect(telephone_event, in_band);
             }
-            Command::NoteDigit { unit, digit, duration_ms } => {
+            Command::NoteDigit {
+                unit,
+                digit,
+                duration_ms,
+            } => {
                 if self.leg_of(unit)?.digits.note_info(now, digit) {
                     let kind = DigitKind::Info;
-                    self.event(Event::Digit { unit, digit, kind, duration_ms });
+                    self.event(Event::Digit {
+                        unit,
+                        digit,
+                        kind,
+                        duration_ms,
+                    });
                 }
             }
             Command::SendDigits { unit, digits } => {
@@ -72,11 +95,19 @@ impl Core {
                 let leg = self.leg_of(unit)?;
                 leg.talk = on.then(|| leg.talk.unwrap_or_else(TalkDetector::new));
             }
-            Command::Silence { unit, muted, deafened } => {
+            Command::Silence {
+                unit,
+                muted,
+                deafened,
+            } => {
                 let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
                 self.units.graph.silence(node, muted, deafened);
             }
-            Command::Gain { unit, in_db, out_db } => {
+            Command::Gain {
+                unit,
+                in_db,
+                out_db,
+            } => {
                 let leg = self.leg_of(unit)?;
                 leg.gains.input = Gain::from_db(in_db);
                 leg.gains.output = Gain::from_db(out_db);
@@ -88,7 +119,10 @@ impl Core {
     fn open_leg(&mut self, unit: UnitId) -> Result<(), Refused> {
         if self.legs >= self.settings.legs_max {
             let refused = Refused::Legs(self.settings.legs_max);
-            self.event(Event::LegFailed { unit, error: refused.to_string() });
+            self.event(Event::LegFailed {
+                unit,
+                error: refused.to_string(),
+            });
             return Err(refused);
         }
         let node = self.units.graph.add(unit, Kind::Leg)?;
@@ -171,7 +205,10 @@ impl Core {
             say_goodbye(&mut leg, &mut tick);
             self.legs -= 1;
             self.streams -= usize::from(leg.stream.is_some());
-            self.event(Event::LegClosed { unit, stats: leg.totals() });
+            self.event(Event::LegClosed {
+                unit,
+                stats: leg.totals(),
+            });
             self.outputs.push(Output::Unbind { unit });
         }
         if self.units.recorders.get(node).is_some() {

@@ -10,12 +10,15 @@ use crate::audio::{Rate, Talk, level_dbov};
 pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     while let Some(digit) = leg.digits.poll_event(tick.now) {
         let kind = DigitKind::TelephoneEvent;
-        tick.event(Event::Digit { unit: leg.unit, digit, kind, duration_ms: 0 });
+        tick.event(Event::Digit {
+            unit: leg.unit,
+            digit,
+            kind,
+            duration_ms: 0,
+        });
     }
-    let needed = leg.seat.heard
-        || leg.tap.is_some()
-        || leg.talk.is_some()
-        || leg.digits.wants_audio();
+    let needed =
+        leg.seat.heard || leg.tap.is_some() || leg.talk.is_some() || leg.digits.wants_audio();
     let sound = receive(leg, tick, needed);
     if let Some(tap) = &mut leg.tap {
         tap.said.clear();
@@ -30,7 +33,8 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
     let sound = match &mut leg.stream {
         Some(stream) if stream.params.receive && needed => {
             let mut any = false;
-            leg.signal.put(|out| any = stream.receiver.frame(tick.now, out));
+            leg.signal
+                .put(|out| any = stream.receiver.frame(tick.now, out));
             any
         }
         Some(stream) if stream.params.receive => {
@@ -39,14 +43,24 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
         }
         Some(_) | None => false,
     };
-    let level = if sound { level_dbov(leg.signal.frame()) } else { i8::MIN };
+    let level = if sound {
+        level_dbov(leg.signal.frame())
+    } else {
+        i8::MIN
+    };
     let turn = leg.talk.as_mut().and_then(|talk| talk.handle_frame(level));
     match turn {
         Some(Talk::Started(level_dbov)) => {
-            tick.event(Event::TalkStarted { unit: leg.unit, level_dbov });
+            tick.event(Event::TalkStarted {
+                unit: leg.unit,
+                level_dbov,
+            });
         }
         Some(Talk::Stopped(level_dbov)) => {
-            tick.event(Event::TalkStopped { unit: leg.unit, level_dbov });
+            tick.event(Event::TalkStopped {
+                unit: leg.unit,
+                level_dbov,
+            });
         }
         None => {}
     }
@@ -59,7 +73,12 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
         && let Some(digit) = leg.digits.push_audio(tick.now, leg.signal.at(Rate::Hz8000))
     {
         let kind = DigitKind::InBand;
-        tick.event(Event::Digit { unit: leg.unit, digit, kind, duration_ms: 0 });
+        tick.event(Event::Digit {
+            unit: leg.unit,
+            digit,
+            kind,
+            duration_ms: 0,
+        });
     }
     if leg.digits.pressed() {
         leg.signal.silence();

@@ -25,7 +25,12 @@ pub(super) enum Latch {
     #[default]
     Signalled,
     /// A source is answered but may still be replaced.
-    Learning { source: SocketAddr, first_at: Instant, last_at: Instant, packets: u32 },
+    Learning {
+        source: SocketAddr,
+        first_at: Instant,
+        last_at: Instant,
+        packets: u32,
+    },
     /// Only this source is heard.
     Locked { source: SocketAddr },
 }
@@ -33,16 +38,30 @@ pub(super) enum Latch {
 impl Latch {
     /// Whether a valid packet of the stream from `from` is taken.
     pub(super) fn accept(&mut self, now: Instant, from: SocketAddr, signalled: SocketAddr) -> bool {
-        let learning =
-            Latch::Learning { source: from, first_at: now, last_at: now, packets: 1 };
+        let learning = Latch::Learning {
+            source: from,
+            first_at: now,
+            last_at: now,
+            packets: 1,
+        };
         match *self {
             Latch::Signalled => *self = learning,
-            Latch::Learning { source, first_at, packets, .. } if source == from => {
+            Latch::Learning {
+                source,
+                first_at,
+                packets,
+                ..
+            } if source == from => {
                 let packets = packets + 1;
                 *self = if packets >= LOCK_PACKETS || now >= first_at + LOCK_AFTER {
                     Latch::Locked { source }
                 } else {
-                    Latch::Learning { source, first_at, last_at: now, packets }
+                    Latch::Learning {
+                        source,
+                        first_at,
+                        last_at: now,
+                        packets,
+                    }
                 };
             }
             Latch::Learning { last_at, .. } => {
@@ -78,17 +97,66 @@ mod tests {
         // (ms, from, taken), and who is answered in the end.
         type Rows = &'static [(u64, u16, bool)];
         let rows: [(&str, Rows, u16, bool); 5] = [
-            ("five lock", &[(0, 2, true), (1, 2, true), (2, 2, true), (3, 2, true), (4, 2, true), (5, 3, false), (9, 1, false)], 2, true),
-            ("time locks", &[(0, 2, true), (100, 2, true), (101, 1, false)], 2, true),
-            ("a single packet does not", &[(0, 2, true), (20, 3, false), (100, 3, true), (120, 2, false)], 3, false),
-            ("the signalled address goes first", &[(0, 2, true), (10, 1, true), (20, 2, false)], 1, false),
-            ("a flood does not replace", &[(0, 2, true), (20, 3, false), (40, 2, true), (120, 3, false), (130, 2, true), (900, 3, false)], 2, true),
+            (
+                "five lock",
+                &[
+                    (0, 2, true),
+                    (1, 2, true),
+                    (2, 2, true),
+                    (3, 2, true),
+                    (4, 2, true),
+                    (5, 3, false),
+                    (9, 1, false),
+                ],
+                2,
+                true,
+            ),
+            (
+                "time locks",
+                &[(0, 2, true), (100, 2, true), (101, 1, false)],
+                2,
+                true,
+            ),
+            (
+                "a single packet does not",
+                &[
+                    (0, 2, true),
+                    (20, 3, false),
+                    (100, 3, true),
+                    (120, 2, false),
+                ],
+                3,
+                false,
+            ),
+            (
+                "the signalled address goes first",
+                &[(0, 2, true), (10, 1, true), (20, 2, false)],
+                1,
+                false,
+            ),
+            (
+                "a flood does not replace",
+                &[
+                    (0, 2, true),
+                    (20, 3, false),
+                    (40, 2, true),
+                    (120, 3, false),
+                    (130, 2, true),
+                    (900, 3, false),
+                ],
+                2,
+                true,
+            ),
         ];
         for (name, packets, answered, locked) in rows {
             let mut latch = Latch::default();
             assert_eq!(latch.source(), None);
             for (ms, from, taken) in packets {
-                assert_eq!(latch.accept(at(*ms), address(*from), signalled), *taken, "{name}: {ms}");
+                assert_eq!(
+                    latch.accept(at(*ms), address(*from), signalled),
+                    *taken,
+                    "{name}: {ms}"
+                );
             }
             assert_eq!(latch.source(), Some(address(answered)), "{name}");
             assert_eq!(matches!(latch, Latch::Locked { .. }), locked, "{name}");

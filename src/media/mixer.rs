@@ -2,11 +2,11 @@
 //! clipped once; nothing is divided by the number of speakers. Does not know who is connected to whom
 //! (`graph.rs`) nor what a leg adds for itself alone (`deliver.rs`).
 
+use super::Counters;
 use super::graph::{BusPlan, Node};
 use super::playback::{Player, Ramp};
 use super::rtp_leg::RtpLeg;
 use super::slab::Slab;
-use super::Counters;
 use crate::audio::{Gain, Rate, Resampler, mix};
 use crate::codec::{CodecInfo, Encoder};
 use crate::id::UnitId;
@@ -89,10 +89,16 @@ impl Bus {
 
     /// Changes who speaks, and the rate; what the encoders remember stays.
     pub(super) fn set_members(&mut self, members: Members, rate: Rate) {
-        Members { legs: self.legs, players: self.players, announcers: self.announcers } = members;
+        Members {
+            legs: self.legs,
+            players: self.players,
+            announcers: self.announcers,
+        } = members;
         if rate != self.rate {
             self.rate = rate;
-            self.shared.iter_mut().for_each(|shared| shared.resampler = None);
+            self.shared
+                .iter_mut()
+                .for_each(|shared| shared.resampler = None);
         }
     }
 
@@ -124,22 +130,39 @@ impl Bus {
         self.announcing = false;
         let length = self.rate.frame_samples();
         for node in &self.legs {
-            let Some(leg) = legs.get_mut(*node).filter(|leg| leg.signal.active()) else { continue };
-            add(&mut self.total, self.active == 0, length, leg.signal.at(self.rate));
+            let Some(leg) = legs.get_mut(*node).filter(|leg| leg.signal.active()) else {
+                continue;
+            };
+            add(
+                &mut self.total,
+                self.active == 0,
+                length,
+                leg.signal.at(self.rate),
+            );
             self.active += 1;
         }
         for node in &self.players {
             let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) else {
                 continue;
             };
-            add(&mut self.total, self.active == 0, length, player.signal.at(self.rate));
+            add(
+                &mut self.total,
+                self.active == 0,
+                length,
+                player.signal.at(self.rate),
+            );
             self.active += 1;
         }
         for node in &self.announcers {
             let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) else {
                 continue;
             };
-            add(&mut self.announced, !self.announcing, length, player.signal.at(self.rate));
+            add(
+                &mut self.announced,
+                !self.announcing,
+                length,
+                player.signal.at(self.rate),
+            );
             self.announcing = true;
         }
         if self.active > 0 || self.announcing {
@@ -153,7 +176,11 @@ impl Bus {
             self.total.resize(length, 0);
         }
         self.duck_before = self.duck;
-        self.duck_target = if self.announcing { ducking } else { Gain::UNITY };
+        self.duck_target = if self.announcing {
+            ducking
+        } else {
+            Gain::UNITY
+        };
     }
 
     /// Ends the tick.
@@ -200,12 +227,18 @@ impl Bus {
     ) -> (&[u8], &[i16]) {
         let (period, scratch, counters) = tick;
         self.pcm(scratch);
-        let at = self.shared.iter().position(|shared| std::ptr::eq(shared.codec, codec));
+        let at = self
+            .shared
+            .iter()
+            .position(|shared| std::ptr::eq(shared.codec, codec));
         let at = at.unwrap_or_else(|| {
             self.shared.push(Shared::new(codec));
             self.shared.len() - 1
         });
-        let shared = self.shared.get_mut(at).expect("found or pushed at this place");
+        let shared = self
+            .shared
+            .get_mut(at)
+            .expect("found or pushed at this place");
         shared.loss_seen = shared.loss_seen.max(loss_percent);
         if shared.period == Some(period) {
             counters.shared += 1;
@@ -220,7 +253,10 @@ impl Bus {
     /// The resampler of the shared sum in `codec`, so that a leg that gets a sum of its own goes on where the
     /// shared one was.
     pub(super) fn resampler(&self, codec: &'static CodecInfo) -> Option<Resampler> {
-        let shared = self.shared.iter().find(|shared| std::ptr::eq(shared.codec, codec))?;
+        let shared = self
+            .shared
+            .iter()
+            .find(|shared| std::ptr::eq(shared.codec, codec))?;
         shared.resampler.clone()
     }
 }

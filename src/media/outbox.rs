@@ -47,7 +47,12 @@ impl Outbox {
             return;
         }
         write(&mut self.bytes);
-        self.entries.push(Entry { unit, channel, to, end: self.bytes.len() });
+        self.entries.push(Entry {
+            unit,
+            channel,
+            to,
+            end: self.bytes.len(),
+        });
     }
 
     /// Hands over every packet and forgets it.

@@ -27,11 +27,16 @@ pub(super) fn make(units: &mut Units) -> [Slot; SLOTS] {
     units.graph.assign_slots();
     let mut slots: [Slot; SLOTS] = Default::default();
     seat_units(units, &mut slots);
-    let mut old: BTreeMap<Vec<UnitId>, Bus> =
-        units.buses.drain(..).map(|bus| (bus.key().to_vec(), bus)).collect();
+    let mut old: BTreeMap<Vec<UnitId>, Bus> = units
+        .buses
+        .drain(..)
+        .map(|bus| (bus.key().to_vec(), bus))
+        .collect();
     for plan in units.graph.resolve() {
         for plan in split(units, plan) {
-            let Some(first) = plan.sinks.first() else { continue };
+            let Some(first) = plan.sinks.first() else {
+                continue;
+            };
             let slot = units.graph.slot(*first).unwrap_or(0);
             let mut bus = old.remove(&plan.key).unwrap_or_else(|| Bus::new(&plan));
             let place = units.buses.len() as u32;
@@ -53,7 +58,10 @@ fn seat_units(units: &mut Units, slots: &mut [Slot; SLOTS]) {
     let graph = &units.graph;
     let slot_of = |node| usize::from(graph.slot(node).unwrap_or(0));
     for (node, leg) in units.legs.iter_mut() {
-        leg.seat = Seat { muted: graph.muted(node), ..Seat::default() };
+        leg.seat = Seat {
+            muted: graph.muted(node),
+            ..Seat::default()
+        };
         if leg.stream.is_some()
             && let Some(slot) = slots.get_mut(slot_of(node))
         {
@@ -76,15 +84,27 @@ fn seat_units(units: &mut Units, slots: &mut [Slot; SLOTS]) {
 /// Leaves out the sinks that take nothing, and gives each recorder a bus of its own, whose rate is not that of
 /// the legs.
 fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
-    let BusPlan { key, sources, sinks } = plan;
-    let (legs, recorders): (Vec<Node>, Vec<Node>) =
-        sinks.into_iter().partition(|sink| units.graph.kind(*sink) == Some(Kind::Leg));
+    let BusPlan {
+        key,
+        sources,
+        sinks,
+    } = plan;
+    let (legs, recorders): (Vec<Node>, Vec<Node>) = sinks
+        .into_iter()
+        .partition(|sink| units.graph.kind(*sink) == Some(Kind::Leg));
     let mut plans = Vec::new();
     for recorder in recorders {
-        let running = units.recorders.get(recorder).is_some_and(|recorder| !recorder.paused);
+        let running = units
+            .recorders
+            .get(recorder)
+            .is_some_and(|recorder| !recorder.paused);
         if let Some(unit) = units.graph.unit(recorder).filter(|_| running) {
             let key = key.iter().copied().chain([unit]).collect();
-            plans.push(BusPlan { key, sources: sources.clone(), sinks: vec![recorder] });
+            plans.push(BusPlan {
+                key,
+                sources: sources.clone(),
+                sinks: vec![recorder],
+            });
         }
     }
     let sinks: Vec<Node> = legs
@@ -92,7 +112,11 @@ fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
         .filter(|sink| units.legs.get(*sink).is_some_and(|leg| leg.sends()))
         .collect();
     if !sinks.is_empty() {
-        plans.push(BusPlan { key, sources, sinks });
+        plans.push(BusPlan {
+            key,
+            sources,
+            sinks,
+        });
     }
     plans
 }
@@ -104,7 +128,9 @@ fn members(units: &mut Units, plan: &BusPlan) -> (Members, Rate) {
     for source in &plan.sources {
         match units.graph.kind(*source) {
             Some(Kind::Leg) => {
-                let Some(leg) = units.legs.get_mut(*source) else { continue };
+                let Some(leg) = units.legs.get_mut(*source) else {
+                    continue;
+                };
                 rate = rate.max(leg.rate().unwrap_or(Rate::Hz8000));
                 leg.seat.heard |= plan.sinks.len() > 1 || plan.sinks.first() != Some(source);
                 members.legs.push(*source);
@@ -138,7 +164,12 @@ fn tap_legs(units: &mut Units) {
     let tapped: Vec<Node> = units
         .sources
         .iter()
-        .filter(|(node, ..)| units.recorders.get(*node).is_some_and(|recorder| !recorder.paused))
+        .filter(|(node, ..)| {
+            units
+                .recorders
+                .get(*node)
+                .is_some_and(|recorder| !recorder.paused)
+        })
         .filter_map(|(_, _, source)| match source {
             RecordSource::Leg(leg) => units.graph.node(*leg),
             RecordSource::Connected => None,

@@ -89,8 +89,14 @@ impl Player {
         self.signal.set_rate(clip.rate);
         self.progress = Progress::default();
         let gain = Gain::from_db(gain_db);
-        self.playback =
-            Some(Playback { id, clip, looped, gain, position: 0, started: false });
+        self.playback = Some(Playback {
+            id,
+            clip,
+            looped,
+            gain,
+            position: 0,
+            started: false,
+        });
     }
 
     /// Ends the clip without a report.
@@ -164,7 +170,11 @@ mod tests {
     use super::*;
 
     fn clip_of(samples: Vec<i16>) -> Arc<Clip> {
-        Arc::new(Clip { name: "test".into(), rate: Rate::Hz8000, samples })
+        Arc::new(Clip {
+            name: "test".into(),
+            rate: Rate::Hz8000,
+            samples,
+        })
     }
 
     /// The frames until the end, at most `max`, and in which tick it was.
@@ -216,7 +226,12 @@ mod tests {
         let half = Gain::from_db(-6.0206);
         let mut samples = [1000; 160];
         ramp.apply(half, &mut samples);
-        assert!(samples[0] > 990 && samples[159] <= 501, "{} {}", samples[0], samples[159]);
+        assert!(
+            samples[0] > 990 && samples[159] <= 501,
+            "{} {}",
+            samples[0],
+            samples[159]
+        );
         assert!(samples.windows(2).all(|pair| pair[0] >= pair[1]));
         let mut samples = [1000; 160];
         ramp.apply(half, &mut samples);

@@ -137,18 +137,24 @@ impl Receiver {
         let start = self.store.len();
         match self.jitter.pop(now) {
             Popped::Packet(packet) => {
-                if self.decoder.decode(packet.payload, &mut self.store).is_err() {
+                if self
+                    .decoder
+                    .decode(packet.payload, &mut self.store)
+                    .is_err()
+                {
                     return self.conceal(TICK_MS);
                 }
                 self.concealed_run = 0;
-                self.concealer.handle_samples(self.store.get_mut(start..).unwrap_or_default());
+                self.concealer
+                    .handle_samples(self.store.get_mut(start..).unwrap_or_default());
                 true
             }
             Popped::Lost { next, duration_ms } => {
                 if let Some(next) = next
                     && self.decoder.recover(next, &mut self.store)
                 {
-                    self.concealer.handle_samples(self.store.get_mut(start..).unwrap_or_default());
+                    self.concealer
+                        .handle_samples(self.store.get_mut(start..).unwrap_or_default());
                     return true;
                 }
                 self.conceal(duration_ms)
@@ -170,7 +176,8 @@ impl Receiver {
         let end = self.store.len() + samples;
         while self.store.len() < end && self.decoder.conceal(&mut self.store) {}
         if self.store.len() < end {
-            self.concealer.conceal(end - self.store.len(), &mut self.store);
+            self.concealer
+                .conceal(end - self.store.len(), &mut self.store);
         }
         self.store.truncate(end);
         true
@@ -183,8 +190,10 @@ impl Receiver {
             return;
         }
         let length = self.codec.audio_rate.frame_samples().min(self.store.len());
-        let silent =
-            self.store.get(..length).is_some_and(|frame| level_dbov(frame) < SILENT_DBOV);
+        let silent = self
+            .store
+            .get(..length)
+            .is_some_and(|frame| level_dbov(frame) < SILENT_DBOV);
         if silent || excess_ms >= EXCESS_MS_MAX {
             self.store.drain(..length);
             self.fill(now);

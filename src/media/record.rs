@@ -91,7 +91,11 @@ impl Recorder {
         let (said, heard) = (self.left.at(rate), self.right.at(rate));
         let mut samples = Vec::with_capacity(said.len() * channels);
         if self.stereo {
-            samples.extend(said.iter().zip(heard).flat_map(|(said, heard)| [*said, *heard]));
+            samples.extend(
+                said.iter()
+                    .zip(heard)
+                    .flat_map(|(said, heard)| [*said, *heard]),
+            );
         } else {
             scratch.clear();
             scratch.extend(said.iter().map(|sample| i32::from(*sample)));

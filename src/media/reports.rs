@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::command::Quality;
 use super::sender::Sender;
 use crate::rtp::rtcp::{self, NtpTime, Reception, Report, ReportBlock, SenderInfo};
-use crate::rtp::{RtpPacket, RtpTimestamp, RtpError, Ssrc};
+use crate::rtp::{RtpError, RtpPacket, RtpTimestamp, Ssrc};
 
 /// Mean time between reports; each interval is 0.5 to 1.5 times that (RFC 3550 §6.3.1).
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -109,7 +109,10 @@ impl Reports {
                 Report::Receiver { blocks, .. } => blocks,
                 Report::Description(_) | Report::Goodbye(_) | Report::Other { .. } => continue,
             };
-            about_us = blocks.into_iter().find(|block| Some(block.ssrc) == ours).or(about_us);
+            about_us = blocks
+                .into_iter()
+                .find(|block| Some(block.ssrc) == ours)
+                .or(about_us);
         }
         if let Some((block, sender)) = about_us.zip(sender) {
             self.rtt = block.round_trip(wall.ntp(now)).or(self.rtt);
@@ -177,7 +180,12 @@ impl Reports {
         let jitter_ms = self.reception.jitter_ms();
         let rtt_ms = self.rtt.map(|rtt| rtt.as_secs_f32() * 1000.0);
         let one_way_ms = rtt_ms.unwrap_or(0.0) / 2.0 + delay_ms as f32 + 20.0;
-        Some(Quality { loss, jitter_ms, rtt_ms, mos: mos(loss, one_way_ms) })
+        Some(Quality {
+            loss,
+            jitter_ms,
+            rtt_ms,
+            mos: mos(loss, one_way_ms),
+        })
     }
 
     /// Packets that never came.

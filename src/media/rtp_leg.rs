@@ -100,7 +100,11 @@ impl RtpLeg {
             digits: Digits::new(),
             talk: None,
             prompt: None,
-            gains: Gains { input: Gain::UNITY, output: Gain::UNITY, duck: Ramp::UNITY },
+            gains: Gains {
+                input: Gain::UNITY,
+                output: Gain::UNITY,
+                duck: Ramp::UNITY,
+            },
             seat: Seat::default(),
             tap: None,
             stats: LegStats::default(),
@@ -145,7 +149,9 @@ impl RtpLeg {
             stream.reports.renegotiate(codec.clock_rate_hz);
         }
         stream.reports.expect_media(now);
-        stream.sender.renegotiate(codec, params.payload_type_out, period);
+        stream
+            .sender
+            .renegotiate(codec, params.payload_type_out, period);
         if params.send && !stream.params.send {
             stream.sender.mark();
         }
@@ -164,7 +170,10 @@ impl RtpLeg {
         if params.remote_rtcp == params.remote_rtp {
             return Some((Channel::Rtp, self.rtp_target()?));
         }
-        Some((Channel::Rtcp, self.rtcp_source.or_else(|| reachable(params.remote_rtcp))?))
+        Some((
+            Channel::Rtcp,
+            self.rtcp_source.or_else(|| reachable(params.remote_rtcp))?,
+        ))
     }
 
     /// Takes a datagram from the RTP socket; false when it was refused.
@@ -198,16 +207,20 @@ impl RtpLeg {
     }
 
     fn handle_rtp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        let Ok(packet) = RtpPacket::parse(bytes) else { return false };
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
+        let Ok(packet) = RtpPacket::parse(bytes) else {
+            return false;
+        };
         let is_audio = packet.payload_type.0 == stream.params.payload_type_in;
         let is_event = self.digits.payload_type_in() == Some(packet.payload_type.0);
         if !(is_audio || is_event || packet.payload_type.0 == COMFORT_NOISE) {
             return false;
         }
-        let is_old = self.old_ssrc.is_some_and(|(ssrc, since)| {
-            ssrc == packet.ssrc && now < since + OLD_SSRC_FOR
-        });
+        let is_old = self
+            .old_ssrc
+            .is_some_and(|(ssrc, since)| ssrc == packet.ssrc && now < since + OLD_SSRC_FOR);
         if is_old || !self.latch.accept(now, from, stream.params.remote_rtp) {
             return false;
         }
@@ -238,13 +251,17 @@ impl RtpLeg {
         wall: WallClock,
     ) -> bool {
         let rtp_source = self.rtp_target();
-        let Some(stream) = &mut self.stream else { return false };
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
         let known = rtp_source.is_some_and(|source| source.ip() == from.ip())
             || stream.params.remote_rtcp.ip() == from.ip();
         if !known {
             return false;
         }
-        let read = stream.reports.handle_rtcp(now, bytes, wall, Some(&mut stream.sender));
+        let read = stream
+            .reports
+            .handle_rtcp(now, bytes, wall, Some(&mut stream.sender));
         if read.is_ok() {
             self.rtcp_source = Some(from);
         }
@@ -266,12 +283,16 @@ impl RtpLeg {
 
     /// RTP goes out.
     pub(super) fn sends(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.params.send)
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.params.send)
     }
 
     /// The rate of its codec.
     pub(super) fn rate(&self) -> Option<Rate> {
-        self.stream.as_ref().map(|stream| stream.params.codec.audio_rate)
+        self.stream
+            .as_ref()
+            .map(|stream| stream.params.codec.audio_rate)
     }
 }
 

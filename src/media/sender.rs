@@ -114,7 +114,9 @@ impl Sender {
     /// The media time of the frame of `period`; skipped ticks leave a gap, as the time did pass.
     pub(super) fn timestamp(&self, period: u64) -> RtpTimestamp {
         let ticks = period.wrapping_sub(self.anchor.0) as u32;
-        self.anchor.1.add(ticks.wrapping_mul(self.codec.clock_rate_hz / 50))
+        self.anchor
+            .1
+            .add(ticks.wrapping_mul(self.codec.clock_rate_hz / 50))
     }
 
     /// The next packet is the first after a pause.
@@ -125,7 +127,12 @@ impl Sender {
     /// Chooses the encoder for the frame of `period`.
     pub(super) fn choose(&mut self, period: u64, audible: Audible) -> Source {
         let memory = has_memory(self.codec);
-        let Audible { personal, own, others, tail } = audible;
+        let Audible {
+            personal,
+            own,
+            others,
+            tail,
+        } = audible;
         if personal || (own && others) {
             self.own_until = if memory { period + OWN_TICKS } else { 0 };
             self.own_tail = if memory { TAIL_TICKS } else { 0 };
@@ -143,7 +150,11 @@ impl Sender {
             self.own_tail -= 1;
             return Source::Own;
         }
-        if tail && !own && period >= self.own_until { Source::Shared } else { Source::Silence }
+        if tail && !own && period >= self.own_until {
+            Source::Shared
+        } else {
+            Source::Silence
+        }
     }
 
     /// Resamples a sum for [`Sender::encode`]; `resampler` gives a first one, else it starts from silence.
@@ -157,7 +168,10 @@ impl Sender {
         let to = self.codec.audio_rate;
         let own = self.own();
         if own.resampler.as_ref().is_none_or(|(rate, _)| *rate != from) {
-            own.resampler = Some((from, resampler().unwrap_or_else(|| Resampler::new(from, to))));
+            own.resampler = Some((
+                from,
+                resampler().unwrap_or_else(|| Resampler::new(from, to)),
+            ));
         }
         if let Some((_, resampler)) = &mut own.resampler {
             resampler.resample(pcm, out);
@@ -204,7 +218,14 @@ impl Sender {
         out: &mut Vec<u8>,
     ) {
         let (seq, ssrc) = (self.seq, self.ssrc);
-        Header { payload_type, marker, seq, timestamp, ssrc }.write(out);
+        Header {
+            payload_type,
+            marker,
+            seq,
+            timestamp,
+            ssrc,
+        }
+        .write(out);
         out.extend_from_slice(payload);
         self.seq = seq.next();
         self.packets += 1;
@@ -216,7 +237,10 @@ impl Sender {
         self.own.get_or_insert_with(|| {
             let mut encoder = (codec.encoder)();
             encoder.set_expected_loss(loss);
-            Own { encoder, resampler: None }
+            Own {
+                encoder,
+                resampler: None,
+            }
         })
     }
 }
@@ -228,12 +252,18 @@ pub(super) struct Silence(Vec<(&'static CodecInfo, Vec<u8>)>);
 impl Silence {
     /// The payload for `codec`.
     pub(super) fn payload(&mut self, codec: &'static CodecInfo) -> &[u8] {
-        let at = self.0.iter().position(|(known, _)| std::ptr::eq(*known, codec));
+        let at = self
+            .0
+            .iter()
+            .position(|(known, _)| std::ptr::eq(*known, codec));
         let at = at.unwrap_or_else(|| {
             self.0.push((codec, encode_silence(codec)));
             self.0.len() - 1
         });
-        self.0.get(at).map(|(_, payload)| payload.as_slice()).unwrap_or_default()
+        self.0
+            .get(at)
+            .map(|(_, payload)| payload.as_slice())
+            .unwrap_or_default()
     }
 }
 

@@ -22,7 +22,13 @@ impl Signal {
     /// A silent source of `rate`.
     pub(super) fn new(rate: Rate) -> Signal {
         let frame = Vec::with_capacity(rate.frame_samples());
-        Signal { rate, frame, active: false, gate: ActivityGate::new(), converted: [None, None, None] }
+        Signal {
+            rate,
+            frame,
+            active: false,
+            gate: ActivityGate::new(),
+            converted: [None, None, None],
+        }
     }
 
     /// The rate of the frames that are put in.
@@ -98,7 +104,9 @@ impl Signal {
         });
         if !converted.fresh {
             converted.frame.clear();
-            converted.resampler.resample(&self.frame, &mut converted.frame);
+            converted
+                .resampler
+                .resample(&self.frame, &mut converted.frame);
             converted.fresh = true;
         }
         &converted.frame

@@ -97,7 +97,9 @@ impl Tick<'_> {
 pub(super) fn run(units: &mut Units, slot: &Slot, tick: &mut Tick<'_>) {
     for node in &slot.legs {
         let due = units.claim(*node, tick.period);
-        let Some(leg) = units.legs.get_mut(*node) else { continue };
+        let Some(leg) = units.legs.get_mut(*node) else {
+            continue;
+        };
         leg.seat.due = due;
         if due {
             hear(leg, tick);
@@ -114,12 +116,22 @@ pub(super) fn run(units: &mut Units, slot: &Slot, tick: &mut Tick<'_>) {
     }
     for bus in &slot.buses {
         if let Some(bus) = units.buses.get_mut(*bus as usize) {
-            bus.mix(&mut units.legs, &mut units.players, tick.ducking, tick.counters);
+            bus.mix(
+                &mut units.legs,
+                &mut units.players,
+                tick.ducking,
+                tick.counters,
+            );
         }
     }
     for node in &slot.legs {
-        let Some(leg) = units.legs.get_mut(*node).filter(|leg| leg.seat.due) else { continue };
-        let bus = leg.seat.bus.and_then(|bus| units.buses.get_mut(bus as usize));
+        let Some(leg) = units.legs.get_mut(*node).filter(|leg| leg.seat.due) else {
+            continue;
+        };
+        let bus = leg
+            .seat
+            .bus
+            .and_then(|bus| units.buses.get_mut(bus as usize));
         deliver(leg, bus, tick);
     }
     for node in &slot.recorders {
@@ -139,11 +151,15 @@ fn record(units: &mut Units, node: Node, tick: &mut Tick<'_>) {
     let source = units.recording(node);
     let due = units.claim(node, tick.period);
     let Some((unit, source)) = source else { return };
-    let Some(recorder) = units.recorders.get_mut(node).filter(|r| due && !r.paused) else { return };
+    let Some(recorder) = units.recorders.get_mut(node).filter(|r| due && !r.paused) else {
+        return;
+    };
     let scratch = &mut tick.scratch.sum;
     let taken = match source {
         RecordSource::Connected => {
-            let bus = recorder.bus.and_then(|bus| units.buses.get_mut(bus as usize));
+            let bus = recorder
+                .bus
+                .and_then(|bus| units.buses.get_mut(bus as usize));
             Some(recorder.take_bus(bus, scratch))
         }
         RecordSource::Leg(leg) => {
@@ -154,14 +170,23 @@ fn record(units: &mut Units, node: Node, tick: &mut Tick<'_>) {
     };
     if let Some((rate, samples)) = taken {
         let channels = recorder.channels();
-        tick.outputs.push(Output::Record { unit, rate, samples, channels });
+        tick.outputs.push(Output::Record {
+            unit,
+            rate,
+            samples,
+            channels,
+        });
     }
 }
 
 /// Reports what a player did, and ends the announcement of a wire when it is over.
 fn report(units: &mut Units, node: Node, tick: &mut Tick<'_>) {
-    let Some(unit) = units.graph.unit(node) else { return };
-    let Some(player) = units.players.get_mut(node) else { return };
+    let Some(unit) = units.graph.unit(node) else {
+        return;
+    };
+    let Some(player) = units.players.get_mut(node) else {
+        return;
+    };
     let progress = player.take_progress();
     tick.progress(unit, progress);
     let over = player.idle_ticks >= ANNOUNCER_TICKS && !player.plays();

@@ -30,7 +30,8 @@ impl Units {
     pub(super) fn claim(&mut self, node: Node, period: u64) -> bool {
         let index = node as usize;
         if index >= self.periods.len() {
-            self.periods.resize(self.graph.nodes_end().max(index + 1), 0);
+            self.periods
+                .resize(self.graph.nodes_end().max(index + 1), 0);
         }
         // Stored plus one, so that zero is never.
         match self.periods.get_mut(index) {

@@ -50,7 +50,10 @@ fn a_phone_behind_wires_hears_and_is_heard_as_if_it_were_there() {
         world.phone(id, "PCMU", Some(id as usize - 1));
     }
     for (a, b) in [(11, 12), (21, 22), (23, 24)] {
-        world.tell(Command::AddWire { a: unit(a), b: unit(b) });
+        world.tell(Command::AddWire {
+            a: unit(a),
+            b: unit(b),
+        });
     }
     // Phone 1 behind one gatekeeper, phone 2 behind two, phone 3 in the conference itself.
     world.join(&[(1, 11), (12, 100), (2, 21), (22, 23), (24, 100), (3, 100)]);
@@ -113,7 +116,9 @@ fn two_phones_hear_each_other_sample_by_sample() {
         let mut expected = Vec::new();
         // Samples, not bytes: µ-law has two codes for zero.
         let mut decoder = (g711::PCMU.decoder)();
-        bytes.chunks(160).for_each(|chunk| decoder.decode(chunk, &mut expected).unwrap());
+        bytes
+            .chunks(160)
+            .for_each(|chunk| decoder.decode(chunk, &mut expected).unwrap());
         let heard = &world.peer(listener).heard;
         let found = expected.windows(heard.len()).any(|window| window == heard);
         assert!(found, "{listener} hears samples that {speaker} did not say");
@@ -132,8 +137,12 @@ fn a_sum_of_g711_is_exact() {
     direct.connect(&[(1, 3), (2, 4), (1, 100), (2, 100), (100, 5)]);
     direct.run(500);
     direct.listen(400);
-    let sum: Vec<i16> =
-        direct.peers[&3].heard.iter().zip(&direct.peers[&4].heard).map(|(a, b)| a + b).collect();
+    let sum: Vec<i16> = direct.peers[&3]
+        .heard
+        .iter()
+        .zip(&direct.peers[&4].heard)
+        .map(|(a, b)| a + b)
+        .collect();
     let mut expected = Vec::new();
     (g711::PCMU.encoder)().encode(&sum, &mut expected);
     assert!(direct.level(5, TONES[0]) > -23.0);
@@ -157,7 +166,10 @@ fn listeners_share_one_encode_per_codec() {
         let ticks = (after.ticks - before.ticks).max(1);
         assert_eq!(ticks, 10, "one conference is one slot");
         let encodes = after.encodes - before.encodes;
-        assert!(encodes <= ticks * per_tick_max, "{name}: {encodes} encodes in {ticks} ticks");
+        assert!(
+            encodes <= ticks * per_tick_max,
+            "{name}: {encodes} encodes in {ticks} ticks"
+        );
         assert_eq!(after.shared - before.shared, ticks * 99, "{name}");
         world.assert_hears(50, &[0, 1, 2], name);
         world.assert_hears(2, &[0, 2], name);
@@ -173,37 +185,73 @@ fn who_is_not_heard_is_not_decoded() {
     world.phone(2, "PCMU", Some(1));
     world.phone(3, "PCMU", Some(2));
     world.connect(&[(1, 100), (2, 100), (100, 3)]);
-    world.tell(Command::Silence { unit: unit(2), muted: true, deafened: false });
+    world.tell(Command::Silence {
+        unit: unit(2),
+        muted: true,
+        deafened: false,
+    });
     world.run(500);
     let before = world.core.counters().decoded;
     world.listen(1000);
-    assert_eq!(world.core.counters().decoded - before, 50, "only leg 1 is heard");
+    assert_eq!(
+        world.core.counters().decoded - before,
+        50,
+        "only leg 1 is heard"
+    );
     world.assert_hears(3, &[0], "2 is muted");
-    world.tell(Command::Silence { unit: unit(2), muted: false, deafened: false });
+    world.tell(Command::Silence {
+        unit: unit(2),
+        muted: false,
+        deafened: false,
+    });
     world.run(500);
     world.listen(500);
     world.assert_hears(3, &[0, 1], "2 is heard again");
-    world.tell(Command::Silence { unit: unit(3), muted: false, deafened: true });
+    world.tell(Command::Silence {
+        unit: unit(3),
+        muted: false,
+        deafened: true,
+    });
     world.run(500);
     let before = world.core.counters().decoded;
     world.listen(500);
     world.assert_hears(3, &[], "3 is deaf");
     assert_eq!(world.core.counters().decoded, before);
-    assert_eq!(world.peer(3).headers.len(), 25, "it gets packets of silence");
+    assert_eq!(
+        world.peer(3).headers.len(),
+        25,
+        "it gets packets of silence"
+    );
 }
 
 #[test]
 fn gain_changes_what_is_said_and_what_is_heard() {
     let mut world = conference(&["PCMU", "PCMU", "PCMU"]);
-    world.tell(Command::Gain { unit: unit(1), in_db: -10.0, out_db: 0.0 });
-    world.tell(Command::Gain { unit: unit(3), in_db: 0.0, out_db: 6.0 });
+    world.tell(Command::Gain {
+        unit: unit(1),
+        in_db: -10.0,
+        out_db: 0.0,
+    });
+    world.tell(Command::Gain {
+        unit: unit(3),
+        in_db: 0.0,
+        out_db: 6.0,
+    });
     world.run(500);
     world.listen(1000);
-    let rows =
-        [(2, 0, -30.0), (2, 2, -20.0), (3, 0, -24.0), (3, 1, -14.0), (1, 1, -20.0)];
+    let rows = [
+        (2, 0, -30.0),
+        (2, 2, -20.0),
+        (3, 0, -24.0),
+        (3, 1, -14.0),
+        (1, 1, -20.0),
+    ];
     for (listener, tone, expected) in rows {
         let level = world.level(listener, TONES[tone]);
-        assert!((level - expected).abs() < 1.0, "{listener} hears {tone} at {level}");
+        assert!(
+            (level - expected).abs() < 1.0,
+            "{listener} hears {tone} at {level}"
+        );
     }
 }
 
@@ -223,9 +271,10 @@ fn joining_and_leaving_leaves_no_trace_in_the_others() {
     }
     let peer = world.peer(1);
     let steps = peer.headers.windows(2).all(|pair| {
-        let [(_, first), (_, second)] = pair else { return false };
-        second.seq == first.seq.next()
-            && second.timestamp.distance_from(first.timestamp) == 160
+        let [(_, first), (_, second)] = pair else {
+            return false;
+        };
+        second.seq == first.seq.next() && second.timestamp.distance_from(first.timestamp) == 160
     });
     assert!(steps, "sequence and timestamps go on");
     world.assert_hears(1, &[1], "all the while");
@@ -244,8 +293,14 @@ fn when_conferences_merge_every_leg_still_has_one_frame_per_period() {
         world.join(&[(2, 3), (4, 5), (6, 7)]);
         world.run(100 + round);
         for (a, b) in [(2, 3), (4, 5), (6, 7)] {
-            world.tell(Command::Disconnect { from: unit(a), to: unit(b) });
-            world.tell(Command::Disconnect { from: unit(b), to: unit(a) });
+            world.tell(Command::Disconnect {
+                from: unit(a),
+                to: unit(b),
+            });
+            world.tell(Command::Disconnect {
+                from: unit(b),
+                to: unit(a),
+            });
         }
         world.run(100);
     }
@@ -253,10 +308,14 @@ fn when_conferences_merge_every_leg_still_has_one_frame_per_period() {
         let ms = world.ms() - 500;
         let peer = world.peer(id);
         let packets = peer.headers.len() as u64;
-        assert!(packets.abs_diff(ms / 20) <= 1, "{id}: {packets} packets in {ms} ms");
-        let one_by_one = peer.headers.windows(2).all(|pair| {
-            pair[1].1.timestamp.distance_from(pair[0].1.timestamp) == 160
-        });
+        assert!(
+            packets.abs_diff(ms / 20) <= 1,
+            "{id}: {packets} packets in {ms} ms"
+        );
+        let one_by_one = peer
+            .headers
+            .windows(2)
+            .all(|pair| pair[1].1.timestamp.distance_from(pair[0].1.timestamp) == 160);
         assert!(one_by_one, "{id}");
     }
 }
@@ -302,7 +361,11 @@ fn nothing_ticks_when_there_is_nothing_to_send() {
     world.phone(3, "PCMU", None);
     world.listen(1000);
     assert_eq!(world.peer(3).headers.len(), 50);
-    assert_eq!(world.core.counters().skipped_periods, 0, "rest is not lateness");
+    assert_eq!(
+        world.core.counters().skipped_periods,
+        0,
+        "rest is not lateness"
+    );
 }
 
 #[test]
@@ -326,14 +389,29 @@ fn late_ticks_are_caught_up_to_five_and_then_skipped() {
 
 #[test]
 fn legs_beyond_the_limit_are_refused() {
-    let settings = MediaSettings { legs_max: 2, ..MediaSettings::default() };
+    let settings = MediaSettings {
+        legs_max: 2,
+        ..MediaSettings::default()
+    };
     let mut core = Core::new(settings, Instant::now(), [0; 32]);
     for id in 1..=3 {
         core.handle_command(Instant::now(), Command::OpenLeg { unit: unit(id) });
     }
     let outputs: Vec<Output> = std::iter::from_fn(|| core.poll_output()).collect();
-    assert_eq!(outputs[..2], [Output::Bind { unit: unit(1) }, Output::Bind { unit: unit(2) }]);
-    let failed = matches!(&outputs[2], Output::Event(Event::LegFailed { unit: UnitId(3), .. }));
+    assert_eq!(
+        outputs[..2],
+        [
+            Output::Bind { unit: unit(1) },
+            Output::Bind { unit: unit(2) }
+        ]
+    );
+    let failed = matches!(
+        &outputs[2],
+        Output::Event(Event::LegFailed {
+            unit: UnitId(3),
+            ..
+        })
+    );
     assert!(failed, "{outputs:?}");
     assert_eq!(core.counters().refused_commands, 1);
 }

@@ -22,8 +22,7 @@ mod recording;
 /// The level of each tone.
 pub(super) const TONE_DBOV: f32 = -20.0;
 /// Tones of peers: primes, so that no product of some of them is another.
-pub(super) const TONES: [f32; 8] =
-    [353.0, 557.0, 859.0, 1259.0, 1753.0, 2251.0, 2647.0, 3049.0];
+pub(super) const TONES: [f32; 8] = [353.0, 557.0, 859.0, 1259.0, 1753.0, 2251.0, 2647.0, 3049.0];
 
 /// A telephone.
 pub(super) struct Peer {
@@ -49,6 +48,8 @@ pub(super) struct Peer {
     pub(super) events: Vec<(Header, Vec<u8>)>,
     /// RTCP datagrams heard.
     pub(super) rtcp: Vec<(u64, Channel, Vec<u8>)>,
+    /// Where packets went that did not come to the peer.
+    pub(super) strays: Vec<SocketAddr>,
     /// Decides the fate of packet n: delays in ms, one for each copy.
     pub(super) network: fn(u64) -> Vec<u64>,
     sent: u64,
@@ -106,7 +107,11 @@ pub(super) fn tone_level(samples: &[i16], rate: Rate, hz: f32) -> f32 {
 pub(super) fn tone_clip(rate: Rate, hz: f32, ms: usize) -> Arc<Clip> {
     let mut samples = vec![0; rate.hz() as usize * ms / 1000];
     tone(rate, hz).fill(&mut samples);
-    Arc::new(Clip { name: format!("{hz} Hz"), rate, samples })
+    Arc::new(Clip {
+        name: format!("{hz} Hz"),
+        rate,
+        samples,
+    })
 }
 
 impl World {
@@ -156,7 +161,10 @@ impl World {
     pub(super) fn phone_with(&mut self, params: StreamParams, id: u64, voice: Option<usize>) {
         let codec = params.codec;
         self.tell(Command::OpenLeg { unit: unit(id) });
-        self.tell(Command::UpdateLeg { unit: unit(id), stream: Box::new(params) });
+        self.tell(Command::UpdateLeg {
+            unit: unit(id),
+            stream: Box::new(params),
+        });
         let peer = Peer {
             unit: unit(id),
             address: address(id),
@@ -176,6 +184,7 @@ impl World {
             headers: Vec::new(),
             events: Vec::new(),
             rtcp: Vec::new(),
+            strays: Vec::new(),
             network: |_| vec![0],
             sent: 0,
         };
@@ -184,7 +193,10 @@ impl World {
 
     pub(super) fn connect(&mut self, pairs: &[(u64, u64)]) {
         for (from, to) in pairs {
-            self.tell(Command::Connect { from: unit(*from), to: unit(*to) });
+            self.tell(Command::Connect {
+                from: unit(*from),
+                to: unit(*to),
+            });
         }
     }
 
@@ -200,7 +212,13 @@ impl World {
 
     pub(super) fn play(&mut self, id: u64, playback: u64, clip: Arc<Clip>, looped: bool) {
         let playback = PlaybackId(playback);
-        self.tell(Command::Play { unit: unit(id), playback, clip, looped, gain_db: 0.0 });
+        self.tell(Command::Play {
+            unit: unit(id),
+            playback,
+            clip,
+            looped,
+            gain_db: 0.0,
+        });
     }
 
     pub(super) fn peer(&mut self, id: u64) -> &mut Peer {
@@ -211,7 +229,8 @@ impl World {
     pub(super) fn send(&mut self, id: u64, from: SocketAddr, delay_ms: u64, bytes: Vec<u8>) {
         let at = self.now + Duration::from_millis(delay_ms);
         self.flown += 1;
-        self.flying.insert((at, self.flown), (unit(id), Channel::Rtp, from, bytes));
+        self.flying
+            .insert((at, self.flown), (unit(id), Channel::Rtp, from, bytes));
     }
 
     /// Runs for `ms` and remembers only what is heard in that time.
@@ -229,13 +248,19 @@ impl World {
         loop {
             let peers = self.peers.values().map(|peer| peer.next_at).min();
             let flying = self.flying.keys().next().map(|(at, _)| *at);
-            let next = [self.core.poll_timeout(), peers, flying].into_iter().flatten().min();
-            let Some(next) = next.filter(|next| *next < end) else { break };
+            let next = [self.core.poll_timeout(), peers, flying]
+                .into_iter()
+                .flatten()
+                .min();
+            let Some(next) = next.filter(|next| *next < end) else {
+                break;
+            };
             self.now = self.now.max(next);
             self.speak();
             while let Some(entry) = self.flying.first_entry().filter(|e| e.key().0 <= self.now) {
                 let (unit, channel, from, bytes) = entry.remove();
-                self.core.handle_packet(self.now, unit, channel, from, &bytes);
+                self.core
+                    .handle_packet(self.now, unit, channel, from, &bytes);
             }
             if self.core.poll_timeout().is_some_and(|at| at <= self.now) {
                 self.core.handle_timeout(self.now);
@@ -279,10 +304,21 @@ impl World {
                 }
                 Output::Event(Event::LegReady { .. }) => {}
                 Output::Event(event) => self.events.push((ms, event)),
-                Output::Record { unit, rate, samples, channels } => {
-                    let record =
-                        self.records.entry(unit.0).or_insert((rate, channels, Vec::new()));
-                    assert_eq!((record.0, record.1), (rate, channels), "a recording changed");
+                Output::Record {
+                    unit,
+                    rate,
+                    samples,
+                    channels,
+                } => {
+                    let record = self
+                        .records
+                        .entry(unit.0)
+                        .or_insert((rate, channels, Vec::new()));
+                    assert_eq!(
+                        (record.0, record.1),
+                        (rate, channels),
+                        "a recording changed"
+                    );
                     record.2.extend(samples);
                 }
                 Output::Unbind { .. } | Output::RecordEnd { .. } => self.outputs.push(output),
@@ -302,13 +338,19 @@ impl World {
             let level = self.level(id, *hz);
             if expected.contains(&tone) {
                 let off = (level - TONE_DBOV).abs();
-                assert!(off <= 2.0, "{about}: {id} hears tone {tone} at {level} dBov");
+                assert!(
+                    off <= 2.0,
+                    "{about}: {id} hears tone {tone} at {level} dBov"
+                );
             } else {
                 // Opus itself puts noise between the tones that it is given.
                 let codec = self.peers[&id].codec.name;
                 let most = if codec == "opus" { -42.0 } else { -50.0 };
                 let above = level - TONE_DBOV;
-                assert!(above <= most, "{about}: {id} hears tone {tone} at {level} dBov");
+                assert!(
+                    above <= most,
+                    "{about}: {id} hears tone {tone} at {level} dBov"
+                );
             }
         }
     }
@@ -330,6 +372,15 @@ pub(super) fn address(id: u64) -> SocketAddr {
 }
 
 impl Peer {
+    /// Says the tone in another codec.
+    pub(super) fn change_codec(&mut self, name: &str, voice: usize) {
+        self.codec = codec(name);
+        self.encoder = (self.codec.encoder)();
+        self.decoder = (self.codec.decoder)();
+        self.voice = Some(tone(self.codec.audio_rate, TONES[voice]));
+        self.heard.clear();
+    }
+
     /// The next packet; nothing when the peer does not send.
     fn packet(&mut self) -> Option<Vec<u8>> {
         let rate = self.codec.audio_rate;
@@ -354,7 +405,14 @@ impl Peer {
     ) -> Vec<u8> {
         let (payload_type, seq, ssrc) = (PayloadType(payload_type), self.seq, self.ssrc);
         let mut bytes = Vec::new();
-        Header { payload_type, marker, seq, timestamp, ssrc }.write(&mut bytes);
+        Header {
+            payload_type,
+            marker,
+            seq,
+            timestamp,
+            ssrc,
+        }
+        .write(&mut bytes);
         bytes.extend_from_slice(payload);
         self.seq = seq.next();
         bytes
@@ -365,16 +423,34 @@ impl Peer {
             self.rtcp.push((ms, channel, bytes.to_vec()));
             return;
         }
-        assert_eq!(to, self.address, "a packet for {:?} goes astray", self.unit);
+        if to != self.address {
+            self.strays.push(to);
+            return;
+        }
         let packet = RtpPacket::parse(bytes).expect("RTP");
-        let RtpPacket { payload_type, marker, seq, timestamp, ssrc, .. } = packet;
-        let header = Header { payload_type, marker, seq, timestamp, ssrc };
+        let RtpPacket {
+            payload_type,
+            marker,
+            seq,
+            timestamp,
+            ssrc,
+            ..
+        } = packet;
+        let header = Header {
+            payload_type,
+            marker,
+            seq,
+            timestamp,
+            ssrc,
+        };
         if payload_type.0 != self.codec.payload_type {
             self.events.push((header, packet.payload.to_vec()));
             return;
         }
         self.headers.push((ms, header));
         self.payloads.push(packet.payload.to_vec());
-        self.decoder.decode(packet.payload, &mut self.heard).expect("a payload of the codec");
+        self.decoder
+            .decode(packet.payload, &mut self.heard)
+            .expect("a payload of the codec");
     }
 }
