@@ -1,13 +1,13 @@
-//! Fills gaps in the waveform by repeating its last pitch periods, in the manner of ITU-T G.711 Appendix I, for codecs that
-//! have no concealment of their own. Unlike the appendix it adds no delay: the step between the last sample
-//! and the first repeated one is faded out instead.
+//! Fills gaps in the waveform by repeating its last pitch periods, in the manner of ITU-T G.711
+//! Appendix I, for codecs that have no concealment of their own. Unlike the appendix it adds no
+//! delay: the step between the last sample and the first repeated one is faded out instead.
 //!
 //! | time since the gap began | what is made |
 //! |---|---|
 //! | 0–20 ms | the last period over and over |
 //! | 20–40, 40–60 ms | the last two, three periods, so that it does not buzz |
 //! | 10–60 ms | fades evenly to silence |
-//! | first good frame | cross-fade from what would have been made: 4 ms, longer after longer gaps, at most 10 |
+//! | first good frame | cross-fade from what would have been made, 4 ms to 10 ms after long gaps |
 
 use super::Rate;
 
@@ -61,8 +61,8 @@ impl Concealer {
         }
     }
 
-    /// Takes received samples, any number of them. After a gap their beginning is cross-faded in place with the
-    /// concealment.
+    /// Takes received samples, any number of them. After a gap their beginning is cross-faded in
+    /// place with the concealment.
     pub fn handle_samples(&mut self, samples: &mut [i16]) {
         if let Some(mut gap) = self.gap.take() {
             let made_ms = gap.made / self.per_ms;
@@ -125,15 +125,13 @@ impl Gap {
     fn lengthen(&mut self, history: &[i16], per_ms: usize) {
         let periods = (self.made / (20 * per_ms) + 1).min(PERIODS_MAX);
         if periods * self.pitch > self.cycle.len() {
-            let last = self
-                .cycle
-                .get((self.at + self.cycle.len() - 1) % self.cycle.len());
-            let last = last.copied().unwrap_or(0.0);
+            let last = self.before().unwrap_or(0.0);
             self.repeat(history, periods, last);
         }
     }
 
-    /// Makes a cycle of the last `periods`; `last` is the sample that it follows.
+    /// Makes a cycle of the last `periods`, entered at the phase that the old one has reached;
+    /// `last` is the sample that it follows.
     fn repeat(&mut self, history: &[i16], periods: usize, last: f32) {
         let length = self.pitch * periods;
         let begin = history.len().saturating_sub(length);
@@ -143,20 +141,23 @@ impl Gap {
             .skip(begin)
             .map(|&sample| f32::from(sample))
             .collect();
-        // The end is blended with what came before the beginning, so that the end runs into the beginning.
+        // The end is blended with what came before the beginning, so that the end runs into the
+        // beginning.
         let tail = self.cycle.iter_mut().skip(length - quarter);
         let before = history.iter().skip(begin.saturating_sub(quarter));
         for (index, (sample, &before)) in tail.zip(before).enumerate() {
             let share = (index + 1) as f32 / quarter as f32;
             *sample = *sample * (1.0 - share) + f32::from(before) * share;
         }
-        self.at = 0;
-        self.step = last
-            - history
-                .get(begin.wrapping_sub(1))
-                .copied()
-                .map_or(0.0, f32::from);
+        self.at %= self.pitch;
+        self.step = last - self.before().unwrap_or(0.0);
         self.step_at = self.made;
+    }
+
+    /// The sample of the cycle before the next one.
+    fn before(&self) -> Option<f32> {
+        let length = self.cycle.len();
+        self.cycle.get((self.at + length - 1) % length).copied()
     }
 
     fn next(&mut self, per_ms: usize) -> f32 {
@@ -173,8 +174,8 @@ impl Gap {
     }
 }
 
-/// The period of the end of `history` in samples: the lag that correlates best. `stride` is its rate over 8 kHz; the search
-/// looks at every `stride`th sample first.
+/// The period of the end of `history` in samples: the lag that correlates best. `stride` is its
+/// rate over 8 kHz; the search looks at every `stride`th sample first.
 fn find_pitch(history: &[i16], stride: usize) -> usize {
     let coarse = (PITCH_LEAST..=PITCH_MOST).map(|lag| lag * stride);
     let best = best_lag(history, coarse, stride).unwrap_or(PITCH_MOST * stride);

@@ -1,8 +1,9 @@
-//! How loud, and whether someone talks. Levels are dBov, decibels below overload, as RFC 6464 counts them: a
-//! square wave at full scale is 0, a sine at full scale is −3, digital silence is −127.
+//! How loud, and whether someone talks. Levels are dBov, decibels below overload, as RFC 6464
+//! counts them: a square wave at full scale is 0, a sine at full scale is −3, digital silence is
+//! −127.
 //!
-//! Both detectors take the least level of the last seconds for the background: speech has gaps, noise has
-//! none.
+//! Both detectors take the least level of the last seconds for the background: speech has gaps,
+//! noise has none.
 
 /// Frames per second.
 const FRAMES_PER_S: u32 = 50;
@@ -95,7 +96,8 @@ const TALK_STOP_FRAMES: u32 = 30;
 pub struct TalkDetector {
     floor: NoiseFloor,
     talking: bool,
-    /// Frames in a row that speak against the current state; for a start, a quiet one takes one back.
+    /// Frames in a row that speak against the current state; for a start, a quiet one takes one
+    /// back.
     against: u32,
     loudest: i8,
 }
@@ -162,8 +164,8 @@ const HEARD_LEAST_DBOV: i8 = -62;
 /// Frames that are heard after the last loud one: 400 ms.
 const HANGOVER_FRAMES: u32 = 2 * FRAMES_PER_S / 5;
 
-/// Decides whether a source is worth mixing. It is generous: a quiet beginning of speech always passes, in its
-/// first frame; steady background below about −52 dBov does not.
+/// Decides whether a source is worth mixing. It is generous: a quiet beginning of speech always
+/// passes, in its first frame; steady background below about −52 dBov does not.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivityGate {
     floor: NoiseFloor,
@@ -185,7 +187,8 @@ impl ActivityGate {
         }
     }
 
-    /// Whether the frame with this level in dBov is to be mixed; true for 400 ms after it was loud enough.
+    /// Whether the frame with this level in dBov is to be mixed; true for 400 ms after it was loud
+    /// enough.
     pub fn is_active(&mut self, level_dbov: i8) -> bool {
         let floor = self.floor.learn(level_dbov);
         let threshold = floor

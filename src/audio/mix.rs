@@ -1,5 +1,5 @@
-//! The arithmetic of a mixer: sum in 32 bits, take the listener's own voice out again, clip once at the end.
-//! 65,536 speakers at full scale fit. Who hears whom is not decided here.
+//! The arithmetic of a mixer: sum in 32 bits, take the listener's own voice out again, clip once at
+//! the end. 65,536 speakers at full scale fit. Who hears whom is not decided here.
 
 /// A factor on samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +36,8 @@ impl Gain {
         }
     }
 
-    /// Multiplies samples in place by a factor that moves evenly from `from` to this one over the frame, so that
-    /// a change makes no click.
+    /// Multiplies samples in place by a factor that moves evenly from `from` to this one over the
+    /// frame, so that a change makes no click.
     pub fn apply_from(self, from: Gain, frame: &mut [i16]) {
         if self == from {
             return self.apply(frame);
@@ -62,8 +62,8 @@ pub fn clip(sum: &[i32], out: &mut Vec<i16>) {
     out.extend(sum.iter().map(|&total| saturate(total)));
 }
 
-/// Appends the sum without the listener's own frame, clipped to 16 bits, to `out`. `own` is exactly what was
-/// added; the shorter of the two decides how many samples.
+/// Appends the sum without the listener's own frame, clipped to 16 bits, to `out`. `own` is exactly
+/// what was added; the shorter of the two decides how many samples.
 pub fn clip_without(sum: &[i32], own: &[i16], out: &mut Vec<i16>) {
     let others = sum
         .iter()
@@ -130,8 +130,9 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_hears_themselves(
-            frames in proptest::collection::vec(proptest::collection::vec(-3_000i16..3_000, 8), 1..9)
+            frames in proptest::collection::vec(any::<[i8; 8]>(), 1..9)
         ) {
+            let frames: Vec<_> = frames.into_iter().map(|row| row.map(i16::from)).collect();
             let mut sum = vec![0; 8];
             frames.iter().for_each(|frame| add(&mut sum, frame));
             for (own, frame) in frames.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Sound as numbers: frames, rates, resampling, mixing, levels, tones, in-band digits, concealment, clips.
-//! Mono, 16-bit, 20 ms. Nothing here knows packets or calls.
+//! Sound as numbers: frames, rates, resampling, mixing, levels, tones, in-band digits, concealment,
+//! clips. Mono, 16-bit, 20 ms. Nothing here knows packets or calls.
 
 mod clip;
 pub mod conceal;

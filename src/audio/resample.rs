@@ -1,13 +1,15 @@
-//! Between 8, 16 and 48 kHz: one polyphase low-pass filter per pair, 16-bit coefficients, 32-bit sums. One frame
-//! in gives exactly one frame out; the filter's memory goes from frame to frame. The delay is 1.5 ms
-//! where 8 kHz is one side, 1 ms between 16 and 48 kHz. Files and speech of other rates are converted elsewhere.
+//! Between 8, 16 and 48 kHz: one polyphase low-pass filter per pair, 16-bit coefficients, 32-bit
+//! sums. One frame in gives exactly one frame out; the filter's memory goes from frame to frame.
+//! The delay is 1.5 ms where 8 kHz is one side, 1 ms between 16 and 48 kHz. Files and speech of
+//! other rates are converted elsewhere.
 //!
-//! The filter is a windowed sinc (Kaiser) that is 6 dB down at half the lower rate. It passes up to 0.86 of that
-//! within 0.5 dB and rejects from 1.14 of it by 50 dB and more (the tests measure it).
+//! The filter is a windowed sinc (Kaiser) that is 6 dB down at half the lower rate. It passes up to
+//! 0.86 of that within 0.5 dB and rejects from 1.14 of it by 50 dB and more (the tests measure it).
 
 use super::Rate;
 
-/// Taps of the filter per sample of the lower rate where that is 8 kHz: 3 ms, half of which is delay.
+/// Taps of the filter per sample of the lower rate where that is 8 kHz: 3 ms, half of which is
+/// delay.
 const TAPS_NARROW: usize = 24;
 /// The same where the lower rate is 16 kHz: 2 ms.
 const TAPS_WIDE: usize = 32;
@@ -93,8 +95,8 @@ impl Resampler {
         self.to
     }
 
-    /// Appends `frame` at the other rate to `out`: of a 20 ms frame exactly a 20 ms frame. From a higher to a
-    /// lower rate the length must be a multiple of their ratio; a remainder is dropped.
+    /// Appends `frame` at the other rate to `out`: of a 20 ms frame exactly a 20 ms frame. From a
+    /// higher to a lower rate the length must be a multiple of their ratio; a remainder is dropped.
     pub fn resample(&mut self, frame: &[i16], out: &mut Vec<i16>) {
         let memory = self.input.len();
         match &self.kind {
@@ -141,7 +143,8 @@ impl std::fmt::Debug for Resampler {
     }
 }
 
-/// Sum of products, scaled back and clipped. In integers, so that the compiler may use vector instructions.
+/// Sum of products, scaled back and clipped. In integers, so that the compiler may use vector
+/// instructions.
 fn dot(coefficients: &[i16], samples: &[i16]) -> i16 {
     let sum: i32 = coefficients
         .iter()
@@ -172,8 +175,8 @@ fn low_pass(ratio: usize, per_phase: usize) -> Vec<f64> {
     taps.iter().map(|tap| tap / gain).collect()
 }
 
-/// Splits the filter into the coefficients that meet input samples for each output phase, oldest sample
-/// first, each phase with gain 1 at 0 Hz so that a constant stays constant.
+/// Splits the filter into the coefficients that meet input samples for each output phase, oldest
+/// sample first, each phase with gain 1 at 0 Hz so that a constant stays constant.
 fn phases(taps: &[f64], ratio: usize) -> Vec<i16> {
     (0..ratio)
         .flat_map(|phase| {

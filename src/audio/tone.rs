@@ -1,5 +1,6 @@
-//! Tones: sources with a cadence (ringback, busy, beeps), and the measurement of one frequency by which tests and
-//! the load tool hear who is heard. Which country uses which tone is not decided here.
+//! Tones: sources with a cadence (ringback, busy, beeps), and the measurement of one frequency by
+//! which tests and the load tool hear who is heard. Which country uses which tone is not decided
+//! here.
 
 use std::f64::consts::TAU;
 
@@ -86,8 +87,8 @@ impl ToneSource {
         )
     }
 
-    /// Fills the frame; returns how many samples were made. Fewer than the frame holds when the cadence is over;
-    /// the rest is silence.
+    /// Fills the frame; returns how many samples were made. Fewer than the frame holds when the
+    /// cadence is over; the rest is silence.
     pub fn fill(&mut self, frame: &mut [i16]) -> usize {
         let mut filled = 0;
         while filled < frame.len() {
@@ -143,8 +144,8 @@ fn amplitude(level_dbov: f32) -> f64 {
     32_768.0 * std::f64::consts::SQRT_2 * 10f64.powf(f64::from(level_dbov) / 20.0)
 }
 
-/// Level in dBov of the sine with frequency `hz` in `samples` at `rate` (Goertzel); −127 when it is not there.
-/// Over whole 20 ms frames, other tones at multiples of 50 Hz do not leak into it.
+/// Level in dBov of the sine with frequency `hz` in `samples` at `rate` (Goertzel); −127 when it is
+/// not there. Over whole 20 ms frames, other tones at multiples of 50 Hz do not leak into it.
 pub fn tone_level_dbov(samples: &[i16], rate: Rate, hz: f32) -> f32 {
     let power = goertzel(
         samples,
@@ -156,9 +157,9 @@ pub fn tone_level_dbov(samples: &[i16], rate: Rate, hz: f32) -> f32 {
     level.max(-127.0) as f32
 }
 
-/// Signal power at one frequency: the squared magnitude of the discrete Fourier transform there. `coefficient`
-/// is 2 cos(2π f / rate).
-pub(super) fn goertzel(samples: &[i16], coefficient: f64) -> f64 {
+/// Signal power at one frequency: the squared magnitude of the discrete Fourier transform there.
+/// `coefficient` is 2 cos(2π f / rate).
+fn goertzel(samples: &[i16], coefficient: f64) -> f64 {
     let (mut one, mut two) = (0.0, 0.0);
     for &sample in samples {
         let next = f64::from(sample) + coefficient * one - two;

@@ -1,10 +1,10 @@
-//! One press is one digit, whatever mixture of transports the peer uses: telephone-event (RFC 4733), tones in
-//! the audio, SIP INFO. Decides only; detects nothing.
+//! One press is one digit, whatever mixture of transports the peer uses: telephone-event (RFC
+//! 4733), tones in the audio, SIP INFO. Decides only; detects nothing.
 //!
 //! | heard | before | outcome |
 //! |---|---|---|
 //! | in-band | any telephone-event on this leg | ignored |
-//! | any kind | the same digit by another kind within 1 s, not yet paired with this kind | the same press |
+//! | any kind | the same digit by another kind within 1 s, not paired with this yet | a repeat |
 //! | any kind | anything else | a press |
 
 use std::collections::VecDeque;
@@ -90,6 +90,7 @@ mod tests {
 
     #[test]
     fn one_press_is_one_digit_whatever_the_mixture() {
+        // tidy: table
         let rows: [Row<'_>; 12] = [
             ("event only", &[(0, '1', TelephoneEvent)], "1"),
             (

@@ -1,30 +1,30 @@
-//! The jitter buffer: packets in as the network brings them, out in the order of their sequence numbers at
-//! the caller's tick. It holds payloads, not samples: the caller decodes what it pops and keeps the samples
-//! of packets that are not 20 ms long.
+//! The jitter buffer: packets in as the network brings them, out in the order of their sequence
+//! numbers at the caller's tick. It holds payloads, not samples: the caller decodes what it pops
+//! and keeps the samples of packets that are not 20 ms long.
 //!
 //! ```text
-//!            first packet            its wait is over, pop → Packet
-//!   (new) ───────────────▶ Filling ─────────────────────────────────▶ Playing ◀──┐ pop → Packet, Lost
-//!                             ▲    pop → Waiting                      │   ▲      └─┘
-//!                             │                       nothing to pop  │   │ a packet is there and
-//!                             │ nothing for 1 s          → Empty      ▼   │ its wait is over
-//!                             └───────────────────────────────────── Starved ──┐ pop → Empty, Waiting
-//!                                                                       └──────┘
+//!          first packet           its wait is over, pop → Packet
+//!   (new) ─────────────▶ Filling ───────────────────────────────▶ Playing ◀─┐ pop → Packet, Lost
+//!                           ▲    pop → Waiting                     │   ▲    └─┘
+//!                           │                      nothing to pop  │   │ a packet is there
+//!                           │ nothing for 1 s        → Empty       ▼   │ and its wait is over
+//!                           └─────────────────────────────────── Starved ─┐ pop → Empty, Waiting
+//!                                                                    └────┘
 //! ```
 //!
-//! The wait of a packet is counted from when the quickest packets of the last seconds would have brought it
-//! (`jitter_target.rs`). While it plays, only order counts: one packet a turn, a missing one is `Lost` as long as
-//! later ones are there, and a gap in the timestamps (discontinuous transmission) is waited for. A turn without
-//! any packet delays all that follows by one tick, so too small a delay mends itself; too large a delay
-//! shows in [`JitterBuffer::excess_ms`], and the caller drops samples, preferably silent ones. Clock drift is
-//! mended by the same two.
+//! The wait of a packet is counted from when the quickest packets of the last seconds would have
+//! brought it (`jitter_target.rs`). While it plays, only order counts: one packet a turn, a missing
+//! one is `Lost` as long as later ones are there, and a gap in the timestamps (discontinuous
+//! transmission) is waited for. A turn without any packet delays all that follows by one tick, so
+//! too small a delay mends itself; too large a delay shows in [`JitterBuffer::excess_ms`], and the
+//! caller drops samples, preferably silent ones. Clock drift is mended by the same two.
 //!
-//! Bounded: 512 sequence numbers, 1 s of media, 2048 bytes a payload. Does not decode, does not conceal, does not judge
-//! sources.
+//! Bounded: 512 sequence numbers, 1 s of media, 2048 bytes a payload. Does not decode, does not
+//! conceal, does not judge sources.
 
 use std::time::Instant;
 
-use super::jitter_target::DelayTracker;
+use super::jitter_target::{DelayTracker, LeadWindow, PacketSteps, TICK_US};
 use super::{PayloadType, RtpPacket, RtpTimestamp, SeqNo, Ssrc};
 
 /// Sequence numbers that the buffer spans; packets farther ahead are strays.
@@ -35,27 +35,23 @@ const SLOTS_AT_START: usize = 8;
 const SPAN_MAX_US: i64 = 1_000_000;
 /// Longest payload.
 const PAYLOAD_BYTES_MAX: usize = 2_048;
-/// Packets in a row that must stray in the same direction before the buffer follows them (RFC 3550 A.1).
+/// Packets in a row that must stray in the same direction before the buffer follows them (RFC 3550
+/// A.1).
 const STRAYS_TO_RESET: u32 = 2;
-/// Longest packet (RFC 3551 §4.2 allows 200 ms; above 120 ms a step is a gap in transmission).
-const PACKET_US_MAX: i64 = 120_000;
 /// Missing packets reported one after the other before a late gap is jumped.
 const LOST_RUN_MAX: u32 = 10;
 /// Starvation after which the stream is taken to pause.
 const IDLE_AFTER_US: i64 = 1_000_000;
-/// The caller's tick.
-const TICK_US: i64 = 20_000;
 /// Excess that is not worth a drop, so that drops and starvation do not alternate.
 const EXCESS_HYSTERESIS_US: i64 = 5_000;
-/// Half of the time for which the delay must be too large.
-const EXCESS_WINDOW_US: i64 = 500_000;
 
 /// What a buffer is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JitterConfig {
     /// RTP clock of the payload type in Hz.
     pub clock_rate_hz: u32,
-    /// Least target in milliseconds, counted with the packet that is popped: 20 is no wait beyond the tick.
+    /// Least target in milliseconds, counted with the packet that is popped: 20 is no wait beyond
+    /// the tick.
     pub target_min_ms: u32,
     /// Greatest target in milliseconds.
     pub target_max_ms: u32,
@@ -81,8 +77,8 @@ pub enum PushOutcome {
     Duplicate,
     /// Its turn has passed.
     Late,
-    /// Another source or another place in the sequence: what was held is gone, the packet is the first of the
-    /// new stream. The caller resets its decoder.
+    /// Another source or another place in the sequence: what was held is gone, the packet is the
+    /// first of the new stream. The caller resets its decoder.
     Restarted,
     /// Far from the sequence; followed only if its successor comes next.
     Stray,
@@ -110,7 +106,8 @@ pub struct BufferedPacket<'a> {
 pub enum Popped<'a> {
     /// The next packet.
     Packet(BufferedPacket<'a>),
-    /// The next packet is missing though later ones are there: conceal `duration_ms`, or recover it.
+    /// The next packet is missing though later ones are there: conceal `duration_ms`, or recover
+    /// it.
     Lost {
         /// Payload of its successor, if that is there; Opus may hold redundancy (RFC 6716 §2.1.7).
         next: Option<&'a [u8]>,
@@ -261,8 +258,8 @@ impl JitterBuffer {
         PushOutcome::Stored
     }
 
-    /// Tells that the packet `seq` of the same source carried no audio (telephone-event, comfort noise), so
-    /// that nobody misses it.
+    /// Tells that the packet `seq` of the same source carried no audio (telephone-event, comfort
+    /// noise), so that nobody misses it.
     pub fn push_other(&mut self, seq: SeqNo) {
         let Some(cursor) = self.cursor else { return };
         let ahead = seq.distance_from(cursor.next);
@@ -279,8 +276,8 @@ impl JitterBuffer {
         }
     }
 
-    /// Pops what is due at `now`. Called once per 20 ms tick, more often for packets shorter than that, less often
-    /// for longer ones, and once more to drop (see [`JitterBuffer::excess_ms`]).
+    /// Pops what is due at `now`. Called once per 20 ms tick, more often for packets shorter than
+    /// that, less often for longer ones, and once more to drop (see [`JitterBuffer::excess_ms`]).
     pub fn pop(&mut self, now: Instant) -> Popped<'_> {
         self.pass_others();
         let Some((seq, nominal_us)) = self.first_audio() else {
@@ -310,8 +307,9 @@ impl JitterBuffer {
         self.pop_lost()
     }
 
-    /// Milliseconds of delay that could go without more packets coming too late, once it has been so for a second.
-    /// When it is 20 or more the caller pops once more and drops 20 ms of samples, at best where it is silent.
+    /// Milliseconds of delay that could go without more packets coming too late, once it has been
+    /// so for a second. Asked before the pops of a tick: when it is 20 or more, the caller pops
+    /// until it has 40 ms of samples and drops 20 of them, at best where they are silent.
     pub fn excess_ms(&self, now: Instant) -> u32 {
         let lead_us = self.lead.least_us().unwrap_or(0);
         let excess_us = lead_us - self.delays.wait_us(now) - EXCESS_HYSTERESIS_US;
@@ -335,7 +333,8 @@ impl JitterBuffer {
         )
     }
 
-    /// Milliseconds that the quickest packets wait for their turn, at the last packet popped; 0 before.
+    /// Milliseconds that the quickest packets wait for their turn, at the last packet popped; 0
+    /// before.
     pub fn delay_ms(&self) -> u32 {
         u32::try_from(self.lead.last_us / 1_000).unwrap_or(0)
     }
@@ -415,10 +414,16 @@ impl JitterBuffer {
         let Some(mut cursor) = self.cursor else {
             return;
         };
-        let placed = self.delays.place(now, packet.timestamp);
-        if let Phase::Starved { .. } = self.phase {
-            self.delays.note_late(now, placed.late_us);
-        }
+        let placed = match self.phase {
+            Phase::Starved { .. } if self.held == 0 => {
+                let placed = self.delays.place_after_starvation(now, packet.timestamp);
+                self.delays.note_late(now, placed.late_us);
+                placed
+            }
+            Phase::Filling | Phase::Playing | Phase::Starved { .. } => {
+                self.delays.place(now, packet.timestamp)
+            }
+        };
         if packet.seq.distance_from(cursor.next) < 0 {
             self.make_room_before(&cursor, packet.seq);
             cursor.next = packet.seq;
@@ -568,10 +573,10 @@ impl JitterBuffer {
     }
 
     fn extend_to(&mut self, seq: SeqNo) {
-        if let Some(cursor) = &mut self.cursor {
-            if seq.distance_from(cursor.end) >= 0 {
-                cursor.end = seq.next();
-            }
+        if let Some(cursor) = &mut self.cursor
+            && seq.distance_from(cursor.end) >= 0
+        {
+            cursor.end = seq.next();
         }
     }
 
@@ -648,74 +653,6 @@ fn history_bit(ahead: i32) -> u64 {
 impl Slot {
     fn is_used(&self) -> bool {
         self.kind != Kind::Free
-    }
-}
-
-/// Learns the length of a packet from the timestamps of neighbours.
-#[derive(Debug)]
-struct PacketSteps {
-    packet_us: i64,
-    last: Option<(SeqNo, i64)>,
-    last_step_us: i64,
-}
-
-impl Default for PacketSteps {
-    fn default() -> Self {
-        PacketSteps {
-            packet_us: TICK_US,
-            last: None,
-            last_step_us: TICK_US,
-        }
-    }
-}
-
-impl PacketSteps {
-    fn forget_last(&mut self) {
-        self.last = None;
-    }
-
-    fn learn(&mut self, seq: SeqNo, nominal_us: i64) {
-        if let Some((last, last_us)) = self.last.replace((seq, nominal_us)) {
-            let step_us = nominal_us - last_us;
-            if last.next() != seq || !(1_000..=PACKET_US_MAX).contains(&step_us) {
-                return;
-            }
-            // One odd step is a pause of the sender; two alike are a new length.
-            if (step_us - self.last_step_us).abs() < 1_000 {
-                self.packet_us = step_us;
-            }
-            self.last_step_us = step_us;
-        }
-    }
-}
-
-/// The least lead of the packets popped in the last half to full second: how long the quickest waited.
-#[derive(Debug, Default)]
-struct LeadWindow {
-    since_us: i64,
-    current_us: Option<i64>,
-    before_us: Option<i64>,
-    last_us: i64,
-}
-
-impl LeadWindow {
-    fn learn(&mut self, local_us: i64, lead_us: i64) {
-        self.last_us = lead_us;
-        if self.current_us.is_none() {
-            self.since_us = local_us;
-        }
-        if local_us - self.since_us >= EXCESS_WINDOW_US {
-            self.before_us = self.current_us.take();
-            self.since_us = local_us;
-        }
-        self.current_us = Some(self.current_us.map_or(lead_us, |least| least.min(lead_us)));
-    }
-
-    /// Nothing before half a second has been seen.
-    fn least_us(&self) -> Option<i64> {
-        self.before_us
-            .zip(self.current_us)
-            .map(|(before, current)| before.min(current))
     }
 }
 

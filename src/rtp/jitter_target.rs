@@ -1,13 +1,13 @@
-//! How much delay a stream needs: places packets on one media timeline, measures how late each comes against
-//! the quickest of the last seconds, and keeps a fading histogram of it. The wait that covers 97 % of it is
-//! the target; a packet that came too late raises it at once, and that fades slowly. Clock drift moves
-//! the quickest arrival and needs no estimate of its own.
+//! How much delay a stream needs: places packets on one media timeline, measures how late each
+//! comes against the quickest of the last seconds, and keeps a fading histogram of it. The wait
+//! that covers 97 % of it is the target; a packet that came too late raises it at once, and that
+//! fades slowly. Clock drift moves the quickest arrival and needs no estimate of its own.
 //!
 //! Owns no packets; [`super::JitterBuffer`] does.
 
 use std::time::{Duration, Instant};
 
-use super::RtpTimestamp;
+use super::{RtpTimestamp, SeqNo};
 
 /// Share of the packets that should come in time.
 const QUANTILE: f32 = 0.97;
@@ -27,6 +27,12 @@ const DISCONTINUITY_US: i64 = 1_000_000;
 const PEAK_DECAY_US_PER_S: i64 = 10_000;
 /// Wait that even a stream without jitter gets, against a tick that falls on the arrivals.
 const PHASE_MARGIN_US: i64 = 4_000;
+/// Longest packet (RFC 3551 §4.2 allows 200 ms; above 120 ms a step is a gap in transmission).
+const PACKET_US_MAX: i64 = 120_000;
+/// Half of the time for which the delay must be too large.
+const EXCESS_WINDOW_US: i64 = 500_000;
+/// The caller's tick.
+pub(super) const TICK_US: i64 = 20_000;
 
 /// Where a packet stands on the timeline.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +111,26 @@ impl DelayTracker {
         })
     }
 
+    /// Whether the packet is later than any permitted wait would cover.
+    fn is_beyond_reach(&self, local_us: i64, timestamp: RtpTimestamp) -> bool {
+        self.timeline.is_some_and(|timeline| {
+            let nominal = self.nominal_us(&timeline, self.units(&timeline, timestamp));
+            local_us - nominal - self.base() > self.wait_max_us
+        })
+    }
+
+    /// Places the first packet after starvation. When it comes later than any wait would cover, the
+    /// sender has paused without counting the time, or the way has become longer: the timeline
+    /// starts anew, lest the whole stream be taken for late. Should it be the first of a burst that
+    /// was held up, the others will mend the timeline by coming early.
+    pub fn place_after_starvation(&mut self, now: Instant, timestamp: RtpTimestamp) -> Placed {
+        let local = self.local_us(now);
+        if self.is_beyond_reach(local, timestamp) {
+            self.reanchor(local, timestamp);
+        }
+        self.place(now, timestamp)
+    }
+
     /// Places a packet that arrives at `now`, and learns from its lateness.
     pub fn place(&mut self, now: Instant, timestamp: RtpTimestamp) -> Placed {
         self.epoch.get_or_insert(now);
@@ -154,7 +180,8 @@ impl DelayTracker {
         wanted.clamp(self.wait_min_us, self.wait_max_us)
     }
 
-    /// Whether the learnt wait is above the least one, without the margin for the phase of the tick.
+    /// Whether the learnt wait is above the least one, without the margin for the phase of the
+    /// tick.
     pub fn learnt_us(&self, now: Instant) -> i64 {
         self.quantile_us.max(self.peak(self.local_us(now)))
     }
@@ -236,5 +263,76 @@ impl DelayTracker {
             Ok(0) | Err(_) => 0,
             Ok(bin) => (bin + 1) * BIN_US,
         }
+    }
+}
+
+/// Learns the length of a packet from the timestamps of neighbours.
+#[derive(Debug)]
+pub(super) struct PacketSteps {
+    /// 20 ms before two packets have come.
+    pub packet_us: i64,
+    last: Option<(SeqNo, i64)>,
+    last_step_us: i64,
+}
+
+impl Default for PacketSteps {
+    fn default() -> Self {
+        PacketSteps {
+            packet_us: TICK_US,
+            last: None,
+            last_step_us: TICK_US,
+        }
+    }
+}
+
+impl PacketSteps {
+    pub fn forget_last(&mut self) {
+        self.last = None;
+    }
+
+    pub fn learn(&mut self, seq: SeqNo, nominal_us: i64) {
+        if let Some((last, last_us)) = self.last.replace((seq, nominal_us)) {
+            let step_us = nominal_us - last_us;
+            if last.next() != seq || !(1_000..=PACKET_US_MAX).contains(&step_us) {
+                return;
+            }
+            // One odd step is a pause of the sender; two alike are a new length.
+            if (step_us - self.last_step_us).abs() < 1_000 {
+                self.packet_us = step_us;
+            }
+            self.last_step_us = step_us;
+        }
+    }
+}
+
+/// The least lead of the packets popped in the last half to full second: how long the quickest
+/// waited.
+#[derive(Debug, Default)]
+pub(super) struct LeadWindow {
+    since_us: i64,
+    current_us: Option<i64>,
+    before_us: Option<i64>,
+    /// Lead of the last packet popped.
+    pub last_us: i64,
+}
+
+impl LeadWindow {
+    pub fn learn(&mut self, local_us: i64, lead_us: i64) {
+        self.last_us = lead_us;
+        if self.current_us.is_none() {
+            self.since_us = local_us;
+        }
+        if local_us - self.since_us >= EXCESS_WINDOW_US {
+            self.before_us = self.current_us.take();
+            self.since_us = local_us;
+        }
+        self.current_us = Some(self.current_us.map_or(lead_us, |least| least.min(lead_us)));
+    }
+
+    /// Nothing before half a second has been seen.
+    pub fn least_us(&self) -> Option<i64> {
+        self.before_us
+            .zip(self.current_us)
+            .map(|(before, current)| before.min(current))
     }
 }

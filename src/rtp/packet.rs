@@ -1,5 +1,6 @@
-//! The RTP packet (RFC 3550 §5.1, §5.3.1): a view that parses without copying, and the header writer. Also
-//! tells RTCP from RTP on a shared port (RFC 5761 §4). It does not judge payload types or sources.
+//! The RTP packet (RFC 3550 §5.1, §5.3.1): a view that parses without copying, and the header
+//! writer. Also tells RTCP from RTP on a shared port (RFC 5761 §4). It does not judge payload types
+//! or sources.
 
 use super::{RtpTimestamp, SeqNo};
 
@@ -44,8 +45,8 @@ pub struct Extension<'a> {
 }
 
 impl<'a> Extension<'a> {
-    /// The one-byte element with this id (RFC 8285 §4.2), 1 to 16 bytes; nothing when it is absent or the
-    /// extension is of another kind.
+    /// The one-byte element with this id (RFC 8285 §4.2), 1 to 16 bytes; nothing when it is absent
+    /// or the extension is of another kind.
     pub fn element(&self, id: u8) -> Option<&'a [u8]> {
         if self.profile != 0xbede {
             return None;
@@ -190,10 +191,10 @@ impl Header {
     }
 }
 
-/// Whether a datagram on a port shared by both is RTCP: packet types 192 to 223 (RFC 5761 §4). Says nothing
-/// about its being well formed.
+/// Whether a datagram on a port shared by both is RTCP: packet types 192 to 223 (RFC 5761 §4). Says
+/// nothing about its being well formed.
 pub fn is_rtcp(datagram: &[u8]) -> bool {
-    matches!(datagram, [first, packet_type, ..] if first >> 6 == 2 && (192..=223).contains(packet_type))
+    matches!(datagram, [0x80..=0xbf, 192..=223, ..])
 }
 
 #[cfg(test)]

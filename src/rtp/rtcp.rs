@@ -1,7 +1,8 @@
-//! RTCP (RFC 3550 §6): reads compound packets, writes sender and receiver reports, source descriptions with a
-//! CNAME, and goodbyes; measures reception as appendix A does (A.3 loss, A.8 jitter) and the round trip from
-//! LSR and DLSR (§6.4.1). Feedback and other packet types are passed over. When reports are sent is the
-//! caller's, and so are both clocks: `now` and [`NtpTime`] come in.
+//! RTCP (RFC 3550 §6): reads compound packets, writes sender and receiver reports, source
+//! descriptions with a CNAME, and goodbyes; measures reception as appendix A does (A.3 loss, A.8
+//! jitter) and the round trip from LSR and DLSR (§6.4.1). Feedback and other packet types are
+//! passed over. When reports are sent is the caller's, and so are both clocks: `now` and
+//! [`NtpTime`] come in.
 
 use std::time::Duration;
 
@@ -65,7 +66,8 @@ pub struct ReportBlock {
     pub ssrc: Ssrc,
     /// Loss since the last report, in units of 1/256.
     pub fraction_lost: u8,
-    /// Packets lost since the beginning, −8388608 to 8388607; negative when duplicates outnumber losses.
+    /// Packets lost since the beginning, −8388608 to 8388607; negative when duplicates outnumber
+    /// losses.
     pub cumulative_lost: i32,
     /// Highest sequence number, with the wraps in the upper half.
     pub highest_seq: u32,
@@ -78,8 +80,8 @@ pub struct ReportBlock {
 }
 
 impl ReportBlock {
-    /// Round trip to who sent this block, when it arrives at wall clock `ntp`. Nothing when the peer has had
-    /// no report of ours, or its arithmetic gives less than zero.
+    /// Round trip to who sent this block, when it arrives at wall clock `ntp`. Nothing when the
+    /// peer has had no report of ours, or its arithmetic gives less than zero.
     pub fn round_trip(&self, ntp: NtpTime) -> Option<Duration> {
         if self.last_sender_report == 0 {
             return None;
@@ -123,11 +125,12 @@ pub enum Report {
     },
 }
 
-/// Reads one datagram. The order of RFC 3550 §6.1 is not required, since reduced-size packets (RFC 5506) have
-/// none.
+/// Reads one datagram. The order of RFC 3550 §6.1 is not required, since reduced-size packets (RFC
+/// 5506) have none.
 ///
 /// # Errors
-/// [`RtpError`] when a version is not 2, a length points past the end, or there are more than 16 packets.
+/// [`RtpError`] when a version is not 2, a length points past the end, or there are more than 16
+/// packets.
 pub fn parse(datagram: &[u8]) -> Result<Vec<Report>, RtpError> {
     let mut reports = Vec::new();
     let mut rest = datagram;
@@ -316,7 +319,8 @@ pub fn write_source_description(out: &mut Vec<u8>, ssrc: Ssrc, cname: &str) {
     });
 }
 
-/// Appends a goodbye with a reason of at most 255 bytes; the rest of it is cut off, and an empty one left out.
+/// Appends a goodbye with a reason of at most 255 bytes; the rest of it is cut off, and an empty
+/// one left out.
 pub fn write_goodbye(out: &mut Vec<u8>, ssrc: Ssrc, reason: &str) {
     write_packet(out, GOODBYE, 1, |out| {
         out.extend_from_slice(&ssrc.0.to_be_bytes());
@@ -332,7 +336,7 @@ fn write_packet(out: &mut Vec<u8>, packet_type: u8, count: usize, body: impl FnO
     let count = u8::try_from(count).unwrap_or(0);
     out.extend_from_slice(&[0x80 | count, packet_type, 0, 0]);
     body(out);
-    while (out.len() - start) % 4 != 0 {
+    while !(out.len() - start).is_multiple_of(4) {
         out.push(0);
     }
     let words = u16::try_from((out.len() - start) / 4 - 1).unwrap_or(u16::MAX);

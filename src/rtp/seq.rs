@@ -16,8 +16,8 @@ impl SeqNo {
         SeqNo(self.0.wrapping_add(count))
     }
 
-    /// Places from `earlier` to this one, by the shorter way round: −32768 to 32767, negative when this one
-    /// is the older.
+    /// Places from `earlier` to this one, by the shorter way round: −32768 to 32767, negative when
+    /// this one is the older.
     pub const fn distance_from(self, earlier: SeqNo) -> i32 {
         self.0.wrapping_sub(earlier.0).cast_signed() as i32
     }
@@ -33,7 +33,8 @@ impl RtpTimestamp {
         RtpTimestamp(self.0.wrapping_add(units))
     }
 
-    /// Units from `earlier` to this one, by the shorter way round; negative when this one is the older.
+    /// Units from `earlier` to this one, by the shorter way round; negative when this one is the
+    /// older.
     pub const fn distance_from(self, earlier: RtpTimestamp) -> i32 {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
@@ -44,7 +45,8 @@ impl RtpTimestamp {
 pub struct ExtendedSeq(pub u64);
 
 impl ExtendedSeq {
-    /// The 32 bits that a report block carries: wraps in the upper half, sequence number in the lower.
+    /// The 32 bits that a report block carries: wraps in the upper half, sequence number in the
+    /// lower.
     pub const fn report_bits(self) -> u32 {
         (self.0 & 0xffff_ffff) as u32
     }
@@ -56,7 +58,8 @@ pub struct SeqUnwrapper {
     highest: Option<u64>,
 }
 
-/// High enough that packets older than the first do not fall below zero; zero in [`ExtendedSeq::report_bits`].
+/// High enough that packets older than the first do not fall below zero; zero in
+/// [`ExtendedSeq::report_bits`].
 const FIRST_CYCLE: u64 = 1 << 32;
 
 impl SeqUnwrapper {

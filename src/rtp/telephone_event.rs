@@ -1,5 +1,5 @@
-//! Digits as telephone-events (RFC 4733): the sender makes packets of a digit string, the receiver makes one
-//! press of all the packets of one event.
+//! Digits as telephone-events (RFC 4733): the sender makes packets of a digit string, the receiver
+//! makes one press of all the packets of one event.
 //!
 //! ```text
 //!   tick (20 ms)   0    1    2    3    4    5    6    7    8
@@ -10,10 +10,11 @@
 //!   receiver      Pressed              Released
 //! ```
 //!
-//! An event is named by its SSRC and RTP timestamp, so any one of its packets is enough for a press, and
-//! repeated ends add nothing. A key held longer than the 16 bits of the duration field goes on as a further segment
-//! whose timestamp is where the last one stopped, without marker (§2.5.1.3); it is the same press. Only the
-//! first event of a payload is read. Codes above 15 (flash, tones) are ignored. Does not write RTP headers.
+//! An event is named by its SSRC and RTP timestamp, so any one of its packets is enough for a
+//! press, and repeated ends add nothing. A key held longer than the 16 bits of the duration field
+//! goes on as a further segment whose timestamp is where the last one stopped, without marker
+//! (§2.5.1.3); it is the same press. Only the first event of a payload is read. Codes above 15
+//! (flash, tones) are ignored. Does not write RTP headers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -104,7 +105,8 @@ impl Receiver {
         }
     }
 
-    /// Takes a packet of the telephone-event payload type. What is not an event of a digit is ignored.
+    /// Takes a packet of the telephone-event payload type. What is not an event of a digit is
+    /// ignored.
     pub fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         let &[code, flags, d0, d1, ..] = packet.payload else {
             return;
@@ -272,7 +274,8 @@ impl Sender {
         Sender::with_lengths(clock_rate_hz, 100, 60)
     }
 
-    /// A sender with other lengths of tone (40 to 1300 ms) and gap (40 ms and up), in steps of 20 ms.
+    /// A sender with other lengths of tone (40 to 1300 ms) and gap (40 ms and up), in steps of 20
+    /// ms.
     pub fn with_lengths(clock_rate_hz: u32, tone_ms: u32, gap_ms: u32) -> Self {
         Sender {
             clock_rate_hz,
@@ -286,8 +289,8 @@ impl Sender {
     /// Appends digits: `0-9*#A-D`, letters in any case, `p` is a pause of 500 ms.
     ///
     /// # Errors
-    /// [`DigitError::NotADigit`] for any other character, [`DigitError::TooMany`] when more than 256 would
-    /// wait. None of `digits` is sent then.
+    /// [`DigitError::NotADigit`] for any other character, [`DigitError::TooMany`] when more than
+    /// 256 would wait. None of `digits` is sent then.
     pub fn push(&mut self, digits: &str) -> Result<(), DigitError> {
         if let Some(wrong) = digits
             .chars()
@@ -314,11 +317,11 @@ impl Sender {
 
     /// Called once per 20 ms with the RTP timestamp of that tick; says what to send.
     pub fn poll_tick(&mut self, timestamp: RtpTimestamp) -> Tick {
-        if let Sending::Gap { left_ms } = &mut self.sending {
-            if *left_ms > 0 {
-                *left_ms = left_ms.saturating_sub(TICK_MS);
-                return Tick::Gap;
-            }
+        if let Sending::Gap { left_ms } = &mut self.sending
+            && *left_ms > 0
+        {
+            *left_ms = left_ms.saturating_sub(TICK_MS);
+            return Tick::Gap;
         }
         if let Sending::Idle | Sending::Gap { .. } = self.sending {
             let was_sending = matches!(self.sending, Sending::Gap { .. });

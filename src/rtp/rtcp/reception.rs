@@ -38,8 +38,8 @@ impl Reception {
         }
     }
 
-    /// Counts a packet that arrived at `now`, duplicates included (A.3). Another SSRC, or a place in the sequence
-    /// more than 3000 ahead or 100 behind, starts the count anew.
+    /// Counts a packet that arrived at `now`, duplicates included (A.3). Another SSRC, or a place
+    /// in the sequence more than 3000 ahead or 100 behind, starts the count anew.
     pub fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
         match &mut self.source {
             Some(source) if source.accepts(packet) => {
@@ -66,7 +66,8 @@ impl Reception {
         self.sender_report = Some((ntp.middle(), now));
     }
 
-    /// The block to report at `now`, and the start of the next interval. Nothing before the first packet.
+    /// The block to report at `now`, and the start of the next interval. Nothing before the first
+    /// packet.
     pub fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
         let (last_sender_report, delay_since_last) = match self.sender_report {
             Some((middle, at)) => (middle, units_of_65536(now.saturating_duration_since(at))),
