@@ -1,7 +1,10 @@
-//! What a leg costs in a conference: microseconds per leg and 20 ms, without sockets. `cargo bench --bench mixer`.
+//! What a leg costs in a conference: microseconds per leg and 20 ms, without sockets. `cargo bench
+//! --bench mixer`.
 //!
-//! Each leg sends a packet in every frame and gets one; three talk. Time is virtual for the core, wall time is
-//! taken around its calls alone.
+//! Each leg sends a packet in every frame and gets one; three talk. Time is virtual for the core,
+//! wall time is taken around its calls alone.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,10 +1,12 @@
-//! Who is connected to whom, and what follows from it: which sources each sink hears. Pure: no samples, no
-//! time. Owns units, edges and the mute and deaf flags; the tick uses only what [`Graph::resolve`] found.
+//! Who is connected to whom, and what follows from it: which sources each sink hears. Pure: no
+//! samples, no time. Owns units, edges and the mute and deaf flags; the tick uses only what
+//! [`Graph::resolve`] found.
 //!
-//! A **source** is a leg, a player, or the clip that plays on a mixer or on an end of a wire. A **sink** is a
-//! leg or a recorder. A sink hears the union of the sources that reach it through mixers and wires, each once,
-//! never itself. What is sent to one end of a wire comes out of the other. Sinks with the same inputs share
-//! one **bus**, so that a conference of N legs is one list of N sources and not N lists.
+//! A **source** is a leg, a player, or the clip that plays on a mixer or on an end of a wire. A
+//! **sink** is a leg or a recorder. A sink hears the union of the sources that reach it through
+//! mixers and wires, each once, never itself. What is sent to one end of a wire comes out of the
+//! other. Sinks with the same inputs share one **bus**, so that a conference of N legs is one list
+//! of N sources and not N lists.
 
 use std::collections::BTreeMap;
 
@@ -341,8 +343,8 @@ impl Graph {
         buses
     }
 
-    /// Gives each connected component one slot of the tick: the one that most of it has, else the least
-    /// loaded. Called after a change, before the plan is used.
+    /// Gives each connected component one slot of the tick: the one that most of it has, else the
+    /// least loaded. Called after a change, before the plan is used.
     pub(super) fn assign_slots(&mut self) {
         let roots = self.components();
         let mut votes: BTreeMap<Node, ([usize; SLOTS], usize)> = BTreeMap::new();
@@ -401,8 +403,8 @@ impl Graph {
             .collect()
     }
 
-    /// Appends what is sent to `node`, itself left out: sources and mixers, each once, unsorted. Goes on
-    /// behind mixers only when asked.
+    /// Appends what is sent to `node`, itself left out: sources and mixers, each once, unsorted.
+    /// Goes on behind mixers only when asked.
     fn inputs_of(&self, node: Node, through_mixers: bool, walk: &mut Walk, out: &mut Vec<Node>) {
         walk.round += 1;
         walk.stack.clear();

@@ -6,8 +6,8 @@ fn unit(name: char) -> UnitId {
     UnitId(name as u64)
 }
 
-/// Builds a graph from words: `a:leg`, `m:mix`, `p:play`, `r:rec`, `x=y` (a wire), `a>m`, `a<>m`, `-a` (muted),
-/// `!a` (deafened), `*x` (a clip plays on a wire end).
+/// Builds a graph from words: `a:leg`, `m:mix`, `p:play`, `r:rec`, `x=y` (a wire), `a>m`, `a<>m`,
+/// `-a` (muted), `!a` (deafened), `*x` (a clip plays on a wire end).
 fn graph(words: &str) -> Graph {
     let mut graph = Graph::default();
     for word in words.split_whitespace() {

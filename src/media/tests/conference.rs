@@ -126,6 +126,42 @@ fn two_phones_hear_each_other_sample_by_sample() {
 }
 
 #[test]
+fn who_begins_and_stops_to_speak_hears_the_others_without_a_seam() {
+    let mut world = World::new();
+    world.mixer(100);
+    world.phone(1, "PCMU", None);
+    world.phone(2, "PCMA", Some(1));
+    world.phone(3, "PCMU", None);
+    world.join(&[(1, 100), (2, 100), (3, 100)]);
+    world.run(500);
+    world.listen(0);
+    for round in 0..4 {
+        world.peer(1).voice = (round % 2 == 0).then(|| tone(Rate::Hz8000, TONES[5]));
+        world.run(700);
+    }
+    let mut said = vec![0; 8000 * 5];
+    tone(Rate::Hz8000, TONES[1]).fill(&mut said);
+    let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+    for (from, to) in [
+        (codec("PCMA"), codec("PCMA")),
+        (codec("PCMU"), codec("PCMU")),
+    ] {
+        bytes.clear();
+        (from.encoder)().encode(&said, &mut bytes);
+        expected.clear();
+        let mut decoder = (to.decoder)();
+        bytes
+            .chunks(160)
+            .for_each(|chunk| decoder.decode(chunk, &mut expected).unwrap());
+        said.copy_from_slice(&expected);
+    }
+    let heard = &world.peers[&1].heard;
+    assert!(heard.len() >= 8000 * 2);
+    assert!(expected.windows(heard.len()).any(|window| window == heard));
+    assert!(world.level(3, TONES[5]) > -30.0, "the third hears both");
+}
+
+#[test]
 fn a_sum_of_g711_is_exact() {
     let mut direct = World::new();
     direct.phone(1, "PCMU", Some(0));

@@ -1,5 +1,11 @@
-//! Whole cores in virtual time. A [`World`] holds a core and its peers: telephones that say a tone, each in its
-//! codec and packet length, and remember what they hear. It jumps from one deadline to the next.
+//! Whole cores in virtual time. A [`World`] holds a core and its peers: telephones that say a tone,
+//! each in its codec and packet length, and remember what they hear. It jumps from one deadline to
+//! the next.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for the events that it is about"
+)]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -55,6 +61,9 @@ pub(super) struct Peer {
     sent: u64,
 }
 
+/// A datagram for a leg, and where it comes from.
+type Flying = (UnitId, Channel, SocketAddr, Vec<u8>);
+
 /// A core and its peers.
 pub(super) struct World {
     pub(super) core: Core,
@@ -62,7 +71,7 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) peers: BTreeMap<u64, Peer>,
     /// Packets on their way to the core.
-    flying: BTreeMap<(Instant, u64), (UnitId, Channel, SocketAddr, Vec<u8>)>,
+    flying: BTreeMap<(Instant, u64), Flying>,
     flown: u64,
     /// Events and when, without [`Event::LegReady`].
     pub(super) events: Vec<(u64, Event)>,

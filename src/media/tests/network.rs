@@ -1,4 +1,5 @@
-//! What the network and the peers do: loss, jitter, packet lengths, sources, holds, silence, reports.
+//! What the network and the peers do: loss, jitter, packet lengths, sources, holds, silence,
+//! reports.
 
 use super::*;
 use crate::rtp::rtcp::{self, NtpTime, Report, ReportBlock, SenderInfo};
