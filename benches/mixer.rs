@@ -26,7 +26,7 @@ struct Cost {
 }
 
 fn main() {
-    println!("codec  legs  frames  µs/leg-frame  packets in  tick  ms CPU/leg-second");
+    println!("codec  legs  frames  µs/leg-frame  packets in  tick  ms CPU/leg-second  µs/plan");
     for legs in [25, 100, 300, 1000, 4000] {
         run(&g711::PCMU, legs, 200_000 / legs);
     }
@@ -80,13 +80,37 @@ fn run(codec: &'static CodecInfo, legs: usize, frames: usize) {
     );
     let per_frame = |time: Duration| time.as_secs_f64() * 1e6 / (legs * frames) as f64;
     let total = per_frame(cost.packets + cost.tick);
+    let plan = plan(
+        &mut core,
+        start + Duration::from_millis(20 * payloads.len() as u64 + 1),
+    );
     println!(
-        "{:5}  {legs:4}  {frames:6}  {total:12.2}  {:10.2}  {:4.2}  {:17.3}",
+        "{:5}  {legs:4}  {frames:6}  {total:12.2}  {:10.2}  {:4.2}  {:17.3}  {:8.0}",
         codec.name,
         per_frame(cost.packets),
         per_frame(cost.tick),
         total * 50.0 / 1000.0,
+        plan.as_secs_f64() * 1e6,
     );
+}
+
+/// What a change of the graph adds to the tick after it.
+fn plan(core: &mut Core, now: Instant) -> Duration {
+    let mut cost = [(); 2].map(|()| Cost {
+        packets: Duration::ZERO,
+        tick: Duration::ZERO,
+        sent: 0,
+    });
+    let [without, with] = &mut cost;
+    tick(core, now, without);
+    core.handle_command(
+        now,
+        Command::AddPlayer {
+            unit: UnitId(MIXER.0 + 1),
+        },
+    );
+    tick(core, now + Duration::from_millis(20), with);
+    with.tick.saturating_sub(without.tick)
 }
 
 /// Lets the core tick until the next frame.
