@@ -94,23 +94,27 @@ fn run(codec: &'static CodecInfo, legs: usize, frames: usize) {
     );
 }
 
-/// What a change of the graph adds to the tick after it.
+/// What a change of the graph adds to the tick after it, when nobody talks any more.
 fn plan(core: &mut Core, now: Instant) -> Duration {
-    let mut cost = [(); 2].map(|()| Cost {
-        packets: Duration::ZERO,
-        tick: Duration::ZERO,
-        sent: 0,
-    });
-    let [without, with] = &mut cost;
-    tick(core, now, without);
-    core.handle_command(
-        now,
-        Command::AddPlayer {
-            unit: UnitId(MIXER.0 + 1),
-        },
-    );
-    tick(core, now + Duration::from_millis(20), with);
-    with.tick.saturating_sub(without.tick)
+    let mut costs = Vec::new();
+    for frame in 0..102 {
+        if frame == 101 {
+            core.handle_command(
+                now,
+                Command::AddPlayer {
+                    unit: UnitId(MIXER.0 + 1),
+                },
+            );
+        }
+        let mut cost = Cost {
+            packets: Duration::ZERO,
+            tick: Duration::ZERO,
+            sent: 0,
+        };
+        tick(core, now + Duration::from_millis(20 * frame), &mut cost);
+        costs.push(cost.tick);
+    }
+    costs[101].saturating_sub(costs[100])
 }
 
 /// Lets the core tick until the next frame.

@@ -57,7 +57,8 @@ pub enum Output {
         /// The leg.
         unit: UnitId,
     },
-    /// Close the sockets of a leg, whether they are bound or not.
+    /// Close the sockets of a leg, whether they are bound or not, after what
+    /// [`Core::drain_packets`] gives has been sent: the last packet is a goodbye.
     Unbind {
         /// The leg.
         unit: UnitId,
