@@ -605,7 +605,6 @@ impl SipLink {
             answer_due: false,
             outbox: Default::default(),
             in_flight: None,
-            recent_digits: Default::default(),
         }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
-use crate::media::DigitKind;
 use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Local, Negotiation};
 use crate::sip::{CallKey, RequestKey};
@@ -56,7 +55,6 @@ pub(super) struct SipLink {
     pub(super) answer_due: bool,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) in_flight: Option<(RequestKey, Place)>,
-    pub(super) recent_digits: VecDeque<RecentDigit>,
 }
 
 /// An INFO that waits for its turn.
@@ -66,14 +64,6 @@ pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) headers: Headers,
     pub(super) place: Place,
-}
-
-/// A digit that was reported lately.
-#[derive(Debug)]
-pub(super) struct RecentDigit {
-    pub(super) digit: char,
-    pub(super) kind: DigitKind,
-    pub(super) at: Instant,
 }
 
 /// Whether the sockets of a SIP leg are there.
