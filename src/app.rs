@@ -340,9 +340,9 @@ fn greeting(
         };
         let at = SocketAddr::new(ip, at.port());
         lines.push(format!(
-            "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234 and #.\n\
-             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits\n\
-             will do."
+            "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234\n\
+             and #. Everybody with the same PIN is in one conference. PINs are open: any 3 to 12\n\
+             digits will do."
         ));
     }
     lines.join("\n")

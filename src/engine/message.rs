@@ -300,7 +300,8 @@ fn x_headers(request: &Request) -> Headers {
         .collect()
 }
 
-/// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of application/dtmf.
+/// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of
+/// application/dtmf.
 /// Event numbers 10 to 16 stand for `*`, `#`, `A` to `D` and flash, as some phones write them.
 fn parse_dtmf(mime: &str, text: &str) -> Option<(char, u32)> {
     let mut signal = None;

@@ -6,7 +6,7 @@
 //! | state | packet from | → |
 //! |---|---|---|
 //! | signalled | anyone | learning that source |
-//! | learning | that source | locked after [`LOCK_PACKETS`] packets, or [`LOCK_AFTER`] and two packets |
+//! | learning | that source | locks after [`LOCK_PACKETS`] packets, or [`LOCK_AFTER`] and two |
 //! | learning | the signalled address | learning that one instead |
 //! | learning | another, the first silent for [`LOCK_AFTER`] | learning that one instead |
 //! | learning, locked | another | refused |

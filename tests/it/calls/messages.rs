@@ -121,8 +121,11 @@ fn ice_failed_goes_to_the_named_caller_only() {
     let alice = web(&mut world, "alice");
     let bob = web(&mut world, "bob");
     let carol = web(&mut world, "carol");
-    let text = r#"{"type":"ICE_FAILED","caller":"sip:alice@example.org","callee":"bob","displayName":"Bob"}"#;
-    world.message(bob, text);
+    let text = json!({
+        "type": "ICE_FAILED", "caller": "sip:alice@example.org", "callee": "bob",
+        "displayName": "Bob"
+    });
+    world.message(bob, &text.to_string());
     world.advance(Duration::from_secs(1));
     let expected = json!({"type": "ICE_FAILED", "callee": "bob", "displayName": "Bob"});
     assert!(
