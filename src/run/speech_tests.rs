@@ -151,6 +151,7 @@ async fn what_cannot_be_spoken_is_refused_with_the_reason() {
     let missing = EspeakNg {
         program: "no-such-voice".to_owned(),
         timeout: TEN_S,
+        ..EspeakNg::default()
     };
     let missing = speaker(dir.path(), Some(Box::new(missing)));
     let bad = VoiceChoice {
