@@ -24,7 +24,7 @@ use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::leg::{Leg, LegState, Link, MediaState, SipLink, Wanted};
+use super::leg::{Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
 use super::session::Birth;
 use super::{Engine, Output};
 
@@ -512,6 +512,7 @@ impl Engine {
                 class,
             }
         };
+        self.drop_direct(now, id, leg.session);
         self.close_sound(now, &leg);
         self.leave_conferences(now, leg.session, id);
         self.media(Command::Close { unit: leg.unit() });
@@ -595,6 +596,7 @@ impl SipLink {
             call,
             sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             reached_at: flow.local.ip(),
+            invite: Invite::of(request),
             offer: Some(request.body.clone()).filter(|body: &Bytes| !body.is_empty()),
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
             negotiation: Negotiation::new(seed >> 1, CODECS),

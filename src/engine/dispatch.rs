@@ -28,6 +28,11 @@ pub struct Engine {
     pub(super) legs: BTreeMap<LegId, Leg>,
     pub(super) calls: BTreeMap<CallKey, LegId>,
     pub(super) requests: BTreeMap<RequestKey, LegId>,
+    /// Direct calls by the caller's leg, and the leg of each of their branches.
+    pub(super) direct: BTreeMap<LegId, super::direct::Direct>,
+    pub(super) direct_calls: BTreeMap<CallKey, LegId>,
+    /// Requests that we passed on, and the request that each one answers.
+    pub(super) relays: BTreeMap<RequestKey, RequestKey>,
     /// The one live session of each (application, conference name).
     pub(super) directory: BTreeMap<(String, String), SessionId>,
     /// Which session a conference, player or recorder belongs to.
@@ -66,6 +71,9 @@ impl Engine {
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
+            direct: BTreeMap::new(),
+            direct_calls: BTreeMap::new(),
+            relays: BTreeMap::new(),
             directory: BTreeMap::new(),
             units: BTreeMap::new(),
             clips: BTreeMap::new(),
@@ -147,6 +155,10 @@ impl Engine {
     }
 
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
+        if self.is_direct(&event) {
+            self.handle_direct(now, event);
+            return;
+        }
         match event {
             sip::Event::Invite {
                 call,

@@ -53,6 +53,8 @@ pub enum Command {
         name: String,
         options: CallOptions,
     },
+    /// Forwards a waiting leg to the user that it dialled, media between the two.
+    ForwardDirect { leg: LegId },
     /// Something on one leg.
     Leg { leg: LegId, command: LegCommand },
     /// A new conference mixer.

@@ -271,6 +271,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The call that it is about.
+    pub fn call(&self) -> CallKey {
+        match self {
+            Event::Invite { call, .. }
+            | Event::Cancelled { call }
+            | Event::Acked { call, .. }
+            | Event::NoAck { call }
+            | Event::Reinvite { call, .. }
+            | Event::ReinviteCancelled { call, .. }
+            | Event::Info { call, .. }
+            | Event::Bye { call, .. }
+            | Event::Provisional { call, .. }
+            | Event::Answered { call, .. }
+            | Event::Failed { call, .. }
+            | Event::RequestAnswered { call, .. }
+            | Event::Ended { call, .. } => *call,
+        }
+    }
+}
+
 /// Whom a transaction tells.
 #[derive(Debug)]
 pub(super) enum Owner {
