@@ -3,4 +3,6 @@
 mod calls;
 mod loopback_media;
 mod loopback_net;
+mod loopback_sipp;
+mod server;
 mod tidy;
