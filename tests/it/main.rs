@@ -1,6 +1,7 @@
 //! One integration binary.
 
 mod calls;
+mod loopback_baresip;
 mod loopback_media;
 mod loopback_net;
 mod loopback_sipp;
