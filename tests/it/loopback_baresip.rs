@@ -1,5 +1,5 @@
-//! baresip phones in conferences of the real program: each plays a tone of its own and keeps what it
-//! hears. All phones run at once, with every codec and both transports, mixed.
+//! baresip phones in conferences of the real program: each plays a tone of its own and keeps what
+//! it hears. All phones run at once, with every codec and both transports, mixed.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

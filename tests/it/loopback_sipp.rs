@@ -1,5 +1,5 @@
-//! sipp against the real program: single calls row by row, a small flood, and callers who misbehave.
-//! The scenarios of sipp are `fixtures/sipp`, those of the engine `fixtures/scenarios`.
+//! sipp against the real program: single calls row by row, a small flood, and callers who
+//! misbehave. The scenarios of sipp are `fixtures/sipp`, those of the engine `fixtures/scenarios`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -171,6 +171,20 @@ fn calls_of_sipp_go_as_the_rfcs_say() {
     assert!(server.metric("sip_stray_acks_total") <= 2);
     server.expect_metric("legs", 0, Duration::from_secs(5));
     server.expect_metric("sessions", 0, Duration::from_secs(5));
+}
+
+#[test]
+fn a_prompt_that_cannot_be_spoken_is_logged_and_the_call_goes_on() {
+    let server = Server::start(&[
+        "speech.engine=command",
+        "speech.command=[\"no-such-voice\"]",
+    ]);
+    Sipp::start(&server, &row("call", "31201234567", UDP)).expect_success();
+    server.expect_metric("legs", 0, Duration::from_secs(5));
+    let log = server.log();
+    let complaints = log.matches("Sound cannot be played").count();
+    assert_eq!(complaints, 1, "{log}");
+    assert!(log.contains("no-such-voice"), "{log}");
 }
 
 #[test]
@@ -385,7 +399,8 @@ fn send_silence(phone: &UdpSocket, engine: SocketAddr, packets: std::ops::Range<
     }
 }
 
-/// Sends key presses as RFC 4733 says, from the sequence number `first` on: five packets of growing duration, the end three times.
+/// Sends key presses as RFC 4733 says, from the sequence number `first` on: five packets of growing
+/// duration, the end three times.
 fn press(phone: &UdpSocket, engine: SocketAddr, first: u16, keys: &str) {
     let mut seq = first;
     for (press, key) in keys.chars().enumerate() {
