@@ -80,7 +80,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let host = Arc::new(make_host(&config));
     let catalog = read_catalog(&config, &host)?;
     look_around(&config)?;
-    let (transports, sip) = bind(&config)?;
+    let (transports, sip) = bind_sip(&config)?;
     let http = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
@@ -161,9 +161,13 @@ fn look_around(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bind(config: &Config) -> anyhow::Result<(Transports, IncomingQueue)> {
-    let listen = config.sip.listen.iter().enumerate();
-    let listen: Vec<Listen> = listen
+/// Opens the SIP sockets. Must be called inside the runtime.
+fn bind_sip(config: &Config) -> anyhow::Result<(Transports, IncomingQueue)> {
+    let listen: Vec<Listen> = config
+        .sip
+        .listen
+        .iter()
+        .enumerate()
         .map(|(index, listen)| Listen {
             key: format!("sip.listen[{index}]"),
             transport: match listen.transport {
@@ -380,8 +384,9 @@ fn greeting(
         };
         let at = SocketAddr::new(ip, at.port());
         lines.push(format!(
-            "Try it: call sip:{ACCESS_NUMBER}@{at} from any softphone, key in a PIN such as 1234 and #.\n\
-             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits do."
+            "Try it: call sip:{ACCESS_NUMBER}@{at} from any softphone, key in a PIN such as 1234\n\
+             and #. Everybody with the same PIN is in one conference. PINs are open: any 3 to 12\n\
+             digits will do."
         ));
     }
     lines.join("\n")

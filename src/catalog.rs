@@ -123,7 +123,8 @@ fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Option<Scenarios> {
     Some(scenarios)
 }
 
-/// Scenarios that no rule names are not compiled, because only a rule says which files make a program.
+/// Scenarios that no rule names are not compiled, because only a rule says which files make a
+/// program.
 fn note_unused(scenarios: &Scenarios, loaded: &mut Loaded) {
     let used: Vec<&String> = loaded
         .catalog

@@ -309,7 +309,7 @@ impl Loop<'_> {
         answers.sort_unstable();
         let mut off: Vec<u32> = up
             .iter()
-            .flat_map(|call| call.gaps_us.iter().map(|gap| gap.abs_diff(20_000)))
+            .flat_map(|call| call.heard.gaps_us.iter().map(|gap| gap.abs_diff(20_000)))
             .collect();
         off.sort_unstable();
         let mut report = Report {
@@ -318,8 +318,8 @@ impl Loop<'_> {
             failed: failed.collect(),
             window,
             answer_p50_p99: (part(&answers, 0.5), part(&answers, 0.99)),
-            received: up.iter().map(|call| call.received).sum(),
-            lost: up.iter().map(|call| call.lost).sum(),
+            received: up.iter().map(|call| call.heard.received).sum(),
+            lost: up.iter().map(|call| call.heard.lost).sum(),
             jitter_us: (part(&off, 0.5), part(&off, 0.99), part(&off, 1.0)),
             ..Report::default()
         };
@@ -332,7 +332,7 @@ impl Loop<'_> {
     fn check_listener(&self, listener: &Call, up: &[&Call], report: &mut Report) {
         for place in 0..self.plan.talkers {
             let hz = tone_of(place);
-            let level = tone_level_dbov(&listener.heard, Rate::Hz8000, hz);
+            let level = tone_level_dbov(&listener.heard.samples, Rate::Hz8000, hz);
             let talks = |call: &&&Call| call.room == listener.room && call.tone_hz == Some(hz);
             let talker = up.iter().find(talks);
             let expected = talker.is_some_and(|talker| talker.index != listener.index);

@@ -1,5 +1,6 @@
-//! What is measured and said about one RTP stream: RTCP sender and receiver reports with SDES and BYE (RFC 3550
-//! §6), the round trip, the quality that scripts and people see, and whether media still comes.
+//! What is measured and said about one RTP stream: RTCP sender and receiver reports with SDES and
+//! BYE (RFC 3550 §6), the round trip, the quality that scripts and people see, and whether media
+//! still comes.
 
 use std::time::{Duration, Instant};
 
@@ -203,8 +204,8 @@ fn interval(random: u32) -> Duration {
     REPORT_EVERY.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Mean opinion score from loss (0 to 1) and one-way delay: the E-model (ITU-T G.107) with the impairment by
-/// loss of a codec that conceals.
+/// Mean opinion score from loss (0 to 1) and one-way delay: the E-model (ITU-T G.107) with the
+/// impairment by loss of a codec that conceals.
 fn mos(loss: f32, one_way_ms: f32) -> f32 {
     let delay = 0.024 * one_way_ms + 0.11 * (one_way_ms - 177.3).max(0.0);
     let percent = loss * 100.0;

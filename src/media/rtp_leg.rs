@@ -1,5 +1,6 @@
-//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take them. This
-//! file owns its packets in; what it says is made in `hear.rs`, what it is sent in `deliver.rs`.
+//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take
+//! them. This file owns its packets in; what it says is made in `hear.rs`, what it is sent in
+//! `deliver.rs`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

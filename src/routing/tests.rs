@@ -509,7 +509,7 @@ fn too_many_or_too_large_is_refused() {
         .collect();
     for (text, error) in [
         (
-            most + &rule(RULES_MAX),
+            most + rule(RULES_MAX).as_str(),
             "t.toml:3002:8: at most 1000 rules are allowed",
         ),
         (

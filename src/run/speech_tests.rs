@@ -1,3 +1,5 @@
+//! Rows for speech: prompts, caches, limits, programs, espeak-ng.
+
 use std::sync::atomic::AtomicU32;
 
 use super::*;
@@ -151,6 +153,7 @@ async fn what_cannot_be_spoken_is_refused_with_the_reason() {
     let missing = EspeakNg {
         program: "no-such-voice".to_owned(),
         timeout: TEN_S,
+        ..EspeakNg::default()
     };
     let missing = speaker(dir.path(), Some(Box::new(missing)));
     let bad = VoiceChoice {

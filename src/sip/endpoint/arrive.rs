@@ -23,7 +23,6 @@ use super::{Endpoint, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
-use crate::sip::invite::Phase;
 use crate::sip::invite::body::{SDP, accepts_sdp, reduce_to_sdp};
 use crate::sip::message::{Method, Request};
 use crate::sip::transaction::{Key, Merged};
@@ -83,9 +82,8 @@ impl Endpoint {
         let Some(mut refusal) = unparsable.refusal else {
             return;
         };
-        let Ok(back) = reply::receive(&mut refusal.headers, flow) else {
-            return;
-        };
+        // When the Via is what cannot be read, the source is the only address left.
+        let back = reply::receive(&mut refusal.headers, flow).unwrap_or(flow);
         let tag = self.stable_tag(&refusal.headers);
         // A To that cannot be read gets no tag: appending to it could only make it worse.
         if refusal.headers.to().is_ok_and(|to| to.tag().is_none())
@@ -119,10 +117,12 @@ impl Endpoint {
         } else if inside {
             self.handle_in_dialog(now, arrival);
         } else {
-            match arrival.request.method {
-                Method::Invite => self.handle_invite(now, arrival),
-                Method::Options => self.answer_options(now, &arrival),
-                _ => self.answer(now, &arrival, 481, &[]),
+            match Act::of(&arrival.request.method) {
+                Some(Act::Invite) => self.handle_invite(now, arrival),
+                Some(Act::Options) => self.answer_options(now, &arrival),
+                Some(Act::Bye | Act::Info | Act::Update) | None => {
+                    self.answer(now, &arrival, 481, &[]);
+                }
             }
         }
     }
@@ -145,7 +145,7 @@ impl Endpoint {
         if Merged::of(headers).is_some_and(|merged| self.layer.is_merged(&merged)) {
             return plain(482);
         }
-        if !is_served(&request.method) {
+        if Act::of(&request.method).is_none() {
             return Some((405, "Allow", ALLOW.to_owned()));
         }
         match headers.max_forwards() {
@@ -176,7 +176,7 @@ impl Endpoint {
         let Some((key, call)) = call else {
             return self.answer(now, &arrival, 481, &[]);
         };
-        let hanging_up = matches!(call.phase, Phase::HangingUp { .. });
+        let hanging_up = call.hanging_up().is_some();
         let Some(dialog) = call.dialog_mut(&id) else {
             return self.answer(now, &arrival, 481, &[]);
         };
@@ -184,16 +184,17 @@ impl Endpoint {
             return self.answer(now, &arrival, 500, &[]);
         }
         // Symmetric: what the dialog used last is what a NAT or a reconnected phone listens on.
-        dialog.flow = arrival.back;
-        call.flow_lost = false;
-        match arrival.request.method {
-            Method::Bye => self.handle_bye(now, key, arrival),
-            Method::Options => self.answer_options(now, &arrival),
-            _ if hanging_up => self.answer(now, &arrival, 481, &[]),
-            Method::Invite => self.handle_reinvite(now, key, &id, arrival),
-            Method::Update => self.handle_update(now, key, &id, arrival),
-            Method::Info => self.handle_info(now, key, arrival),
-            _ => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
+        self.adopt_flow(key, &id, arrival.back);
+        match Act::of(&arrival.request.method) {
+            Some(Act::Bye) => self.handle_bye(now, key, arrival),
+            Some(Act::Options) => self.answer_options(now, &arrival),
+            Some(Act::Invite | Act::Update | Act::Info) if hanging_up => {
+                self.answer(now, &arrival, 481, &[]);
+            }
+            Some(Act::Invite) => self.handle_reinvite(now, key, &id, arrival),
+            Some(Act::Update) => self.handle_update(now, key, &id, arrival),
+            Some(Act::Info) => self.handle_info(now, key, arrival),
+            None => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
         }
     }
 
@@ -210,23 +211,35 @@ impl Endpoint {
     }
 }
 
-fn is_served(method: &Method) -> bool {
-    match method {
-        Method::Invite
-        | Method::Ack
-        | Method::Bye
-        | Method::Cancel
-        | Method::Options
-        | Method::Info
-        | Method::Update => true,
-        Method::Register
-        | Method::Message
-        | Method::Prack
-        | Method::Refer
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Publish
-        | Method::Other(_) => false,
+/// The methods that are served, without ACK and CANCEL, which belong to another request.
+#[derive(Clone, Copy)]
+enum Act {
+    Invite,
+    Bye,
+    Options,
+    Info,
+    Update,
+}
+
+impl Act {
+    fn of(method: &Method) -> Option<Self> {
+        match method {
+            Method::Invite => Some(Act::Invite),
+            Method::Bye => Some(Act::Bye),
+            Method::Options => Some(Act::Options),
+            Method::Info => Some(Act::Info),
+            Method::Update => Some(Act::Update),
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Message
+            | Method::Prack
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => None,
+        }
     }
 }
 

@@ -7,3 +7,4 @@ mod headers;
 mod lossy;
 mod refusals;
 mod torture;
+mod walk;
