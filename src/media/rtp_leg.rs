@@ -230,7 +230,7 @@ impl RtpLeg {
             self.ssrc = Some(packet.ssrc);
         }
         self.stats.packets_in += 1;
-        stream.reports.handle_packet(now, &packet);
+        stream.reports.handle_packet(now, &packet, is_event);
         if !stream.params.receive {
             return true;
         }
