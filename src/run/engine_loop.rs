@@ -394,7 +394,7 @@ impl EngineLoop {
 
 /// How often draining looks at the clock.
 const DRAIN_CHECK: Duration = Duration::from_millis(200);
-/// How long the last messages may take: after the last session, and after the drain time is up.
+/// How long the last messages may take, after the last session and after the drain time.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 fn sip_input(incoming: Incoming) -> Input {
