@@ -114,6 +114,38 @@ pub struct Counters {
     pub dropped: u64,
 }
 
+impl Counters {
+    /// Name, meaning and value of the counters that say how the worker fares.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        [
+            ("media_packets_in", "Datagrams taken.", self.packets_in),
+            ("media_packets_out", "RTP packets sent.", self.packets_out),
+            ("media_refused", "Datagrams refused.", self.refused),
+            (
+                "media_late_ticks",
+                "Ticks that were late by a period or more.",
+                self.late_ticks,
+            ),
+            (
+                "media_skipped_periods",
+                "Periods of 20 ms that were not made up for.",
+                self.skipped_periods,
+            ),
+            (
+                "media_refused_commands",
+                "Commands that could not be carried out.",
+                self.refused_commands,
+            ),
+            (
+                "media_dropped",
+                "Packets and outputs that the shell did not take in time.",
+                self.dropped,
+            ),
+        ]
+        .into_iter()
+    }
+}
+
 /// The machine for samples of one worker.
 pub struct Core {
     pub(super) settings: MediaSettings,

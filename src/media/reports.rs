@@ -73,15 +73,19 @@ impl Reports {
         self.timed_out = false;
     }
 
-    /// Counts an RTP packet.
-    pub(super) fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+    /// Counts an RTP packet; `is_event`: of a telephone-event.
+    pub(super) fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>, is_event: bool) {
         if self.remote != Some(packet.ssrc) {
             self.lost_before += self.reception.lost();
             self.told = (0, 0);
             self.remote = Some(packet.ssrc);
         }
         self.expect_media(now);
-        self.reception.handle_packet(now, packet);
+        if is_event {
+            self.reception.handle_untimed_packet(now, packet);
+        } else {
+            self.reception.handle_packet(now, packet);
+        }
     }
 
     /// Reads an RTCP datagram.

@@ -30,10 +30,7 @@ fn a_scenario_that_misbehaves_ends_its_own_session_with_an_apology() {
     for (what, body) in [
         ("loops for ever", "loop {}"),
         ("throws", "throw \"on purpose\";"),
-        (
-            "eats memory",
-            "let a = \"x\"; loop { a += a; }",
-        ),
+        ("eats memory", "let a = \"x\"; loop { a += a; }"),
         ("recurses", "this.again(e);"),
         (
             "sets 10,000 timers",
