@@ -29,6 +29,14 @@ pub struct Counters {
     pub repeated_answers: u64,
     /// Further answers of a forked INVITE that were acknowledged and hung up.
     pub forks_ended: u64,
+    /// Digest logins that were right.
+    pub logins: u64,
+    /// Digest logins with a wrong password or of an unknown user.
+    pub logins_failed: u64,
+    /// Digest logins that were not looked at after too many wrong ones.
+    pub logins_blocked: u64,
+    /// Requests in the name of another user than the one that logged in.
+    pub login_spoofs: u64,
 }
 
 impl Counters {
@@ -48,6 +56,10 @@ impl Counters {
             ("sip_timeouts", "Requests of ours that nobody answered.", self.timeouts),
             ("sip_repeated_answers", "2xx responses that were repeated for want of an ACK.", self.repeated_answers),
             ("sip_forks_ended", "Further answers of a forked INVITE that were acknowledged and hung up.", self.forks_ended),
+            ("sip_logins", "Digest logins that were right.", self.logins),
+            ("sip_logins_failed", "Digest logins with a wrong password or of an unknown user.", self.logins_failed),
+            ("sip_logins_blocked", "Digest logins that were not looked at after too many wrong ones.", self.logins_blocked),
+            ("sip_login_spoofs", "Requests in the name of another user than the one that logged in.", self.login_spoofs),
         ]
         .into_iter()
     }

@@ -9,8 +9,9 @@
 //! | Request-URI neither sip, sips nor tel | 416 |
 //! | the same request over another path | 482 |
 //! | known method that is not served | 405 with Allow |
+//! | REGISTER or a browser's request without a login, or with another's | 401, 403: [`admission`](super::admission) |
 //! | new INVITE with Max-Forwards 0 | 483 |
-//! | Require | 420 with Unsupported: no extension is implemented |
+//! | Require | 420 with Unsupported: no extension is implemented but the registrar's |
 //! | INVITE whose Accept leaves out SDP | 406 |
 //! | INVITE or UPDATE with another body | 415 with Accept |
 //! | no such dialog | 481 |
@@ -19,7 +20,7 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, reply};
+use super::{Endpoint, admission, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
@@ -83,9 +84,8 @@ impl Endpoint {
         let Some(mut refusal) = unparsable.refusal else {
             return;
         };
-        let Ok(back) = reply::receive(&mut refusal.headers, flow) else {
-            return;
-        };
+        // Where the Via cannot be read, the way that the request came is all there is.
+        let back = reply::receive(&mut refusal.headers, flow).unwrap_or(flow);
         let tag = self.stable_tag(&refusal.headers);
         // A To that cannot be read gets no tag: appending to it could only make it worse.
         if refusal.headers.to().is_ok_and(|to| to.tag().is_none())
@@ -119,11 +119,23 @@ impl Endpoint {
         } else if inside {
             self.handle_in_dialog(now, arrival);
         } else {
-            match arrival.request.method {
-                Method::Invite => self.handle_invite(now, arrival),
-                Method::Options => self.answer_options(now, &arrival),
-                _ => self.answer(now, &arrival, 481, &[]),
+            self.handle_outside(now, arrival);
+        }
+    }
+
+    fn handle_outside(&mut self, now: Instant, arrival: Arrival) {
+        let mut user = None;
+        if self.needs_login(&arrival) {
+            user = self.admit(now, &arrival);
+            if user.is_none() {
+                return;
             }
+        }
+        match (&arrival.request.method, user) {
+            (Method::Invite, user) => self.handle_invite(now, arrival, user),
+            (Method::Options, _) => self.answer_options(now, &arrival),
+            (Method::Register, Some(user)) => self.handle_register(now, &arrival, &user),
+            _ => self.answer(now, &arrival, 481, &[]),
         }
     }
 
@@ -153,7 +165,7 @@ impl Endpoint {
             Ok(_) => {}
             Err(_) => return plain(400),
         }
-        let required = required(headers);
+        let required = required(&request.method, headers);
         if !required.is_empty() {
             return Some((420, "Unsupported", required.join(", ")));
         }
@@ -172,9 +184,19 @@ impl Endpoint {
             return self.answer(now, &arrival, 400, &[]);
         };
         let key = self.dialogs.get(&id).copied();
-        let call = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
-        let Some((key, call)) = call else {
+        let dialog = key.and_then(|key| Some((key, self.calls.get(&key)?)));
+        let Some((key, call, dialog)) =
+            dialog.and_then(|(key, call)| Some((key, call, call.dialog(&id)?)))
+        else {
             return self.answer(now, &arrival, 481, &[]);
+        };
+        let expected = call.user.clone();
+        let free = self.is_of(call, dialog.flow, &arrival.flow);
+        if !free && !self.admit_inside(now, &arrival, expected) {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
         };
         let hanging_up = matches!(call.phase, Phase::HangingUp { .. });
         let Some(dialog) = call.dialog_mut(&id) else {
@@ -218,9 +240,9 @@ fn is_served(method: &Method) -> bool {
         | Method::Cancel
         | Method::Options
         | Method::Info
-        | Method::Update => true,
-        Method::Register
-        | Method::Message
+        | Method::Update
+        | Method::Register => true,
+        Method::Message
         | Method::Prack
         | Method::Refer
         | Method::Subscribe
@@ -232,11 +254,12 @@ fn is_served(method: &Method) -> bool {
 
 /// The option tags that the sender insists on. Proxy-Require is not for a user agent (RFC 3261
 /// §20.29).
-fn required(headers: &Headers) -> Vec<String> {
+fn required(method: &Method, headers: &Headers) -> Vec<String> {
     headers
         .require()
         .into_iter()
         .flatten()
+        .filter(|tag| !admission::is_supported(method, tag))
         .map(str::to_owned)
         .collect()
 }

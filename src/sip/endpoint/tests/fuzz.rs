@@ -90,10 +90,10 @@ fn mutated_messages_neither_panic_nor_grow_without_bound() {
         };
         let way = flow(transport, u64::from(rng.next_u32() % 3));
         endpoint.handle_timeout(now);
-        endpoint.handle_message(now, way, Bytes::from(message));
         if round % 100 == 99 {
             endpoint.handle_flow_closed(now, way.id);
         }
+        endpoint.handle_message(now, way, Bytes::from(message));
         let mut outputs = 0;
         while let Some(output) = endpoint.poll_output() {
             outputs += 1;
