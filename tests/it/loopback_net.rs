@@ -48,6 +48,7 @@ async fn received(queue: &mut IncomingQueue) -> Received {
         .expect("the transports live")
     {
         Incoming::Message(received) => received,
+        Incoming::FlowOpened { flow, .. } => panic!("{} opened", flow.id),
         Incoming::FlowClosed(flow) => panic!("{flow} closed"),
     }
 }
@@ -58,7 +59,7 @@ async fn closed(queue: &mut IncomingQueue) -> FlowId {
             .await
             .expect("the transports live")
         {
-            Incoming::Message(_) => {}
+            Incoming::Message(_) | Incoming::FlowOpened { .. } => {}
             Incoming::FlowClosed(flow) => return flow,
         }
     }
