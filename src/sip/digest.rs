@@ -333,6 +333,7 @@ impl Fields {
 /// What stands between the quotes, escapes kept; a value without quotes as it is.
 fn unquoted(value: &str) -> Result<&str, Fault> {
     match text::quoted(value)? {
+        None if value.contains(['"', '\\']) => Err(Fault::BadParameter),
         None => Ok(value),
         Some((_, "")) => Ok(value
             .strip_prefix('"')

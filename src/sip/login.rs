@@ -152,7 +152,7 @@ impl Logins {
             match self.judge(now, &credentials, request, flow.remote.ip()) {
                 Login::Missing => {}
                 Login::Granted(user) => return Login::Granted(user),
-                other => worst = other,
+                other @ (Login::Stale | Login::Wrong | Login::Blocked(_)) => worst = other,
             }
         }
         worst

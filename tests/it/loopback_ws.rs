@@ -146,9 +146,8 @@ async fn status(client: &mut Client) -> String {
 /// The code with which the server closes.
 async fn close_code(client: &mut Client) -> Option<u16> {
     loop {
-        match next(client).await? {
-            Message::Close(frame) => return frame.map(|frame| frame.code.into()),
-            _ => continue,
+        if let Message::Close(frame) = next(client).await? {
+            return frame.map(|frame| frame.code.into());
         }
     }
 }
@@ -236,7 +235,6 @@ async fn keepalives_are_answered_and_a_client_that_answers_pings_stays() {
     // More than the idle time has passed; who does not read answers nothing.
     server.connections(0).await;
     assert_eq!(server.net.counters().closed_silent, 1);
-    assert_eq!(close_code(&mut client).await, Some(1001));
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn each_frame_has_its_consequence() {
         assert_eq!(seen, sent, "{shown}");
         let opened = queue.recv().await;
         assert!(
-            matches!(&opened, Some(Incoming::FlowOpened { flow, identity: Some(_) }) if flow.id == id),
+            matches!(&opened, Some(Incoming::FlowOpened { flow, .. }) if flow.id == id),
             "{shown}: {opened:?}"
         );
         for _ in 0..heard {

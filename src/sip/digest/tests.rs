@@ -94,6 +94,7 @@ fn credentials_are_read_as_clients_write_them() {
         (format!("Digest {full},username=b"), "malformed"),
         (format!("Digest {full},cnonce=\"open"), "malformed"),
         (format!("Digest {full},cnonce=\"a\"b"), "malformed"),
+        (format!("Digest {full},cnonce=a\"b\""), "malformed"),
         (format!("Digest {full}{}", ",x=1".repeat(40)), "malformed"),
     ] {
         let seen = match Credentials::parse(&value) {
@@ -190,6 +191,26 @@ fn a_challenge_survives_being_written_and_its_answer_proves_the_password() {
     }
     for unknown in ["Basic realm=\"a\"", "Digest realm=a,nonce=b,algorithm=X"] {
         assert_eq!(Challenge::parse(unknown), Ok(None), "{unknown}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn reading_never_panics_and_what_is_read_can_be_judged(text in "\\PC*", rest in "\\PC*") {
+        let uri = Uri::parse("sip:a@b").expect("a URI");
+        let fields = EXAMPLES[2].2.replace("00000001", &rest);
+        for value in [&text, &format!("Digest {text}"), &format!("{fields},{rest}"), &fields] {
+            if let Ok(Some(given)) = Credentials::parse(value) {
+                given.is_for(&uri);
+                given.count();
+                proptest::prop_assert!(!given.prove(Algorithm::Md5, "", &Method::Invite));
+                Nonces::new([0; 32]).judge(Instant::now(), &given.nonce);
+            }
+            if let Ok(Some(challenge)) = Challenge::parse(value) {
+                let again = Challenge::parse(&challenge.to_string());
+                proptest::prop_assert_eq!(again, Ok(Some(challenge)));
+            }
+        }
     }
 }
 

@@ -59,11 +59,9 @@ impl Endpoint {
 
     /// Whether a new request outside of dialogs must come from a user.
     pub(super) fn needs_login(&self, arrival: &Arrival) -> bool {
-        match arrival.request.method {
-            Method::Register => true,
-            Method::Options => false,
-            _ => arrival.flow.transport.is_web(),
-        }
+        let method = &arrival.request.method;
+        let web = arrival.flow.transport.is_web();
+        *method == Method::Register || (web && *method != Method::Options)
     }
 
     /// The user that a request comes from. `None` when it must not be served: it is answered.

@@ -9,7 +9,7 @@
 //! | Request-URI neither sip, sips nor tel | 416 |
 //! | the same request over another path | 482 |
 //! | known method that is not served | 405 with Allow |
-//! | REGISTER or a browser's request without a login, or with another's | 401, 403: [`admission`](super::admission) |
+//! | REGISTER or a browser's request without a login, or with another's | 401, 403: `admission` |
 //! | new INVITE with Max-Forwards 0 | 483 |
 //! | Require | 420 with Unsupported: no extension is implemented but the registrar's |
 //! | INVITE whose Accept leaves out SDP | 406 |

@@ -254,7 +254,7 @@ fn the_eleventh_contact_takes_the_place_of_the_oldest() {
         listed.contains("p0@h") && !listed.contains("p1@h"),
         "{listed}"
     );
-    let many = vec!["<sip:x@h>"; BINDINGS_MAX + 1].join(", ");
+    let many = ["<sip:x@h>"; BINDINGS_MAX + 1].join(", ");
     assert_eq!(bench.register(12, &format!("Contact: {many}")), "403");
 }
 

@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("run", &["engine", "media", "net", "store"]),
     ("sim", &["engine", "media", "net", "store"]),
     ("store", &[]),
-    ("api", &["engine", "store", "routing"]),
+    ("api", &["engine", "store", "routing", "net"]),
     ("web", &[]),
     ("cluster", &[]),
 ];
@@ -117,6 +117,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audio_codec", &["src/codec/g722.rs"]),
     ("sdp_types", &["src/sdp/"]),
     ("axum", &["src/api/"]),
+    ("tungstenite", &["src/api/"]),
     ("hound", &["src/run/"]),
     ("symphonia", &["src/run/"]),
     ("rubato", &["src/run/"]),
