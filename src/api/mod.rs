@@ -1,5 +1,5 @@
-//! The HTTP face: health, metrics, and SIP over WebSocket. One file per resource; the only place that knows axum.
-//! Handlers ask the engine through a bounded channel and see none of its types.
+//! The HTTP face: health, metrics, and SIP over WebSocket. One file per resource; the only place
+//! that knows axum. Handlers ask the engine through a bounded channel and see none of its types.
 
 mod health;
 mod sip_ws;

@@ -4,8 +4,8 @@
 //! It owns the transactions, the dialogs and the calls, and answers by itself what needs no
 //! decision: OPTIONS, CANCEL, BYE, retransmissions, and every request that must be refused. What an
 //! INVITE means, and which body answers it, is its user's. It is the registrar of the users that it
-//! is given, and asks browsers for their login (`admission`). It does not read session descriptions,
-//! resolve names, open connections, or register anywhere.
+//! is given, and asks browsers for their login (`admission`). It does not read session
+//! descriptions, resolve names, open connections, or register anywhere.
 //!
 //! Order of use: `handle_message`, `handle_timeout` or a request of the user; then `poll_output`
 //! until it returns nothing; then wait until `poll_timeout`.
