@@ -48,10 +48,10 @@ impl Engine {
         now: Instant,
         call: CallKey,
         request: Request,
-        flow: Flow,
+        (flow, user): (Flow, Option<String>),
     ) {
         self.stats.calls_total += 1;
-        let info = self.describe(&request, flow);
+        let info = self.describe(&request, flow, user);
         let catalog = self.catalog.clone();
         let headers: Headers = request
             .headers
@@ -112,7 +112,7 @@ impl Engine {
         self.set_alarm(now + self.settings.unanswered, Alarm::Unanswered(id));
     }
 
-    fn describe(&mut self, request: &Request, flow: Flow) -> LegInfo {
+    fn describe(&mut self, request: &Request, flow: Flow, user: Option<String>) -> LegInfo {
         let from = request.headers.from().ok();
         let caller_id = from
             .as_ref()
@@ -137,7 +137,7 @@ impl Engine {
             display_name: from.and_then(|from| from.display_name).unwrap_or_default(),
             destination,
             headers: script_headers(request),
-            user: String::new(),
+            user: user.unwrap_or_default(),
         }
     }
 

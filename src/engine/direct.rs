@@ -53,12 +53,17 @@ struct Other {
 impl Engine {
     /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is not there.
     pub(super) fn forward_direct(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else { return Ok(()) };
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
         let Some(sip) = leg.sip() else {
             return refuse("internal-leg", "only a SIP call can be forwarded to a user");
         };
         if !leg.incoming || leg.state != LegState::Alerting || self.direct.contains_key(&id) {
-            return refuse("not-alerting", "only an incoming leg that waits can be forwarded");
+            return refuse(
+                "not-alerting",
+                "only an incoming leg that waits can be forwarded",
+            );
         }
         let (caller, Some(invite)) = (sip.call, sip.invite.clone()) else {
             return refuse("unreadable", "From or To of the call cannot be read");
@@ -85,7 +90,12 @@ impl Engine {
         for branch in &branches {
             self.direct_calls.insert(*branch, id);
         }
-        let direct = Direct { caller, branches, chosen: None, refusal: 480 };
+        let direct = Direct {
+            caller,
+            branches,
+            chosen: None,
+            refusal: 480,
+        };
         self.direct.insert(id, direct);
         Ok(())
     }
@@ -97,7 +107,9 @@ impl Engine {
 
     /// Takes an event of a direct call.
     pub(super) fn handle_direct(&mut self, now: Instant, event: Event) {
-        let Some((call, leg)) = self.direct_of(&event) else { return };
+        let Some((call, leg)) = self.direct_of(&event) else {
+            return;
+        };
         match event {
             Event::Provisional { call, response } => self.direct_progress(now, call, &response),
             Event::Answered { call, response } => self.direct_answered(now, call, &response),
@@ -107,7 +119,12 @@ impl Engine {
                 self.relay_reinvite(now, leg, call, key, &request);
             }
             Event::Info { key, request, .. } => self.relay_info(now, leg, call, key, &request),
-            Event::RequestAnswered { key, response_code, response, .. } => {
+            Event::RequestAnswered {
+                key,
+                response_code,
+                response,
+                ..
+            } => {
                 self.relay_answer(now, key, response_code, response);
             }
             Event::ReinviteCancelled { .. } => debug!(leg_id = %leg, "Direct re-INVITE taken back"),
@@ -123,32 +140,58 @@ impl Engine {
     /// Which dialog of a direct call an event is of, and the caller's leg; nothing for others.
     fn direct_of(&self, event: &Event) -> Option<(CallKey, LegId)> {
         let call = event.call();
-        let leg = self.direct_calls.get(&call).or_else(|| self.calls.get(&call)).copied()?;
+        let leg = self
+            .direct_calls
+            .get(&call)
+            .or_else(|| self.calls.get(&call))
+            .copied()?;
         self.direct.contains_key(&leg).then_some((call, leg))
     }
 
     /// The dialog that hears what this one says; nothing before the answer.
     fn other_side(&self, leg: LegId, call: CallKey) -> Option<Other> {
         let direct = self.direct.get(&leg)?;
-        let call = if call == direct.caller { direct.chosen? } else { direct.caller };
+        let call = if call == direct.caller {
+            direct.chosen?
+        } else {
+            direct.caller
+        };
         Some(Other { leg, call })
     }
 
     fn direct_progress(&mut self, now: Instant, branch: CallKey, response: &Response) {
-        let Some(leg) = self.direct_calls.get(&branch) else { return };
-        let Some(direct) = self.direct.get(leg) else { return };
+        let Some(leg) = self.direct_calls.get(&branch) else {
+            return;
+        };
+        let Some(direct) = self.direct.get(leg) else {
+            return;
+        };
         let (caller, leg) = (direct.caller, *leg);
         let body = Body::of(&response.headers, &response.body);
         let headers = x_headers(&response.headers);
-        if let Err(error) = self.sip.provisional(now, caller, response.code, headers, body) {
+        if let Err(error) = self
+            .sip
+            .provisional(now, caller, response.code, headers, body)
+        {
             debug!(leg_id = %leg, %error, "Progress of a direct call not told");
         }
-        self.tell_leg(now, leg, LegEvent::Ringing { code: response.code, headers: Vec::new() });
+        self.tell_leg(
+            now,
+            leg,
+            LegEvent::Ringing {
+                code: response.code,
+                headers: Vec::new(),
+            },
+        );
     }
 
     fn direct_answered(&mut self, now: Instant, branch: CallKey, response: &Response) {
-        let Some(&leg) = self.direct_calls.get(&branch) else { return };
-        let Some(direct) = self.direct.get_mut(&leg) else { return };
+        let Some(&leg) = self.direct_calls.get(&branch) else {
+            return;
+        };
+        let Some(direct) = self.direct.get_mut(&leg) else {
+            return;
+        };
         if direct.chosen.is_some() {
             // A second answer that crossed our CANCEL.
             self.finish_branch(now, branch, true);
@@ -156,8 +199,12 @@ impl Engine {
         }
         direct.chosen = Some(branch);
         let caller = direct.caller;
-        let losers: Vec<CallKey> =
-            direct.branches.iter().copied().filter(|other| *other != branch).collect();
+        let losers: Vec<CallKey> = direct
+            .branches
+            .iter()
+            .copied()
+            .filter(|other| *other != branch)
+            .collect();
         direct.branches = vec![branch];
         for loser in losers {
             self.sip.cancel(now, loser);
@@ -184,17 +231,22 @@ impl Engine {
             self.sip.cancel(now, branch);
             return;
         }
-        let done = self.sip.ack(now, branch, None).and_then(|()| {
-            self.sip.bye(now, branch, Vec::new())
-        });
+        let done = self
+            .sip
+            .ack(now, branch, None)
+            .and_then(|()| self.sip.bye(now, branch, Vec::new()));
         if let Err(error) = done {
             debug!(?branch, %error, "Branch was over before it was ended");
         }
     }
 
     fn direct_failed(&mut self, now: Instant, branch: CallKey, code: u16) {
-        let Some(leg) = self.direct_calls.remove(&branch) else { return };
-        let Some(direct) = self.direct.get_mut(&leg) else { return };
+        let Some(leg) = self.direct_calls.remove(&branch) else {
+            return;
+        };
+        let Some(direct) = self.direct.get_mut(&leg) else {
+            return;
+        };
         direct.branches.retain(|other| *other != branch);
         direct.refusal = better_refusal(direct.refusal, code);
         if !direct.branches.is_empty() || direct.chosen.is_some() {
@@ -214,7 +266,9 @@ impl Engine {
     }
 
     fn direct_acked(&mut self, now: Instant, leg: LegId, body: Option<Body>) {
-        let Some(branch) = self.direct.get(&leg).and_then(|direct| direct.chosen) else { return };
+        let Some(branch) = self.direct.get(&leg).and_then(|direct| direct.chosen) else {
+            return;
+        };
         if let Err(error) = self.sip.ack(now, branch, body) {
             // The ACK of a re-INVITE that carried its offer has been sent already.
             debug!(leg_id = %leg, %error, "ACK not passed on");
@@ -278,19 +332,28 @@ impl Engine {
         code: u16,
         response: Option<Response>,
     ) {
-        let Some(asked) = self.relays.remove(&key) else { return };
-        let body =
-            response.as_ref().and_then(|response| Body::of(&response.headers, &response.body));
+        let Some(asked) = self.relays.remove(&key) else {
+            return;
+        };
+        let body = response
+            .as_ref()
+            .and_then(|response| Body::of(&response.headers, &response.body));
         let headers = response.map(|response| x_headers(&response.headers));
         self.respond(now, asked, code, headers.unwrap_or_default(), body);
     }
 
     /// One side has gone: the other one is hung up, and the session ends with them.
     fn direct_ended(&mut self, now: Instant, leg: LegId, call: CallKey, reason: Reason) {
-        let from_caller = self.direct.get(&leg).is_some_and(|direct| direct.caller == call);
+        let from_caller = self
+            .direct
+            .get(&leg)
+            .is_some_and(|direct| direct.caller == call);
         if from_caller {
-            let reason =
-                if reason == Reason::CalleeHangup { Reason::CallerHangup } else { reason };
+            let reason = if reason == Reason::CalleeHangup {
+                Reason::CallerHangup
+            } else {
+                reason
+            };
             self.call_ended(now, call, reason);
             return;
         }
@@ -306,7 +369,9 @@ impl Engine {
 
     /// The caller's leg is gone: so are the branches.
     pub(super) fn drop_direct(&mut self, now: Instant, leg: LegId, session: SessionId) {
-        let Some(direct) = self.direct.remove(&leg) else { return };
+        let Some(direct) = self.direct.remove(&leg) else {
+            return;
+        };
         debug!(session_id = %session, leg_id = %leg, "Direct call ends");
         for branch in direct.branches {
             if direct.chosen == Some(branch) {
@@ -345,7 +410,9 @@ mod tests {
             (&[503, 486], 486),
             (&[408], 408),
         ] {
-            let found = codes.iter().fold(480, |best, code| better_refusal(best, *code));
+            let found = codes
+                .iter()
+                .fold(480, |best, code| better_refusal(best, *code));
             assert_eq!(found, best, "{codes:?}");
         }
     }

@@ -61,6 +61,9 @@ impl Engine {
         let sip_settings = sip::Settings {
             user_agent: settings.user_agent.clone(),
             calls_max: settings.calls_max,
+            realm: settings.realm.clone(),
+            domain: settings.domain.clone(),
+            clock: Some(epoch),
             ..sip::Settings::default()
         };
         Engine {
@@ -92,6 +95,11 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Sip { flow, bytes } => self.sip.handle_message(now, flow, bytes),
+            Input::FlowOpened { flow, identity } => {
+                self.sip.handle_flow_opened(now, flow, identity);
+            }
+            Input::PutUser(user) => self.sip.put_user(*user),
+            Input::RemoveUser(name) => self.sip.remove_user(&name),
             Input::FlowClosed(flow) => self.sip.handle_flow_closed(now, flow),
             Input::Media(event) => self.handle_media(now, event),
             Input::Script(done) => self.handle_script(now, *done),
@@ -164,8 +172,9 @@ impl Engine {
                 call,
                 request,
                 flow,
+                user,
             } => {
-                self.handle_invite(now, call, request, flow);
+                self.handle_invite(now, call, request, (flow, user));
             }
             sip::Event::Cancelled { call } => self.call_ended(now, call, Reason::Cancelled),
             sip::Event::Acked { call, body } => self.handle_acked(now, call, body),

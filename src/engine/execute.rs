@@ -66,7 +66,11 @@ impl Engine {
                 return self.call_conference(now, session, leg, &name, options);
             }
             Command::ForwardDirect { leg } => {
-                if self.legs.get(&leg).is_some_and(|leg| leg.session != session) {
+                if self
+                    .legs
+                    .get(&leg)
+                    .is_some_and(|leg| leg.session != session)
+                {
                     return refuse("not-yours", "the leg belongs to another session");
                 }
                 return self.forward_direct(now, leg);

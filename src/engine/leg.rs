@@ -86,7 +86,10 @@ impl Invite {
 pub(super) fn x_headers(headers: &crate::sip::Headers) -> Headers {
     headers
         .iter()
-        .filter(|(name, _)| name.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("x-")))
+        .filter(|(name, _)| {
+            name.get(..2)
+                .is_some_and(|head| head.eq_ignore_ascii_case("x-"))
+        })
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }

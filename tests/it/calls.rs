@@ -2,6 +2,7 @@
 //! simulated phones.
 
 mod faults;
+mod logins;
 mod meet;
 mod messages;
 mod scenarios;
