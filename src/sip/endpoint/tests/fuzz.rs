@@ -95,7 +95,6 @@ fn mutated_messages_neither_panic_nor_grow_without_bound() {
         } else {
             endpoint.handle_message(now, way, Bytes::from(message));
         }
-        endpoint.handle_message(now, way, Bytes::from(message));
         let mut outputs = 0;
         while let Some(output) = endpoint.poll_output() {
             outputs += 1;
