@@ -199,6 +199,17 @@ fn two_hundred_calls_a_second_are_all_answered() {
 }
 
 #[test]
+fn rfc_4733_digits_are_heard_once_each() {
+    let server = Server::with_test_rules(&[]);
+    let phone = server::udp_socket(Duration::from_secs(10));
+    let port = phone.local_addr().expect("an address").port();
+    let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
+    let engine = first_packet(&phone);
+    press(&phone, engine, 0, "1234#");
+    call.expect_success();
+}
+
+#[test]
 fn sigterm_refuses_new_calls_and_lets_running_ones_end() {
     let mut server = Server::with_test_rules(&["shutdown.drain_s=20"]);
     // 102 hangs up after pound; until then the call lasts.
@@ -308,12 +319,15 @@ fn a_client_that_floods_and_never_reads_costs_others_nothing() {
     let slowest = times.last().expect("there are probes");
     assert!(*slowest < Duration::from_millis(500), "{slowest:?}");
     assert_eq!(server.metric("net_shed_dropped_total"), 0);
+    assert!(server.metric("net_closed_not_reading_total") >= 1);
 }
 
-/// Writes requests for a while, as fast as they are taken, over as many connections as it takes.
+/// Writes requests for a while, as fast as they are taken and never reading, over one connection
+/// after the other as they are closed. Gives the bytes that were taken.
 fn flood_without_reading(target: SocketAddr, time: Duration) -> usize {
     let end = Instant::now() + time;
     let mut written = 0;
+    let mut number = 1_000_000;
     while Instant::now() < end {
         let Ok(mut stream) = TcpStream::connect(target) else {
             continue;
@@ -321,20 +335,20 @@ fn flood_without_reading(target: SocketAddr, time: Duration) -> usize {
         let local = stream.local_addr().expect("an address");
         let timeout = Some(Duration::from_millis(100));
         stream.set_write_timeout(timeout).expect("a timeout");
-        let mut number = 0;
+        let mut text = Vec::new();
         while Instant::now() < end {
-            let text = options(local, target, "TCP", 1_000_000 + number);
-            match stream.write(text.as_bytes()) {
-                Ok(length) if length == text.len() => written += length,
-                // Half a message spoils the framing; what follows goes over a new connection.
+            if text.is_empty() {
+                text = options(local, target, "TCP", number).into_bytes();
+                number += 1;
+            }
+            match stream.write(&text) {
                 Ok(length) => {
                     written += length;
-                    break;
+                    text.drain(..length);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => break,
             }
-            number += 1;
         }
     }
     written
@@ -418,15 +432,4 @@ fn press(phone: &UdpSocket, engine: SocketAddr, first: u16, keys: &str) {
         }
         server::pause(Duration::from_millis(40));
     }
-}
-
-#[test]
-fn rfc_4733_digits_are_heard_once_each() {
-    let server = Server::with_test_rules(&[]);
-    let phone = server::udp_socket(Duration::from_secs(10));
-    let port = phone.local_addr().expect("an address").port();
-    let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
-    let engine = first_packet(&phone);
-    press(&phone, engine, 0, "1234#");
-    call.expect_success();
 }
