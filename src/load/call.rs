@@ -39,6 +39,8 @@ pub(super) struct Call {
     pub(super) answered_after: Option<Duration>,
     pub(super) resend_at: Option<Instant>,
     pub(super) heard: Heard,
+    /// When a loud packet came first, after this was emptied.
+    pub(super) loud_at: Option<Instant>,
     to: String,
     target: String,
     sending: Sending,
@@ -89,6 +91,7 @@ impl Call {
             answered_after: None,
             resend_at: Some(now + Duration::from_millis(500)),
             heard: Heard::default(),
+            loud_at: None,
             to: String::new(),
             target: String::new(),
             sending: Sending {
@@ -256,6 +259,10 @@ impl Call {
             return;
         };
         let seq = u16::from_be_bytes([high, low]);
+        // PCMU counts down from silence: a small code word is a loud sample.
+        if self.loud_at.is_none() && payload.iter().any(|byte| byte & 0x7f < 0x30) {
+            self.loud_at = Some(now);
+        }
         let heard = &mut self.heard;
         if let Some((before, at)) = heard.last
             && listen

@@ -375,7 +375,7 @@ impl EngineLoop {
         };
         let now = Instant::now();
         if self.engine.stats().sessions == 0 {
-            // Ended transactions linger for 32 s for lost packets; nobody waits that long.
+            // Ended transactions linger for 32 s in case a packet was lost; nobody waits for that.
             let since = *self.empty_since.get_or_insert(now);
             if self.engine.poll_timeout().is_none() || now >= since + FLUSH_MAX {
                 return true;
