@@ -246,8 +246,8 @@ part! {
         string_bytes_max: u32 = 1_048_576, 1_024..=67_108_864;
         /// Items of one array.
         array_items_max: u32 = 10_000, 16..=1_000_000;
-        /// Entries of one map.
-        map_entries_max: u32 = 1_000, 16..=100_000;
+        /// Entries of one map. Those of maps within it, or of maps in one array, count too.
+        map_entries_max: u32 = 20_000, 16..=100_000;
         /// All that a session keeps, in bytes.
         state_bytes_max: u32 = 16_777_216, 65_536..=268_435_456;
         /// Timers at the same time.

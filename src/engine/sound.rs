@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::audio::Clip;
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
-use crate::media;
+use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, RecordOptions, Sound, UnitEvent};
 
 use super::execute::{Refused, refuse};
@@ -267,33 +266,51 @@ impl Engine {
     }
 
     fn tell_recording(&mut self, now: Instant, unit: UnitId, recording: &Recording, what: Written) {
-        let told = match recording.of {
-            RecordOf::Leg(leg) => {
-                let event = match what {
-                    Written::Started(url) => LegEvent::RecordStarted { url },
-                    Written::Ended(Ok(Recorded { url, duration_ms })) => {
-                        LegEvent::RecordStopped { url, duration_ms }
-                    }
-                    Written::Ended(Err(error)) => LegEvent::RecordFailed { error },
-                };
-                Event::Leg { leg, event }
-            }
-            RecordOf::Conference(_) | RecordOf::Connected => {
-                let event = match what {
-                    Written::Started(url) => UnitEvent::RecordStarted { url },
-                    Written::Ended(Ok(Recorded { url, duration_ms })) => {
-                        UnitEvent::RecordStopped { url, duration_ms }
-                    }
-                    Written::Ended(Err(error)) => UnitEvent::RecordFailed { error },
-                };
-                let unit = match recording.of {
-                    RecordOf::Conference(conference) => conference,
-                    RecordOf::Leg(_) | RecordOf::Connected => unit,
-                };
-                Event::Unit { unit, event }
-            }
+        let about_unit = match recording.of {
+            RecordOf::Conference(conference) => conference,
+            RecordOf::Leg(_) | RecordOf::Connected => unit,
         };
-        self.tell(now, recording.session, told);
+        let (for_unit, for_leg) = match what {
+            Written::Started(url) => (
+                UnitEvent::RecordStarted { url: url.clone() },
+                LegEvent::RecordStarted { url },
+            ),
+            Written::Ended(Ok(Recorded { url, duration_ms })) => (
+                UnitEvent::RecordStopped {
+                    url: url.clone(),
+                    duration_ms,
+                },
+                LegEvent::RecordStopped { url, duration_ms },
+            ),
+            Written::Ended(Err(error)) => (
+                UnitEvent::RecordFailed {
+                    error: error.clone(),
+                },
+                LegEvent::RecordFailed { error },
+            ),
+        };
+        if let RecordOf::Leg(leg) = recording.of {
+            self.tell(
+                now,
+                recording.session,
+                Event::Leg {
+                    leg,
+                    event: for_leg,
+                },
+            );
+        }
+        if about_unit != unit {
+            let event = for_unit.clone();
+            self.tell(now, recording.session, Event::Unit { unit, event });
+        }
+        self.tell(
+            now,
+            recording.session,
+            Event::Unit {
+                unit: about_unit,
+                event: for_unit,
+            },
+        );
     }
 }
 

@@ -4,13 +4,13 @@
 //!
 //! Policies, each with its limit beside it:
 //!
-//! | what is full | what happens |
-//! |---|---|
-//! | the queue to the engine | streams are not read until there is room; a new UDP request gets a stateless 503, the rest of UDP is dropped and counted; responses, ACK, BYE and CANCEL have places of their own ([`incoming`]) |
-//! | one connection's share of that queue | that connection is not read |
-//! | a connection's write queue, or its write deadline | the connection is closed |
-//! | a UDP socket's send buffer | the datagram is dropped and counted; timers repeat it |
-//! | connections, in all or per address | a new one is closed at once |
+//! - The queue to the engine is full: streams are not read until there is room; a new UDP request
+//!   gets a stateless 503, the rest of UDP is dropped and counted; responses, ACK, BYE and CANCEL
+//!   have places of their own (`incoming`).
+//! - A connection's share of that queue is full: that connection is not read.
+//! - A connection's write queue is full, or its write deadline over: the connection is closed.
+//! - A UDP socket's send buffer is full: the datagram is dropped and counted; timers repeat it.
+//! - There are too many connections, in all or per address: a new one is closed at once.
 
 mod counters;
 mod flow_id;

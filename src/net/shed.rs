@@ -64,7 +64,9 @@ mod tests {
 
     fn request(method: &str, via: &str, to: &str) -> Received {
         let text = format!(
-            "{method} sip:room@talkpath.example SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@b.example>;tag=1\r\n\
+            "{method} sip:room@talkpath.example SIP/2.0\r\n\
+         Via: {via}\r\n\
+         From: <sip:a@b.example>;tag=1\r\n\
              To: {to}\r\nCall-ID: 1@b\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
              Contact: <sip:a@b.example>\r\nContent-Length: 0\r\n\r\n"
         );

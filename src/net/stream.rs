@@ -26,7 +26,7 @@ const WRITE_BYTES_MAX: usize = 512 * 1024;
 /// Messages of one connection that may wait for the engine.
 pub(super) const UNHANDLED_MAX: usize = 32;
 /// Bytes that are read at once.
-const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES: usize = 4 * 1024;
 /// Time for what is queued when the transports close.
 pub(super) const FLUSH: Duration = Duration::from_secs(1);
 

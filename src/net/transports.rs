@@ -43,7 +43,8 @@ pub struct Listen {
 /// Limits of the transports.
 #[derive(Clone, Debug)]
 pub struct NetSettings {
-    /// `sip.address`: our address in Contact and Via, where the one that a peer reaches is not ours to see.
+    /// `sip.address`: our address in Contact and Via, where the one that a peer reaches is not ours
+    /// to see.
     pub advertised: Option<IpAddr>,
     /// Stream connections, in all.
     pub connections_max: usize,

@@ -1,3 +1,5 @@
+//! Rows for the decoder: formats, widths, rates, broken headers, damage.
+
 use super::*;
 
 /// A sine of 440 Hz at half of full scale, as a WAV file.

@@ -1,13 +1,13 @@
-//! One media worker: a thread with one [`media::Core`](crate::media::Core), its sockets and its clock. It carries
-//! packets, commands and events; what they mean is the core's.
+//! One media worker: a thread with one [`media::Core`](crate::media::Core), its sockets and its
+//! clock. It carries packets, commands and events; what they mean is the core's.
 //!
-//! While the core has a tick within 20 ms, packets do not wake the thread: it sleeps to the next slot, 5 ms at
-//! most, and then reads all sockets at once. Otherwise it sleeps until a packet, a command or the core's next
-//! deadline. Without any of them it uses no time at all.
+//! While the core has a tick within 20 ms, packets do not wake the thread: it sleeps to the next
+//! slot, 5 ms at most, and then reads all sockets at once. Otherwise it sleeps until a packet, a
+//! command or the core's next deadline. Without any of them it uses no time at all.
 //!
-//! Policies: a full command channel gives the command back to the sender; a full event channel keeps events
-//! here, in order, and beyond [`EVENTS_WAITING_MAX`] the newest are lost, counted and logged; a packet that a
-//! socket does not take is lost and counted.
+//! Policies: a full command channel gives the command back to the sender; a full event channel
+//! keeps events here, in order, and beyond [`EVENTS_WAITING_MAX`] the newest are lost, counted and
+//! logged; a packet that a socket does not take is lost and counted.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -86,8 +86,8 @@ pub struct MediaWorkerSettings {
     pub port_last: u16,
 }
 
-/// A running worker. Dropping it carries out the commands that wait, sends what that produces, and ends the
-/// thread.
+/// A running worker. Dropping it carries out the commands that wait, sends what that produces, and
+/// ends the thread.
 pub struct MediaWorker {
     stop: Arc<AtomicBool>,
     waker: Waker,
@@ -101,6 +101,7 @@ pub struct MediaWorker {
 pub struct MediaHandle {
     commands: SyncSender<Command>,
     waker: Waker,
+    core_counters: Arc<Mutex<Counters>>,
 }
 
 /// A command that was not taken because the worker is busy or gone.
@@ -112,7 +113,8 @@ impl MediaHandle {
     /// Gives a command. Never waits.
     ///
     /// # Errors
-    /// [`NotTaken`] gives the command back; order is kept if nothing else is sent before it is tried again.
+    /// [`NotTaken`] gives the command back; order is kept if nothing else is sent before it is
+    /// tried again.
     pub fn send(&self, command: Command) -> Result<(), NotTaken> {
         self.commands
             .try_send(command)
@@ -123,6 +125,14 @@ impl MediaHandle {
             })?;
         self.waker.wake();
         Ok(())
+    }
+
+    /// What the core has counted, as of the last time that the worker waited.
+    pub fn core_counters(&self) -> Counters {
+        *self
+            .core_counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,6 +171,7 @@ impl MediaWorker {
         let handle = MediaHandle {
             commands: sender,
             waker: waker.clone(),
+            core_counters: Arc::clone(&core_counters),
         };
         Ok((
             MediaWorker {
@@ -219,7 +230,8 @@ impl<M: Machine> Loop<M> {
         loop {
             count(&self.counters.turns);
             let now = Instant::now();
-            // Priority 1: outputs, so that a closed leg's port is free before another leg asks for one.
+            // Priority 1: outputs, so that a closed leg's port is free before another leg asks for
+            // one.
             self.perform(now);
             // Priority 2: packets, all that are there.
             self.sockets.read(|unit, channel, from, bytes| {
@@ -235,7 +247,8 @@ impl<M: Machine> Loop<M> {
                 self.core.handle_timeout(now);
             }
             self.perform(now);
-            // Priority 4: commands, some at a time. Those that came before the stop are carried out.
+            // Priority 4: commands, some at a time. Those that came before the stop are carried
+            // out.
             let stop = self.stop.load(Ordering::Acquire);
             let more = self.carry_out(now);
             self.perform(now);

@@ -1,5 +1,6 @@
-//! The sockets of one media worker: one epoll over the RTP and RTCP sockets of its legs and the eventfd that
-//! wakes the worker. Owns readiness and the receive buffer; ports come from [`PortPool`].
+//! The sockets of one media worker: one epoll over the RTP and RTCP sockets of its legs and the
+//! eventfd that wakes the worker. Owns readiness and the receive buffer; ports come from
+//! [`PortPool`].
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -20,7 +21,8 @@ use crate::media::Channel;
 const PACKET_BYTES_MAX: usize = 2048;
 /// Sockets that one call of epoll may name.
 const READY_MAX: usize = 256;
-/// Packets of one socket, and turns over all, in one reading. A flood on one socket costs the others no more.
+/// Packets of one socket, and turns over all, in one reading. A flood on one socket costs the
+/// others no more.
 const ROUNDS_MAX: usize = 64;
 /// The epoll data of the eventfd; unit ids are far below.
 const WAKE: u64 = u64::MAX;
@@ -200,7 +202,8 @@ impl MediaSockets {
         }
     }
 
-    /// Waits until a socket has something, the worker is woken, or the time is over. `None`: for ever.
+    /// Waits until a socket has something, the worker is woken, or the time is over. `None`: for
+    /// ever.
     pub fn wait(&mut self, timeout: Option<Duration>) {
         self.ready.clear();
         let timeout = timeout.map(timespec);

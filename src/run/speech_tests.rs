@@ -1,3 +1,5 @@
+//! Rows for speech: prompts, caches, limits, programs, espeak-ng.
+
 use std::sync::atomic::AtomicU32;
 
 use super::*;

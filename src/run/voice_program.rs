@@ -105,8 +105,8 @@ const ESPEAK_REGIONAL: &[&str] = &[
     "vi-vn-x-south",
 ];
 
-/// `en-GB` and `female` are `en+f3`; a voice that begins with `+` is another variant of the language; any
-/// other name is espeak-ng's own and stands alone.
+/// `en-GB` and `female` are `en+f3`; a voice that begins with `+` is another variant of the
+/// language; any other name is espeak-ng's own and stands alone.
 fn espeak_voice(voice: &VoiceChoice) -> String {
     let tag = voice.language.to_ascii_lowercase();
     let language = match tag.as_str() {

@@ -9,6 +9,7 @@ use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Module, Position, Stmt};
 use super::api;
 use super::diagnostic::Diagnostic;
 use super::event;
+use super::host;
 use super::program::Files;
 use super::spelling;
 
@@ -453,7 +454,7 @@ impl Check<'_> {
             }
             return;
         }
-        if self.known.native.contains_key(name.as_str()) {
+        if host::is_host_function(name) {
             return;
         }
         let names = self.known.functions.keys().map(String::as_str);

@@ -44,12 +44,10 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// A fault in words: what is wrong, what to do, and how many columns before the parser's position
-/// it is.
+/// A fault in words: what is wrong, what to do.
 pub(super) struct Words {
     pub message: String,
     pub hint: Option<String>,
-    pub columns_back: usize,
 }
 
 fn words(message: impl Into<String>, hint: &str) -> Words {
@@ -57,7 +55,6 @@ fn words(message: impl Into<String>, hint: &str) -> Words {
     Words {
         message: message.into(),
         hint,
-        columns_back: 0,
     }
 }
 
@@ -137,6 +134,10 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
                 == Some(*word)
             || before.trim_end().ends_with(')') && last_word_before_paren(before) == Some(*word)
     });
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "Rhai's own sentence will do for the rest"
+    )]
     match error.err_type() {
         ParseErrorType::Reserved(symbol) => words(
             format!("`{symbol}` cannot be used here"),
@@ -186,7 +187,7 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
             "a name is expected here",
             "take values out one by one: `let a = list[0];`",
         ),
-        ParseErrorType::ExprExpected(_) if before.trim_end().ends_with("case") => words(
+        ParseErrorType::ExprExpected(_) if from.starts_with("case") => words(
             "`case` cannot be used here",
             reserved("case").unwrap_or_default(),
         ),
@@ -203,7 +204,6 @@ pub(super) fn parse_error(error: &ParseError, before: &str, from: &str) -> Words
             "use local variables for its parts",
         ),
         ParseErrorType::UnexpectedEOF => words("the file ends too early", ""),
-        // The type is `non_exhaustive`, and Rhai's own sentence is good enough for the rest.
         other => words(other.to_string(), ""),
     }
 }

@@ -38,11 +38,17 @@ pub(super) fn describe(
     let mut innermost = error;
     let mut position = error.position();
     while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
-        function = name;
+        if program.functions.contains_key(name) {
+            function = name;
+        }
         innermost = inner;
         if !inner.position().is_none() {
             position = inner.position();
         }
+    }
+    // Rhai loses the place when a limit stops the handler.
+    if position.is_none() {
+        position = program.definition(handler);
     }
     let function = if function.starts_with("anon$") {
         "closure"
@@ -56,6 +62,10 @@ pub(super) fn describe(
     }
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "Rhai's own sentences will do for the rest"
+)]
 fn message(error: &EvalAltResult, limits: &Limits) -> String {
     match error {
         EvalAltResult::ErrorRuntime(value, _) => thrown(value),
@@ -76,16 +86,21 @@ fn message(error: &EvalAltResult, limits: &Limits) -> String {
         EvalAltResult::ErrorUnboundThis(_) => {
             "`this` is not bound here: call the function as `this.name(…)`".to_owned()
         }
-        EvalAltResult::ErrorDataRace(name, _) => format!(
-            "{name} is used by a closure and by the code around it at once; copy it into another \
+        EvalAltResult::ErrorDataRace(..) => {
+            "a local is used by a closure and by the code around it at once; copy it into another \
              variable for the closure"
-        ),
+                .to_owned()
+        }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => {
-            let signature = signature.replace("&str | ImmutableString | String", "string");
+            let signature = signature
+                .replace("&str | ImmutableString | String", "string")
+                .replace("i64", "number")
+                .replace("f64", "number");
             format!(
                 "there is no function {signature}; perhaps a value has another type, or is `()`"
             )
         }
+        EvalAltResult::ErrorDotExpr(text, _) => property(text),
         EvalAltResult::ErrorMismatchDataType(wanted, found, _) => {
             format!(
                 "a {} is needed here, not a {}",
@@ -93,7 +108,6 @@ fn message(error: &EvalAltResult, limits: &Limits) -> String {
                 plain_type(found)
             )
         }
-        // The type is `non_exhaustive`, and Rhai's own sentences are good enough for the rest.
         other => {
             let text = other.to_string();
             let place = format!(" ({})", other.position());
@@ -103,12 +117,26 @@ fn message(error: &EvalAltResult, limits: &Limits) -> String {
     }
 }
 
+/// Rhai's sentence on a property that is not there quotes its name and then the type.
+fn property(text: &str) -> String {
+    let mut quoted = text.split('\'').skip(1).step_by(2);
+    let (Some(name), Some(kind)) = (quoted.next(), quoted.next()) else {
+        return text.to_owned();
+    };
+    let changes = if text.starts_with("No writable") {
+        " that can be set"
+    } else {
+        ""
+    };
+    format!("a {} has no property `{name}`{changes}", plain_type(kind))
+}
+
 fn plain_type(name: &str) -> &str {
     match name {
         "bool" => "boolean (true or false)",
         "i64" => "whole number",
         "f64" => "number",
-        "()" => "value that is not there, `()`",
+        "()" => "value that is not there (`()`)",
         other => other,
     }
 }

@@ -73,8 +73,8 @@ struct Call {
 }
 
 impl Host {
-    /// A host whose sessions keep `limits`. `over_budget` is asked about every 1000 operations
-    /// whether the handler has taken too long: the time of a handler is the caller's business.
+    /// A host whose sessions keep `limits`. `over_budget` is asked every 100 operations whether the
+    /// handler has taken too long: the time of a handler is the caller's business.
     pub fn new(limits: Limits, over_budget: fn() -> bool) -> Self {
         let mut engine = Engine::new_raw();
         ArithmeticPackage::new().register_into_engine(&mut engine);
@@ -108,7 +108,7 @@ impl Host {
                 None
             })
         });
-        allow_loop_as_option(&mut engine);
+        map_tokens(&mut engine);
         handle::register(&mut engine);
         api::register(&mut engine);
         Host {
@@ -201,18 +201,26 @@ thread_local! {
     static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
 }
 
-/// `loop` is a word of Rhai, and an option of `play`: `#{loop: true}` is read as it looks. In exchange a `loop`
-/// with a value cannot be an argument after a comma.
-fn allow_loop_as_option(engine: &mut Engine) {
+/// Reads two words otherwise than Rhai does. `loop` is an option of `play`: `#{loop: true}` is read
+/// as it looks; in exchange a `loop` with a value cannot be an argument after a comma. `curry` is
+/// our own function, because Rhai's copies whatever it carries without a limit.
+fn map_tokens(engine: &mut Engine) {
     #[allow(
         deprecated,
         reason = "marked volatile, not deprecated; the version is pinned"
     )]
     engine.on_parse_token(|token, _, _| {
         let opens = matches!(token, Token::MapStart | Token::Comma);
-        let name = NAME_MAY_FOLLOW.replace(opens) && token == Token::Loop;
-        if name {
-            Token::Identifier(Box::new("loop".into()))
+        let name_may_follow = NAME_MAY_FOLLOW.replace(opens);
+        if name_may_follow && token == Token::Loop {
+            return Token::Identifier(Box::new("loop".into()));
+        }
+        let curry = matches!(
+            &token,
+            Token::Identifier(name) | Token::Reserved(name) if **name == "curry"
+        );
+        if curry {
+            Token::Identifier(Box::new(api::CURRY.into()))
         } else {
             token
         }
@@ -234,7 +242,7 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
 
 /// Functions of the host that may be handlers by name, with the number of arguments that they take
 /// then.
-const HOST_HANDLERS: &[(&str, usize)] = &[
+pub(super) const HOST_HANDLERS: &[(&str, usize)] = &[
     ("terminate", 0),
     ("log", 1),
     ("log_warn", 1),

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{AST, ASTFlags, Engine, Position, Stmt};
+use rhai::{AST, ASTFlags, Engine, Module, Position, Stmt};
 
 use super::check;
 use super::command::Place;
@@ -158,6 +158,16 @@ impl Program {
     /// The file, line and column of a position.
     pub(super) fn place(&self, position: Position) -> Place {
         self.files.place(position)
+    }
+
+    /// Where the body of a function begins.
+    pub(super) fn definition(&self, name: &str) -> Position {
+        let module: &Module = self.ast.as_ref();
+        let counts = self.functions.get(name).into_iter().flatten();
+        let mut definitions = counts.filter_map(|count| module.get_script_fn(name, *count));
+        definitions
+            .next()
+            .map_or(Position::NONE, |found| found.body.start_position())
     }
 
     /// Whether the program has a function `name` with so many parameters.

@@ -84,8 +84,8 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     let snake = snake_case(name);
     names
         .filter(|known| *known != name)
-        .map(|known| (distance(&snake, known), known))
-        .filter(|(distance, known)| *distance <= DISTANCE_MAX && distance * 3 <= known.len())
+        .map(|known| (distance(&snake, known).min(distance(name, known)), known))
+        .filter(|(distance, known)| *distance <= DISTANCE_MAX && distance * 2 <= known.len())
         .min()
         .map(|(_, known)| known)
 }

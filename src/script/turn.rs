@@ -14,8 +14,9 @@ use super::instance::Tables;
 use super::limits::Limits;
 use super::program::Program;
 
-/// How many operations pass between two looks at the time.
-const OPERATIONS_PER_LOOK: u64 = 1_000;
+/// How many operations pass between two looks at the time. One operation may copy a value of the
+/// greatest size, which takes up to a tenth of a millisecond.
+const OPERATIONS_PER_LOOK: u64 = 100;
 
 /// The session whose event is handled, and what it has asked for.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 //! they shape.
 //!
 //! ```text
-//!   UAS: INVITE ──► Early ──2xx──► Confirmed        UAC: 1xx with To tag ──► Early ──2xx──► Confirmed
-//!                     └──3xx–6xx, CANCEL──► gone           2xx ────────────────────────────────┘
+//!   UAS: INVITE ─────────────► Early ──2xx──► Confirmed
+//!   UAC: 1xx with To tag ────► Early ──2xx──► Confirmed
+//!   either:                    Early ──3xx–6xx, CANCEL──► gone
 //! ```
 //!
-//! A dialog owns no transaction and no timer. Whether a request may be sent is decided in
-//! `invite/`.
+//! Early and confirmed dialogs are the same value; which it is, the call knows in `invite/`. A
+//! dialog owns no transaction and no timer. Whether a request may be sent is decided in `invite/`.
 
 use super::error::{Fault, HeaderError, SipParseError};
 use super::flow::Flow;
@@ -76,8 +77,6 @@ pub struct Dialog {
     pub routes: Vec<String>,
     /// Where our requests are addressed to; the peer's Contact.
     pub target: Uri,
-    /// Whether a 2xx was sent or received.
-    pub confirmed: bool,
     /// Whether the peer is addressed by SIPS URIs, so that our Contact must be one.
     pub sips: bool,
     /// The flow over which the peer was heard last.
@@ -103,7 +102,6 @@ impl Dialog {
             remote_seq: Some(headers.cseq()?.seq),
             routes: route_set(headers)?,
             target: contact(headers)?.unwrap_or(from.uri),
-            confirmed: false,
             sips: invite.uri.scheme == Scheme::Sips,
             flow,
         })
@@ -125,7 +123,6 @@ impl Dialog {
             remote_seq: None,
             routes,
             target: contact(headers)?.unwrap_or_else(|| invite.uri.clone()),
-            confirmed: response.code >= 200,
             sips: invite.uri.scheme == Scheme::Sips,
             flow,
         })
@@ -146,18 +143,6 @@ impl Dialog {
         if let Ok(Some(target)) = contact(headers) {
             self.target = target;
         }
-    }
-
-    /// Takes what a 2xx to our INVITE says in place of what its provisionals said (§13.2.2.4).
-    ///
-    /// # Errors
-    /// When the route set cannot be read.
-    pub fn confirm(&mut self, response: &Response) -> Result<(), SipParseError> {
-        self.routes = route_set(&response.headers)?;
-        self.routes.reverse();
-        self.refresh_target(&response.headers);
-        self.confirmed = true;
-        Ok(())
     }
 
     /// The next CSeq number for a request of ours.

@@ -10,22 +10,24 @@
 //! Order of use: `handle_message`, `handle_timeout` or a request of the user; then `poll_output`
 //! until it returns nothing; then wait until `poll_timeout`.
 //!
-//! **A call** is named by a [`CallKey`] from its INVITE on and ends with exactly one of `Cancelled`, `Bye`,
-//! `NoAck`, `Failed`, `Ended`, or an accepted `reject` or `bye` of the user. After that its key names nothing.
+//! **A call** is named by a [`CallKey`] from its INVITE on and ends with exactly one of
+//! `Cancelled`, `Bye`, `NoAck`, `Failed`, `Ended`, or an accepted `reject` or `bye` of the user.
+//! After that its key names nothing.
 //!
-//! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours (503). An
-//! answered call stays, because its phone may come back: the first request inside the dialog that
-//! arrives over another flow moves the call there. When the user needs the lost flow first, `bye`
-//! succeeds silently and any other request ends the call with `PeerGone`. A call of a user who
-//! logged in is kept even then, since browsers do come back: such a request is refused with
-//! `flow-lost`, and only the user of the endpoint, who sees whether media still flow, ends the call.
-//! It is taken over by the first request inside the dialog, from whatever flow, that proves to be of
-//! the same user.
+//! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours
+//! (503). An answered call stays, because its phone may come back: the first request inside the
+//! dialog that arrives over another flow moves the call there. When the user needs the lost flow
+//! first, `bye` succeeds silently and any other request ends the call with `PeerGone`.
 //!
-//! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of calls, or any
-//! new request outside of dialogs over the limit of transactions, gets 503 with Retry-After. ACK,
-//! BYE, CANCEL and requests inside dialogs are always served, without absorbing their
-//! retransmissions when no transaction is free.
+//! A call of a user who logged in is kept even then, since browsers do come back: such a request is
+//! refused with `flow-lost`, and only the user of the endpoint, who sees whether media still flow,
+//! ends the call. It is taken over by the first request inside the dialog, from whatever flow, that
+//! proves to be of the same user.
+//!
+//! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of
+//! calls, or any new request outside of dialogs over the limit of transactions, gets 503 with
+//! Retry-After. ACK, BYE, CANCEL and requests inside dialogs are always served, without absorbing
+//! their retransmissions when no transaction is free.
 
 mod admission;
 mod arrive;
@@ -34,7 +36,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Instant;
 
@@ -143,8 +145,8 @@ pub type ExtraHeaders = Vec<(String, String)>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct Refused {
-    /// `unknown-call`, `unknown-request`, `wrong-state`, `request-pending`, `bad-header`, `reserved-header`,
-    /// `bad-status`, `flow-lost`, `overload`.
+    /// `unknown-call`, `unknown-request`, `wrong-state`, `request-pending`, `bad-header`,
+    /// `reserved-header`, `bad-status`, `flow-lost`, `overload`.
     pub code: &'static str,
     /// What was wrong, for a log.
     pub message: String,
@@ -160,6 +162,10 @@ impl Refused {
 }
 
 /// What the endpoint wants done.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once, on its way out of the queue"
+)]
 #[derive(Debug)]
 pub enum Output {
     /// Put one message on a flow.
@@ -207,7 +213,8 @@ pub enum Event {
         call: CallKey,
     },
     /// The peer wants to change the session, by INVITE or by UPDATE with a body (see
-    /// `request.method`). Owed: `respond`. An empty body means that the offer is ours.
+    /// `request.method`). Owed:
+    /// `respond`. An empty body means that the offer is ours.
     Reinvite {
         /// Which call.
         call: CallKey,
@@ -309,6 +316,7 @@ pub struct Endpoint {
     pub(super) calls: BTreeMap<CallKey, Call>,
     pub(super) dialogs: BTreeMap<DialogId, CallKey>,
     pub(super) requests: BTreeMap<RequestKey, CallKey>,
+    pub(super) streams: BTreeSet<(FlowId, CallKey)>,
     pub(super) deadlines: Deadlines<CallKey>,
     pub(super) counters: Counters,
     pub(super) logins: Logins,
@@ -336,6 +344,7 @@ impl Endpoint {
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             requests: BTreeMap::new(),
+            streams: BTreeSet::new(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             draining: false,
@@ -358,15 +367,9 @@ impl Endpoint {
 
     /// A stream is closed; see the module text. Nothing happens for UDP flows.
     pub fn handle_flow_closed(&mut self, now: Instant, flow: FlowId) {
-        for id in self.layer.on_flow(flow) {
-            if self
-                .layer
-                .get(id)
-                .is_some_and(|transaction| transaction.flow.is_stream())
-            {
-                let owner = self.layer.remove(id).map(|transaction| transaction.owner);
-                self.handle_silence(now, id, owner, 503);
-            }
+        for id in self.layer.on_stream(flow) {
+            let owner = self.layer.remove(id).map(|transaction| transaction.owner);
+            self.handle_silence(now, id, owner, 503);
         }
         self.lose_flow(now, flow);
         self.registrar.remove_flow(flow);
@@ -414,6 +417,16 @@ impl Endpoint {
     /// What was seen since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The Call-ID header of a call, for logs; `None` when the call has ended.
+    pub fn sip_call_id(&self, call: CallKey) -> Option<&str> {
+        let call = self.calls.get(&call)?;
+        let dialog = call
+            .dialogs
+            .first()
+            .map(|dialog| dialog.id.call_id.as_str());
+        dialog.or_else(|| call.client.as_ref()?.request.headers.get("Call-ID"))
     }
 
     /// Number of calls at this moment.

@@ -36,9 +36,12 @@ fn bind(transport: Transport, settings: NetSettings) -> (Transports, IncomingQue
 
 fn message(method: &str, number: u32) -> String {
     format!(
-        "{method} sip:room@talkpath.example SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{number};rport\r\n\
-         From: <sip:a@b.example>;tag=1\r\nTo: <sip:room@talkpath.example>\r\nCall-ID: {number}@b\r\n\
-         CSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:a@b.example>\r\nContent-Length: 0\r\n\r\n"
+        "{method} sip:room@talkpath.example SIP/2.0\r\n\
+         Via: SIP/2.0/UDP h;branch=z9hG4bK{number};rport\r\n\
+         From: <sip:a@b.example>;tag=1\r\n\
+         To: <sip:room@talkpath.example>\r\nCall-ID: {number}@b\r\n\
+         CSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+         Contact: <sip:a@b.example>\r\nContent-Length: 0\r\n\r\n"
     )
 }
 

@@ -1,7 +1,11 @@
 //! One integration binary.
 
 mod calls;
+mod front_door;
+mod loopback_baresip;
 mod loopback_media;
 mod loopback_net;
+mod loopback_sipp;
 mod loopback_ws;
+mod server;
 mod tidy;

@@ -51,6 +51,10 @@ pub(super) fn register(engine: &mut Engine) {
     function(engine, "log", |ctx: NativeCallContext, value: Dynamic| {
         log(&ctx, value, false)
     });
+    // The mathematical `log` of a float would take precedence.
+    function(engine, "log", |ctx: NativeCallContext, value: f64| {
+        log(&ctx, Dynamic::from_float(value), false)
+    });
     function(
         engine,
         "log_warn",

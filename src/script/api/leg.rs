@@ -421,7 +421,8 @@ fn detect_digits(ctx: &NativeCallContext, leg: Leg, kinds: &Dynamic) -> Answer<(
                 "info" => info = true,
                 other => {
                     return refuse(format!(
-                        "there is no kind of digits `{other}`; known: telephone_event, in_band, info"
+                        "there is no kind of digits `{other}`; known: telephone_event, in_band, \
+                         info"
                     ));
                 }
             }

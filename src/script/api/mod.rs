@@ -59,6 +59,52 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
         .flatten()
 }
 
+/// The name under which `curry` is registered.
+pub(super) const CURRY: &str = "carry";
+/// Values that one function carries at most.
+const CARRIED_MAX: usize = 16;
+
+/// `Fn("name").curry(a, …)`: a function that carries values. Functions carry none: each step
+/// of `f = f.curry(f)` would double the size of f.
+fn curry(pointer: &FnPtr, values: Vec<Dynamic>) -> Answer<FnPtr> {
+    let mut pointer = pointer.clone();
+    for value in values {
+        pointer.add_curry(value.flatten());
+    }
+    if pointer.curry().len() > CARRIED_MAX {
+        return refuse(format!("a function carries at most {CARRIED_MAX} values"));
+    }
+    if pointer.iter_curry().any(holds_function) {
+        return refuse("a function carries data, not functions");
+    }
+    Ok(pointer)
+}
+
+/// Whether a function stands anywhere in a value.
+fn holds_function(value: &Dynamic) -> bool {
+    if value.is_fnptr() {
+        return true;
+    }
+    if let Ok(items) = value.as_array_ref() {
+        return items.iter().any(holds_function);
+    }
+    value
+        .as_map_ref()
+        .is_ok_and(|entries| entries.values().any(holds_function))
+}
+
+fn register_curry(engine: &mut Engine) {
+    function(engine, CURRY, |f: &mut FnPtr, a: Dynamic| curry(f, vec![a]));
+    function(engine, CURRY, |f: &mut FnPtr, a: Dynamic, b: Dynamic| {
+        curry(f, vec![a, b])
+    });
+    function(
+        engine,
+        CURRY,
+        |f: &mut FnPtr, a: Dynamic, b: Dynamic, c: Dynamic| curry(f, vec![a, b, c]),
+    );
+}
+
 /// Registers every host function.
 pub(super) fn register(engine: &mut Engine) {
     session::register(engine);
@@ -68,6 +114,7 @@ pub(super) fn register(engine: &mut Engine) {
     digits::register(engine);
     data::register(engine);
     phone::register(engine);
+    register_curry(engine);
 }
 
 /// Registers a function that does not change the value it is called on: handles are names, so a
@@ -122,6 +169,9 @@ fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
     };
     for carried in handler.iter_curry_mut() {
         *carried = carried.flatten_clone();
+    }
+    if handler.iter_curry().any(holds_function) {
+        return refuse("a handler carries data, not functions");
     }
     let name = handler.fn_name();
     let known = running.program.functions.contains_key(name) || super::host::is_host_function(name);

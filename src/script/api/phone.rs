@@ -1,5 +1,5 @@
-//! `phone.normalize`: a dialled or displayed number as E.164. It knows how numbers are written in the
-//! countries of the table; it does not know which numbers exist.
+//! `phone.normalize`: a dialled or displayed number as E.164. It knows how numbers are written in
+//! the countries of the table; it does not know which numbers exist.
 
 use rhai::{Dynamic, Engine};
 
@@ -9,8 +9,8 @@ use super::{Entry, entry, function};
 pub(super) const ENTRIES: &[Entry] = &[entry(
     "phone",
     "normalize(number, country)",
-    "The number as E.164, such as `+4930123456`, or `()` when it is none. The country (`\"DE\"`) says \
-     how a number without `+` is meant.",
+    "The number as E.164, such as `+4930123456`, or `()` when it is none. The country (`\"DE\"`) \
+     says how a number without `+` is meant.",
 )];
 
 /// How numbers are dialled in one country: its code, the digit before national numbers, the digits

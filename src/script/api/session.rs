@@ -121,6 +121,10 @@ pub(super) fn register(engine: &mut Engine) {
             disconnect(&ctx, &b, &a)
         },
     );
+    register_object(engine);
+}
+
+fn register_object(engine: &mut Engine) {
     property(engine, "id", |running| {
         running.tables.about.id.to_string().into()
     });

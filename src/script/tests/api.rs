@@ -15,7 +15,8 @@ const ROWS: &[(&str, &[&str])] = &[
         &["l104 call conf_1 from  \"\""],
     ),
     (
-        "call_conference(\"c\", #{caller_id: \"7\", display_name: \"D\", headers: #{\"X-A\": \"1\"}});",
+        "call_conference(\"c\", #{caller_id: \"7\", display_name: \"D\", \
+         headers: #{\"X-A\": \"1\"}});",
         &["l104 call c from 7 \"D\" X-A=1"],
     ),
     (
@@ -33,7 +34,8 @@ const ROWS: &[(&str, &[&str])] = &[
         &["u104 player tone busy de true -6"],
     ),
     (
-        "create_player(#{say: \"hi\", language: \"de-DE\", voice: \"male\", rate: 1.5}, #{loop: true});",
+        "create_player(#{say: \"hi\", language: \"de-DE\", voice: \"male\", rate: 1.5}, \
+         #{loop: true});",
         &["u104 player \"hi\" de-DE male 1.5 true 0"],
     ),
     ("create_recorder();", &["u104 recorder \"\" false"]),
@@ -273,11 +275,10 @@ const SETTING: &str = "
 fn setting(body: &str) -> World {
     let text = format!(
         "{SETTING} fn on_started(e) {{ after(1, \"run\"); }}
-         fn run(e) {{ let l = this.l; let o = this.o; let c = this.c; let p = this.p; let r = this.r; {body} }}"
+         fn run(e) {{ let l = this.l; let o = this.o; let c = this.c;
+           let p = this.p; let r = this.r; {body} }}"
     );
-    let mut about = super::about();
-    about.variables.insert("size".into(), serde_json::json!(3));
-    let mut world = World::with(Limits::default(), &text, about);
+    let mut world = World::new(&text);
     world.start();
     world.next_id = 100;
     world.incoming(incoming(1, "internal", "alice", &[("X-ClientType", "web")]));
@@ -430,6 +431,22 @@ const REFUSED: &[(&str, &str)] = &[
         "to_json(1.0 / 0.0);",
         "a number that is not finite has no JSON",
     ),
+    (
+        "let f = Fn(\"noop\"); f.curry(f);",
+        "a function carries data, not functions",
+    ),
+    (
+        "let f = Fn(\"noop\"); f.curry(1, [#{f: || 1}]);",
+        "a function carries data, not functions",
+    ),
+    (
+        "let f = Fn(\"noop\"); for i in 0..9 { f = f.curry(i, i); }",
+        "a function carries at most 16 values",
+    ),
+    (
+        "let f = || 1; l.on(\"hold\", || f.call());",
+        "a handler carries data, not functions",
+    ),
     ("digits(l, #{max: 0}, \"noop\");", "`max` is from 1 to 128"),
     (
         "digits(l, #{terminator: \"##\"}, \"noop\");",
@@ -458,8 +475,10 @@ fn refusals_say_why_and_can_be_caught() {
 #[test]
 fn commands_to_what_has_ended_do_nothing() {
     let mut world = setting(
-        "l.hangup(); l.say(\"x\"); l.send_message(\"m\"); l.send_media_to(c); l.on(\"hold\", \"noop\");
-         digits(l, #{}, \"noop\"); p.stop(); p.start(); p.send_media_to(c); log(l.state + l.caller_id);",
+        "l.hangup(); l.say(\"x\"); l.send_message(\"m\"); l.send_media_to(c);
+         l.on(\"hold\", \"noop\");
+         digits(l, #{}, \"noop\"); p.stop(); p.start(); p.send_media_to(c);
+         log(l.state + l.caller_id);",
     );
     world.leg(1, disconnected());
     assert_eq!(world.timer(100), ["u102 stop", "log endedalice"]);
@@ -518,7 +537,14 @@ fn reference_names_what_is_registered_and_nothing_else() {
     let written: BTreeSet<String> = api::entries()
         .map(|entry| registered(entry.signature))
         .collect();
-    let plain = ["==", "!=", "to_string", "to_debug", "set$custom_data"];
+    let plain = [
+        "==",
+        "!=",
+        "to_string",
+        "to_debug",
+        "set$custom_data",
+        api::CURRY,
+    ];
     let functions: BTreeSet<String> = api::native_functions(&host.engine, false)
         .into_keys()
         .filter(|name| !plain.contains(&name.as_str()))
@@ -532,6 +558,19 @@ fn reference_names_what_is_registered_and_nothing_else() {
         );
     }
     assert!(handle::fixed_object("session").is_some());
+}
+
+#[test]
+fn host_functions_that_may_be_handlers_are_registered() {
+    let host = Host::new(Limits::default(), || false);
+    let functions = api::native_functions(&host.engine, false);
+    for (name, arguments) in super::super::host::HOST_HANDLERS {
+        let known = functions.get(*name);
+        assert!(
+            known.is_some_and(|counts| counts.contains(arguments)),
+            "{name}/{arguments}"
+        );
+    }
 }
 
 #[test]

@@ -210,7 +210,8 @@ fn phones_go_on_without_browsers_unless_the_rule_says_otherwise() {
 
 #[test]
 fn messages_are_relayed_answered_or_refused_and_never_fail() {
-    let ice = r#"{"type":"ICE_FAILED","caller":"sip:bob@example.org","callee":"alice","displayName":"Al","x":1}"#;
+    let ice = r#"{"type":"ICE_FAILED","caller":"sip:bob@example.org","callee":"alice",
+                  "displayName":"Al","x":1}"#;
     let relayed = r#"l2 message {"callee":"alice","displayName":"Al","type":"ICE_FAILED"}"#;
     let fault = |about: &str, text: &str| {
         format!("l1 message {{\"about\":{about},\"text\":\"{text}\",\"type\":\"ERROR\"}}")

@@ -4,8 +4,8 @@ use super::{World, connected, disconnected, failed, finished, incoming};
 
 const SCRIPT: &str = include_str!("../../../scripts/pstn_gatekeeper.rhai");
 const ASK: &str = "Please enter your conference PIN, and press pound.";
-const WELCOME: &str = "l1 say \"Hello, please enter your conference PIN using the keypad, and press \
-                       pound to join the conference.\"";
+const WELCOME: &str = "l1 say \"Hello, please enter your conference PIN using the keypad, and \
+                       press pound to join the conference.\"";
 const DETECT: &str = "l1 detect true true true";
 const DETECT_OFF: &str = "l1 detect false false false";
 

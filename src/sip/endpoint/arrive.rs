@@ -24,7 +24,6 @@ use super::{Endpoint, admission, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
-use crate::sip::invite::Phase;
 use crate::sip::invite::body::{SDP, accepts_sdp, reduce_to_sdp};
 use crate::sip::message::{Method, Request};
 use crate::sip::transaction::{Key, Merged};
@@ -84,7 +83,7 @@ impl Endpoint {
         let Some(mut refusal) = unparsable.refusal else {
             return;
         };
-        // Where the Via cannot be read, the way that the request came is all there is.
+        // When the Via is what cannot be read, the source is the only address left.
         let back = reply::receive(&mut refusal.headers, flow).unwrap_or(flow);
         let tag = self.stable_tag(&refusal.headers);
         // A To that cannot be read gets no tag: appending to it could only make it worse.
@@ -131,11 +130,13 @@ impl Endpoint {
                 return;
             }
         }
-        match (&arrival.request.method, user) {
-            (Method::Invite, user) => self.handle_invite(now, arrival, user),
-            (Method::Options, _) => self.answer_options(now, &arrival),
-            (Method::Register, Some(user)) => self.handle_register(now, &arrival, &user),
-            _ => self.answer(now, &arrival, 481, &[]),
+        match (Act::of(&arrival.request.method), user) {
+            (Some(Act::Invite), user) => self.handle_invite(now, arrival, user),
+            (Some(Act::Options), _) => self.answer_options(now, &arrival),
+            (Some(Act::Register), Some(user)) => self.handle_register(now, &arrival, &user),
+            (Some(Act::Register | Act::Bye | Act::Info | Act::Update) | None, _) => {
+                self.answer(now, &arrival, 481, &[]);
+            }
         }
     }
 
@@ -157,7 +158,7 @@ impl Endpoint {
         if Merged::of(headers).is_some_and(|merged| self.layer.is_merged(&merged)) {
             return plain(482);
         }
-        if !is_served(&request.method) {
+        if Act::of(&request.method).is_none() {
             return Some((405, "Allow", ALLOW.to_owned()));
         }
         match headers.max_forwards() {
@@ -198,7 +199,7 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let hanging_up = matches!(call.phase, Phase::HangingUp { .. });
+        let hanging_up = call.hanging_up().is_some();
         let Some(dialog) = call.dialog_mut(&id) else {
             return self.answer(now, &arrival, 481, &[]);
         };
@@ -206,16 +207,17 @@ impl Endpoint {
             return self.answer(now, &arrival, 500, &[]);
         }
         // Symmetric: what the dialog used last is what a NAT or a reconnected phone listens on.
-        dialog.flow = arrival.back;
-        call.flow_lost = false;
-        match arrival.request.method {
-            Method::Bye => self.handle_bye(now, key, arrival),
-            Method::Options => self.answer_options(now, &arrival),
-            _ if hanging_up => self.answer(now, &arrival, 481, &[]),
-            Method::Invite => self.handle_reinvite(now, key, &id, arrival),
-            Method::Update => self.handle_update(now, key, &id, arrival),
-            Method::Info => self.handle_info(now, key, arrival),
-            _ => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
+        self.adopt_flow(key, &id, arrival.back);
+        match Act::of(&arrival.request.method) {
+            Some(Act::Bye) => self.handle_bye(now, key, arrival),
+            Some(Act::Options) => self.answer_options(now, &arrival),
+            Some(Act::Invite | Act::Update | Act::Info) if hanging_up => {
+                self.answer(now, &arrival, 481, &[]);
+            }
+            Some(Act::Invite) => self.handle_reinvite(now, key, &id, arrival),
+            Some(Act::Update) => self.handle_update(now, key, &id, arrival),
+            Some(Act::Info) => self.handle_info(now, key, arrival),
+            Some(Act::Register) | None => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
         }
     }
 
@@ -232,23 +234,36 @@ impl Endpoint {
     }
 }
 
-fn is_served(method: &Method) -> bool {
-    match method {
-        Method::Invite
-        | Method::Ack
-        | Method::Bye
-        | Method::Cancel
-        | Method::Options
-        | Method::Info
-        | Method::Update
-        | Method::Register => true,
-        Method::Message
-        | Method::Prack
-        | Method::Refer
-        | Method::Subscribe
-        | Method::Notify
-        | Method::Publish
-        | Method::Other(_) => false,
+/// The methods that are served, without ACK and CANCEL, which belong to another request.
+#[derive(Clone, Copy)]
+enum Act {
+    Invite,
+    Bye,
+    Options,
+    Info,
+    Update,
+    Register,
+}
+
+impl Act {
+    fn of(method: &Method) -> Option<Self> {
+        match method {
+            Method::Invite => Some(Act::Invite),
+            Method::Bye => Some(Act::Bye),
+            Method::Options => Some(Act::Options),
+            Method::Info => Some(Act::Info),
+            Method::Update => Some(Act::Update),
+            Method::Register => Some(Act::Register),
+            Method::Ack
+            | Method::Cancel
+            | Method::Message
+            | Method::Prack
+            | Method::Refer
+            | Method::Subscribe
+            | Method::Notify
+            | Method::Publish
+            | Method::Other(_) => None,
+        }
     }
 }
 

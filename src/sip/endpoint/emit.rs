@@ -186,13 +186,12 @@ impl Endpoint {
 
     fn settle_arrival(&mut self, now: Instant, arrival: &Arrival, code: u16, bytes: Bytes) {
         let reliable = arrival.flow.transport.reliable();
-        let machine = match arrival.request.method {
-            Method::Invite => {
-                let mut machine = InviteServer::new(reliable);
-                machine.respond(now, code, bytes.clone());
-                Machine::InviteServer(machine)
-            }
-            _ => Machine::NonInviteServer(NonInviteServer::answered(now, reliable, bytes.clone())),
+        let machine = if arrival.request.method == Method::Invite {
+            let mut machine = InviteServer::new(reliable);
+            machine.respond(now, code, bytes.clone());
+            Machine::InviteServer(machine)
+        } else {
+            Machine::NonInviteServer(NonInviteServer::answered(now, reliable, bytes.clone()))
         };
         self.send(arrival.back, bytes);
         let merged = Merged::of(&arrival.request.headers);

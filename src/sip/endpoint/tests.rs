@@ -8,3 +8,4 @@ mod headers;
 mod lossy;
 mod refusals;
 mod torture;
+mod walk;

@@ -146,7 +146,8 @@ impl Endpoint {
         let Machine::InviteClient(machine) = &transaction.machine else {
             return;
         };
-        if outgoing.cancel == Cancel::Sent || !machine.is_pending() {
+        let given_up = matches!(outgoing.cancel, Cancel::Sent | Cancel::Silent);
+        if given_up || !machine.is_pending() {
             return;
         }
         if !machine.is_proceeding() {
@@ -162,12 +163,7 @@ impl Endpoint {
             .ok()
             .and_then(|via| Some(via.branch()?.to_owned()));
         let key = Key::client(&branch.unwrap_or_default(), &Method::Cancel);
-        self.layer.drive(invite, |transaction| {
-            if let Machine::InviteClient(machine) = &mut transaction.machine {
-                machine.handle_cancelled(now);
-            }
-            Default::default()
-        });
+        self.limit_proceeding(now, invite);
         let bytes = wire::write(&cancel);
         if self
             .start_request(now, cancel, key, flow, Owner::Nobody)
@@ -175,6 +171,26 @@ impl Endpoint {
         {
             self.send(flow, bytes);
         }
+    }
+
+    /// Forgets a re-INVITE of ours whose call is over.
+    pub(in crate::sip) fn silence(&mut self, now: Instant, invite: TransactionId) {
+        if let Some(transaction) = self.layer.get_mut(invite)
+            && let Owner::Invite(outgoing) = &mut transaction.owner
+        {
+            outgoing.cancel = Cancel::Silent;
+            self.limit_proceeding(now, invite);
+        }
+    }
+
+    /// Starts the time in which a final response must come after a provisional one.
+    pub(in crate::sip) fn limit_proceeding(&mut self, now: Instant, invite: TransactionId) {
+        self.layer.drive(invite, |transaction| {
+            if let Machine::InviteClient(machine) = &mut transaction.machine {
+                machine.handle_cancelled(now);
+            }
+            Default::default()
+        });
     }
 }
 

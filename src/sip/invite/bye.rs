@@ -8,8 +8,9 @@ use std::time::Instant;
 use super::uas::{unknown_call, wrong_state};
 use super::{Phase, ServerState};
 use crate::id::FlowId;
-use crate::sip::dialog::Dialog;
+use crate::sip::dialog::{Dialog, DialogId};
 use crate::sip::endpoint::{Arrival, CallKey, Endpoint, Event, ExtraHeaders, Owner, Refused, bad};
+use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::message::Method;
 use crate::sip::wire;
@@ -50,7 +51,7 @@ impl Endpoint {
         let hanging_up = self
             .calls
             .get(&key)
-            .is_some_and(|call| matches!(call.phase, Phase::HangingUp { .. }));
+            .is_some_and(|call| call.hanging_up().is_some());
         self.answer(now, &arrival, 200, &[]);
         self.drop_call(now, key);
         if !hanging_up {
@@ -112,6 +113,7 @@ impl Endpoint {
         self.deadlines.set(key, None);
         for dialog in &call.dialogs {
             self.dialogs.remove(&dialog.id);
+            self.streams.remove(&(dialog.flow.id, key));
         }
         for (request, waiting) in call.waiting {
             self.requests.remove(&request);
@@ -121,8 +123,12 @@ impl Endpoint {
         for request in ours.into_iter().chain(call.retry.map(|retry| retry.key)) {
             self.requests.remove(&request);
         }
-        if let (Phase::Outgoing, Some(client)) = (&call.phase, &call.client) {
-            self.abandon(now, client.transaction);
+        match (&call.phase, &call.client) {
+            (Phase::Outgoing, Some(client)) => self.abandon(now, client.transaction),
+            (Phase::Incoming | Phase::Confirmed | Phase::HangingUp { .. }, Some(client)) => {
+                self.silence(now, client.transaction);
+            }
+            (_, None) => {}
         }
     }
 
@@ -135,19 +141,39 @@ impl Endpoint {
     /// A stream is closed: unanswered incoming calls end, answered ones may come back over another
     /// flow.
     pub(in crate::sip) fn lose_flow(&mut self, now: Instant, flow: FlowId) {
-        let mut ended = Vec::new();
-        for (key, call) in &mut self.calls {
-            let lost = |dialog: &Dialog| dialog.flow.id == flow && dialog.flow.is_stream();
-            if !call.dialogs.iter().any(lost) {
+        let range = (flow, CallKey(0))..=(flow, CallKey(u64::MAX));
+        let keys: Vec<CallKey> = self.streams.range(range).map(|(_, key)| *key).collect();
+        for key in keys {
+            let Some(call) = self.calls.get_mut(&key) else {
                 continue;
-            }
+            };
             call.flow_lost = true;
             if matches!(call.phase, Phase::Incoming) {
-                ended.push(*key);
+                self.end_call(now, key, Reason::PeerGone);
             }
         }
-        for key in ended {
-            self.end_call(now, key, Reason::PeerGone);
+    }
+
+    /// The peer of a dialog was heard over `flow`: our next requests go there.
+    pub(in crate::sip) fn adopt_flow(&mut self, key: CallKey, id: &DialogId, flow: Flow) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        call.flow_lost = false;
+        let Some(dialog) = call.dialog_mut(id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut dialog.flow, flow);
+        if old.id != flow.id {
+            self.streams.remove(&(old.id, key));
+        }
+        self.note_stream(key, flow);
+    }
+
+    /// Remembers that a call depends on a stream.
+    pub(in crate::sip) fn note_stream(&mut self, key: CallKey, flow: Flow) {
+        if flow.is_stream() {
+            self.streams.insert((flow.id, key));
         }
     }
 

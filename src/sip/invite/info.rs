@@ -20,8 +20,8 @@ impl Endpoint {
     /// Sends an INFO in an answered call; `RequestAnswered` follows.
     ///
     /// # Errors
-    /// `unknown-call`, `wrong-state`, `bad-header`, `reserved-header`, `overload`; `flow-lost` when the stream
-    /// of the call is closed, and `Ended` follows.
+    /// `unknown-call`, `wrong-state`, `bad-header`, `reserved-header`, `overload`; `flow-lost` when
+    /// the stream of the call is closed, and `Ended` follows.
     pub fn info(
         &mut self,
         now: Instant,

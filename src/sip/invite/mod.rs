@@ -7,7 +7,7 @@
 //!
 //! | file | act |
 //! |---|---|
-//! | `uas` | an INVITE that comes: provisionals, answer, refusal, CANCEL, ACK, repetition of the 2xx |
+//! | `uas` | an INVITE that comes: provisionals, answer and its repetition, refusal, CANCEL, ACK |
 //! | `uac` | an INVITE of ours: provisionals, forks, answer, CANCEL |
 //! | `ack` | the ACK of ours to a 2xx, and its repetition |
 //! | `reinvite` | INVITE and UPDATE inside the dialog, both ways, glare |
@@ -173,6 +173,9 @@ pub(super) enum Cancel {
     Wanted,
     /// The CANCEL was sent.
     Sent,
+    /// The call of a re-INVITE is over. No CANCEL, but a final response is not awaited forever: the
+    /// peer repeats no 2xx in a call that is over.
+    Silent,
 }
 
 impl Call {
@@ -204,6 +207,14 @@ impl Call {
     /// Whether the first INVITE of the call is answered and our user has not hung up.
     pub fn is_confirmed(&self) -> bool {
         matches!(self.phase, Phase::Confirmed)
+    }
+
+    /// The headers of the BYE that waits for the ACK, once our user hung up.
+    pub fn hanging_up(&self) -> Option<&ExtraHeaders> {
+        match &self.phase {
+            Phase::HangingUp { extra } => Some(extra),
+            Phase::Incoming | Phase::Outgoing | Phase::Confirmed => None,
+        }
     }
 
     /// The earliest thing that time will bring to this call.

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | 2xx to an offer | ACK, `RequestAnswered` |
 //! | 2xx without offer of ours | `RequestAnswered`, the user owes `ack` |
-//! | 491 | again after 2.1–4 s when the Call-ID is ours, else 0–2 s (§14.1) |
+//! | 491 | again after 2.1–4 s when the Call-ID is ours, else up to 2 s (§14.1) |
 //! | 408, 481, nothing | `RequestAnswered`, `Ended` |
 //! | another failure | `RequestAnswered`; the session stays as it was |
 //!
@@ -40,9 +40,9 @@ impl Endpoint {
     /// `ack` brings the answer.
     ///
     /// # Errors
-    /// `unknown-call`, `wrong-state` before the answer, `request-pending` while another INVITE or UPDATE of either
-    /// side is open, `bad-header`, `overload`; `flow-lost` when the stream of the call is closed,
-    /// and `Ended` follows.
+    /// `unknown-call`, `wrong-state` before the answer, `request-pending` while another INVITE or
+    /// UPDATE of either side is open, `bad-header`, `overload`; `flow-lost` when the stream of the
+    /// call is closed, and `Ended` follows.
     pub fn reinvite(
         &mut self,
         now: Instant,
@@ -119,7 +119,7 @@ impl Endpoint {
         let caller = self.calls.get(&key).is_some_and(|call| call.caller);
         let units = match caller {
             true => 210 + self.random_below(191),
-            false => self.random_below(201),
+            false => 1 + self.random_below(200),
         };
         now + GLARE_UNIT * units
     }

@@ -79,23 +79,21 @@ impl Endpoint {
         let key = self.complete_request(&mut request, &flow, &params.extra, params.body)?;
         let call = self.new_call_key();
         let room = self.calls.len() < self.settings.calls_max;
-        match self.start_invite(now, request, key, flow, call) {
-            Ok(client) if room => {
-                self.counters.calls_out += 1;
-                let mut state = Call::new(Phase::Outgoing, true);
-                state.client = Some(client);
-                state.user = self.logins.owner(flow.id).cloned();
-                self.calls.insert(call, state);
-            }
-            Ok(_) | Err(_) => {
-                self.counters.shed += 1;
-                self.tell(Event::Failed {
-                    call,
-                    code: 503,
-                    response: None,
-                });
-            }
-        }
+        let started = room.then(|| self.start_invite(now, request, key, flow, call));
+        let Some(Ok(client)) = started else {
+            self.counters.shed += 1;
+            self.tell(Event::Failed {
+                call,
+                code: 503,
+                response: None,
+            });
+            return Ok(call);
+        };
+        self.counters.calls_out += 1;
+        let mut state = Call::new(Phase::Outgoing, true);
+        state.client = Some(client);
+        state.user = self.logins.owner(flow.id).cloned();
+        self.calls.insert(call, state);
         Ok(call)
     }
 
@@ -172,8 +170,10 @@ impl Endpoint {
         let first = awaited.map(|call| call.client.as_ref().is_some_and(|c| c.key.is_none()));
         match (response.code, first) {
             (..200, first) => {
-                if cancel == Cancel::Wanted {
-                    self.abandon(now, id);
+                match cancel {
+                    Cancel::Wanted => self.abandon(now, id),
+                    Cancel::Silent => self.limit_proceeding(now, id),
+                    Cancel::No | Cancel::Sent => {}
                 }
                 if first == Some(true) && response.code > 100 {
                     self.add_early_dialog(key, flow, &response);
@@ -242,6 +242,7 @@ impl Endpoint {
         }
         self.dialogs.insert(dialog.id.clone(), key);
         call.dialogs.push(dialog);
+        self.note_stream(key, flow);
     }
 
     /// The first 2xx decides which fork the call is.
@@ -279,10 +280,13 @@ impl Endpoint {
         }
         for dialog in call.dialogs.drain(..) {
             self.dialogs.remove(&dialog.id);
+            self.streams.remove(&(dialog.flow.id, key));
         }
+        let flow = chosen.flow;
         self.dialogs.insert(chosen.id.clone(), key);
         call.dialogs.push(chosen);
         call.phase = Phase::Confirmed;
+        self.note_stream(key, flow);
         self.tell(Event::Answered {
             call: key,
             response,

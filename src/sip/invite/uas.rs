@@ -38,7 +38,8 @@ impl Endpoint {
     /// Sends a provisional response to the INVITE of an incoming call. `code` is 101–199.
     ///
     /// # Errors
-    /// `unknown-call`, `wrong-state` after a final response, `bad-status`, `bad-header`, `reserved-header`.
+    /// `unknown-call`, `wrong-state` after a final response, `bad-status`, `bad-header`,
+    /// `reserved-header`.
     pub fn provisional(
         &mut self,
         now: Instant,
@@ -80,7 +81,8 @@ impl Endpoint {
     /// `extra` is allowed for 3xx.
     ///
     /// # Errors
-    /// `unknown-call`, `wrong-state` after a final response, `bad-status`, `bad-header`, `reserved-header`.
+    /// `unknown-call`, `wrong-state` after a final response, `bad-status`, `bad-header`,
+    /// `reserved-header`.
     pub fn reject(
         &mut self,
         now: Instant,
@@ -123,6 +125,7 @@ impl Endpoint {
         };
         self.counters.calls_in += 1;
         self.dialogs.insert(dialog.id.clone(), key);
+        self.note_stream(key, arrival.back);
         let mut call = Call::new(Phase::Incoming, false);
         call.dialogs.push(dialog);
         call.server = Some(server);
@@ -251,7 +254,6 @@ impl Endpoint {
         };
         call.phase = Phase::Confirmed;
         if let Some(dialog) = call.dialogs.first_mut() {
-            dialog.confirmed = true;
             dialog.refresh_target(&server.contact);
         }
         let id = server.transaction;
@@ -382,14 +384,8 @@ impl Endpoint {
             return None;
         }
         call.server = None;
-        call.flow_lost = false;
-        if let Some(dialog) = call.dialog_mut(&id) {
-            dialog.flow = arrival.back;
-        }
-        let waiting = match &call.phase {
-            Phase::HangingUp { extra } => Some(extra.clone()),
-            Phase::Incoming | Phase::Outgoing | Phase::Confirmed => None,
-        };
+        let waiting = call.hanging_up().cloned();
+        self.adopt_flow(key, &id, arrival.back);
         self.arm(key);
         match waiting {
             Some(extra) => self.hang_up(now, key, &extra),
@@ -406,58 +402,27 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        let hanging_up = match &call.phase {
-            Phase::HangingUp { extra } => Some(extra.clone()),
-            Phase::Incoming | Phase::Outgoing | Phase::Confirmed => None,
-        };
-        let server = call.server.as_mut();
-        let repeated =
-            match server.map(|server| (server.transaction, server.reply.flow, &mut server.state)) {
-                Some((_, _, ServerState::Answered { give_up_at, .. })) if *give_up_at <= now => {
-                    self.counters.no_ack += 1;
-                    self.hang_up(now, key, &hanging_up.clone().unwrap_or_default());
-                    if hanging_up.is_none() {
-                        self.tell(Event::NoAck { call: key });
-                    }
-                    return;
-                }
-                Some((
-                    _,
-                    flow,
-                    ServerState::Answered {
-                        response,
-                        interval,
-                        repeat_at,
-                        ..
-                    },
-                )) if *repeat_at <= now => {
-                    *interval = (*interval * 2).min(T2);
-                    *repeat_at = now + *interval;
-                    Some(Repeated::Answer(flow, response.clone()))
-                }
-                Some((
-                    id,
-                    _,
-                    ServerState::Unanswered {
-                        last: Some((code, bytes)),
-                        repeat_at,
-                    },
-                )) if repeat_at.is_some_and(|at| at <= now) => {
-                    *repeat_at = Some(now + PROVISIONAL_AGAIN);
-                    Some(Repeated::Provisional(id, *code, bytes.clone()))
-                }
-                Some(_) | None => None,
-            };
-        match repeated {
-            Some(Repeated::Answer(flow, bytes)) => {
+        match call.server.as_mut().and_then(|server| server.due(now)) {
+            Some(Due::GiveUp) => return self.give_up(now, key),
+            Some(Due::Answer(bytes, flow)) => {
                 self.counters.repeated_answers += 1;
                 self.send(flow, bytes);
             }
-            Some(Repeated::Provisional(id, code, bytes)) => self.drive_invite(now, id, code, bytes),
+            Some(Due::Provisional(id, code, bytes)) => self.drive_invite(now, id, code, bytes),
             None => {}
         }
         self.retry_reinvite(now, key);
         self.arm(key);
+    }
+
+    /// The ACK never came.
+    fn give_up(&mut self, now: Instant, key: CallKey) {
+        self.counters.no_ack += 1;
+        let extra = self.calls.get(&key).and_then(Call::hanging_up).cloned();
+        self.hang_up(now, key, &extra.clone().unwrap_or_default());
+        if extra.is_none() {
+            self.tell(Event::NoAck { call: key });
+        }
     }
 
     /// The incoming call whose first INVITE is unanswered.
@@ -477,9 +442,37 @@ impl Endpoint {
     }
 }
 
-enum Repeated {
-    Answer(Flow, Bytes),
+/// What time brings to an INVITE of the peer.
+enum Due {
+    GiveUp,
+    Answer(Bytes, Flow),
     Provisional(TransactionId, u16, Bytes),
+}
+
+impl ServerInvite {
+    fn due(&mut self, now: Instant) -> Option<Due> {
+        match &mut self.state {
+            ServerState::Answered { give_up_at, .. } if *give_up_at <= now => Some(Due::GiveUp),
+            ServerState::Answered {
+                response,
+                interval,
+                repeat_at,
+                ..
+            } if *repeat_at <= now => {
+                *interval = (*interval * 2).min(T2);
+                *repeat_at = now + *interval;
+                Some(Due::Answer(response.clone(), self.reply.flow))
+            }
+            ServerState::Unanswered {
+                last: Some((code, bytes)),
+                repeat_at,
+            } if repeat_at.is_some_and(|at| at <= now) => {
+                *repeat_at = Some(now + PROVISIONAL_AGAIN);
+                Some(Due::Provisional(self.transaction, *code, bytes.clone()))
+            }
+            ServerState::Answered { .. } | ServerState::Unanswered { .. } => None,
+        }
+    }
 }
 
 pub(in crate::sip) fn unknown_call() -> Refused {

@@ -152,11 +152,6 @@ impl InviteServer {
         }
     }
 
-    /// Whether no final response was sent yet.
-    pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding { .. })
-    }
-
     /// Whether nothing is left to do.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

@@ -46,11 +46,13 @@ impl Key {
     /// # Errors
     /// When Via, CSeq, From or Call-ID cannot be read.
     pub fn server(request: &Request) -> Result<Self, SipParseError> {
-        let method = match &request.method {
-            Method::Ack => Method::Invite.as_str(),
-            method => method.as_str(),
+        let acknowledges = request.method == Method::Ack;
+        let method = if acknowledges {
+            &Method::Invite
+        } else {
+            &request.method
         };
-        Self::of(request, method.to_owned())
+        Self::of(request, method.as_str().to_owned())
     }
 
     /// The key of the INVITE that a CANCEL is for.

@@ -3,7 +3,7 @@
 //! It does not send and does not know who its users are: a transaction carries an owner value `O`,
 //! which the endpoint reads when the transaction has something to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::{
@@ -108,6 +108,7 @@ pub struct Layer<O> {
     entries: BTreeMap<TransactionId, Entry<O>>,
     by_key: BTreeMap<Key, TransactionId>,
     by_merged: BTreeMap<Merged, TransactionId>,
+    by_stream: BTreeSet<(FlowId, TransactionId)>,
     deadlines: Deadlines<TransactionId>,
     next_id: u64,
     max: usize,
@@ -120,6 +121,7 @@ impl<O> Layer<O> {
             entries: BTreeMap::new(),
             by_key: BTreeMap::new(),
             by_merged: BTreeMap::new(),
+            by_stream: BTreeSet::new(),
             deadlines: Deadlines::default(),
             next_id: 0,
             max,
@@ -163,6 +165,9 @@ impl<O> Layer<O> {
         self.by_key.insert(key.clone(), id);
         if let Some(merged) = &merged {
             self.by_merged.entry(merged.clone()).or_insert(id);
+        }
+        if transaction.flow.is_stream() {
+            self.by_stream.insert((transaction.flow.id, id));
         }
         self.deadlines.set(id, transaction.machine.poll_timeout());
         self.entries.insert(
@@ -227,6 +232,7 @@ impl<O> Layer<O> {
     pub fn remove(&mut self, id: TransactionId) -> Option<Transaction<O>> {
         let entry = self.entries.remove(&id)?;
         self.deadlines.set(id, None);
+        self.by_stream.remove(&(entry.transaction.flow.id, id));
         if self.by_key.get(&entry.key) == Some(&id) {
             self.by_key.remove(&entry.key);
         }
@@ -251,12 +257,13 @@ impl<O> Layer<O> {
         Some(Fired { id, steps })
     }
 
-    /// The transactions whose messages go over a flow, oldest first.
-    pub fn on_flow(&self, flow: FlowId) -> Vec<TransactionId> {
-        let same = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.transaction.flow.id == flow);
-        same.map(|(id, _)| *id).collect()
+    /// The transactions whose messages go over a stream, oldest first.
+    pub fn on_stream(&self, flow: FlowId) -> Vec<TransactionId> {
+        let first = (flow, TransactionId(0));
+        let last = (flow, TransactionId(u64::MAX));
+        self.by_stream
+            .range(first..=last)
+            .map(|(_, id)| *id)
+            .collect()
     }
 }

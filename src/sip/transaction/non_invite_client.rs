@@ -139,11 +139,6 @@ impl NonInviteClient {
         }
     }
 
-    /// Whether a final response is still expected.
-    pub fn is_pending(&self) -> bool {
-        matches!(self.state, State::Trying { .. } | State::Proceeding { .. })
-    }
-
     /// Whether nothing is left to do.
     pub fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

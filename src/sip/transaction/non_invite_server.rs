@@ -5,8 +5,8 @@
 //! | Trying | request again | Trying | none |
 //! | Trying | the client's E has reached T2 (3.5 s) | Proceeding | the 100 that was given |
 //! | Proceeding | request again | Proceeding | 100 again |
-//! | Trying, Proceeding | final of the user | Completed, Terminated when reliable | sent; J = 64·T1 |
-//! | Trying, Proceeding | the client's F has fired (64·T1) | Terminated | timeout; a late final is dropped |
+//! | Trying, Proceeding | final of the user | Completed; Terminated if reliable | sent; J = 64·T1 |
+//! | Trying, Proceeding | the client's F has fired (64·T1) | Terminated | timeout; no late final |
 //! | Completed | request again | Completed | final again |
 //! | Completed | J | Terminated | none |
 //!

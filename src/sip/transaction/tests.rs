@@ -6,9 +6,18 @@
 
 use std::time::{Duration, Instant};
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 
-use super::{InviteClient, InviteServer, Machine, NonInviteClient, NonInviteServer, Steps, Tell};
+use super::{
+    Full, InviteClient, InviteServer, Key, Layer, Machine, Merged, NonInviteClient,
+    NonInviteServer, Steps, Tell, Transaction,
+};
+use crate::id::FlowId;
+use crate::sip::flow::{Flow, Transport};
+use crate::sip::message::{Message, Method, Request};
+use crate::sip::wire::{self, Framing};
 
 fn state(machine: &Machine) -> &'static str {
     match machine {
@@ -313,4 +322,136 @@ fn non_invite_client_follows_its_table() {
         let machine = NonInviteClient::new(start, reliable, Bytes::from_static(b"BYE"));
         walk(name, Machine::NonInviteClient(machine), start, table);
     }
+}
+
+fn request(start: &str, via: &str, rest: &str) -> Request {
+    let method = start.split(' ').next().expect("a method");
+    let (to, cseq) = rest.split_once('|').expect("To tag and CSeq number");
+    let text = format!(
+        "{start} SIP/2.0\r\nVia: SIP/2.0/UDP {via}\r\nFrom: <sip:p@b.example>;tag=p\r\n\
+         To: <sip:r@a.example>{to}\r\nCall-ID: c\r\nCSeq: {cseq} {method}\r\n\r\n"
+    );
+    match wire::parse(Bytes::from(text), Framing::Datagram) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("a request, not {other:?}"),
+    }
+}
+
+#[test]
+fn requests_match_by_branch_sent_by_and_method_or_as_rfc_2543_says() {
+    let old = "b.example:5060";
+    let new = "b.example:5060;branch=z9hG4bK1";
+    let uri = "sip:r@a.example";
+    for (start, via, rest, same) in [
+        (format!("INVITE {uri}"), new, "|1", true),
+        (
+            format!("INVITE {uri}"),
+            "B.Example:5060;branch=z9hG4bK1",
+            "|9",
+            true,
+        ),
+        (format!("ACK {uri}"), new, ";tag=x|1", true),
+        (
+            format!("INVITE {uri}"),
+            "b.example:5061;branch=z9hG4bK1",
+            "|1",
+            false,
+        ),
+        (
+            format!("INVITE {uri}"),
+            "c.example:5060;branch=z9hG4bK1",
+            "|1",
+            false,
+        ),
+        (
+            format!("INVITE {uri}"),
+            "b.example:5060;branch=z9hG4bK2",
+            "|1",
+            false,
+        ),
+        (format!("CANCEL {uri}"), new, "|1", false),
+        (format!("BYE {uri}"), new, "|1", false),
+        (format!("INVITE {uri}"), old, "|1", true),
+        (format!("ACK {uri}"), old, ";tag=x|1", true),
+        (format!("CANCEL {uri}"), old, "|1", false),
+        (format!("INVITE {uri}"), old, "|2", false),
+        (
+            format!("INVITE {uri}"),
+            "b.example:5060;branch=1",
+            "|1",
+            false,
+        ),
+        ("INVITE sip:other@a.example".into(), old, "|1", false),
+    ] {
+        let branch = if via.contains("z9hG4bK") { new } else { old };
+        let first = request(&format!("INVITE {uri}"), branch, "|1");
+        let first = Key::server(&first).expect("a key");
+        let second = request(&start, via, rest);
+        let key = Key::server(&second).expect("a key");
+        assert_eq!(key == first, same, "{start} {via} {rest}");
+        if second.method == Method::Cancel {
+            assert_eq!(Key::cancelled(&second).expect("a key"), first, "{via}");
+        }
+    }
+}
+
+fn open(layer: &mut Layer<u32>, now: Instant, n: u32) -> Result<super::TransactionId, Full> {
+    let address = SocketAddr::from(([192, 0, 2, 1], 5060));
+    let flow = Flow {
+        id: FlowId(u64::from(n % 2)),
+        transport: if n.is_multiple_of(4) {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        },
+        local: address,
+        remote: address,
+    };
+    let request = request("BYE sip:r@a.example", &format!("b;branch=z9hG4bK{n}"), "|1");
+    let bytes = Bytes::from_static(b"200");
+    let machine = Machine::NonInviteServer(NonInviteServer::answered(now, false, bytes));
+    let key = Key::server(&request).expect("a key");
+    let merged = Merged::of(&request.headers);
+    layer.insert(
+        key,
+        merged,
+        Transaction {
+            machine,
+            flow,
+            owner: n,
+        },
+    )
+}
+
+#[test]
+fn the_layer_holds_its_limit_fires_in_order_and_forgets_everything() {
+    let start = Instant::now();
+    let mut layer = Layer::new(10_000);
+    for n in 0..10_000 {
+        // Later transactions come first in time, so that order of time is not order of insertion.
+        let at = start + Duration::from_millis(u64::from(10_000 - n));
+        open(&mut layer, at, n).expect("room");
+    }
+    assert_eq!(open(&mut layer, start, 10_001), Err(Full));
+    assert_eq!(
+        (layer.len(), layer.on_stream(FlowId(1)).len()),
+        (10_000, 5_000)
+    );
+    let merged = request("BYE sip:r@a.example", "b;branch=z9hG4bKother", "|1");
+    let merged = Merged::of(&merged.headers).expect("no To tag");
+    assert!(layer.is_merged(&merged));
+    for n in (0..10_000).rev() {
+        let due = layer.poll_timeout().expect("a deadline");
+        assert!(layer.fire(due - Duration::from_millis(1)).is_none());
+        let fired = layer.fire(due).expect("a timer that is due");
+        assert_eq!(
+            layer.get(fired.id).map(|transaction| transaction.owner),
+            Some(n)
+        );
+        layer.settle(fired.id);
+    }
+    assert!(layer.is_empty() && layer.poll_timeout().is_none());
+    assert!(!layer.is_merged(&merged));
+    assert!(layer.on_stream(FlowId(1)).is_empty());
+    assert!(open(&mut layer, start, 1).is_ok());
 }

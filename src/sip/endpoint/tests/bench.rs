@@ -5,12 +5,13 @@
 //!
 //! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
 //! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
-//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `out` outside of the
-//! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
-//! a dot (`.accept sdp`). `closed n` closes a flow.
+//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `contact=x` another
+//! Contact, `out` outside of the dialog, `flow=n` another flow, `{Name: value}` a further header.
+//! Input of the user: a word with a dot (`.accept sdp`). `closed n` closes a flow.
 //!
 //! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an
-//! event; `+` marks a body, `!code` a refused wish of the user.
+//! event; `+` marks a body,
+//! `!code` a refused wish of the user.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -138,6 +139,7 @@ impl Bench {
         );
         assert_eq!(left, (0, 0, 0), "{name}: transactions, calls, dialogs left");
         assert!(self.endpoint.requests.is_empty(), "{name}: requests left");
+        assert!(self.endpoint.streams.is_empty(), "{name}: streams left");
     }
 
     /// Does what an input says, and forgets the outputs but those in `sent`.
@@ -191,6 +193,11 @@ impl Bench {
             .handle_message(self.now, flow(self.transport, id), bytes);
     }
 
+    /// The next request of the peer inside the dialog.
+    pub fn text_of(&mut self, method: &str) -> String {
+        self.request(method, &[], "")
+    }
+
     fn request(&mut self, method: &str, options: &[&str], header: &str) -> String {
         let out = options.contains(&"out");
         let first = method == "INVITE" && self.our_tag.is_empty();
@@ -216,11 +223,14 @@ impl Bench {
             false => format!(";tag={}", self.our_tag),
         };
         let from = option(options, "tag=").unwrap_or(&self.tag);
+        let contact = option(options, "contact=").unwrap_or("peer");
         let token = self.transport.via_token();
         let head = format!(
-            "{method} sip:room@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/{token} 192.0.2.9:5070;branch={branch}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag={from}\r\nTo: <sip:room@192.0.2.1>{tag}\r\n\
-             Call-ID: {}\r\nCSeq: {seq} {method}\r\nContact: <sip:peer@192.0.2.9:5070>\r\n",
+            "{method} sip:room@192.0.2.1 SIP/2.0\r\n\
+             Via: SIP/2.0/{token} 192.0.2.9:5070;branch={branch}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag={from}\r\n\
+             To: <sip:room@192.0.2.1>{tag}\r\n\
+             Call-ID: {}\r\nCSeq: {seq} {method}\r\nContact: <sip:{contact}@192.0.2.9:5070>\r\n",
             self.call_id
         );
         with_body(head, options, header)
@@ -234,10 +244,11 @@ impl Bench {
             .rev()
             .find_map(|(_, message, _)| match message {
                 Message::Request(request) if request.method == method => Some(request),
-                _ => None,
+                Message::Request(_) | Message::Response(_) => None,
             });
         let headers = &request.expect("a request of ours").headers;
         let tag = option(options, "tag=").unwrap_or(&self.tag);
+        let contact = option(options, "contact=").unwrap_or("peer");
         let to = headers.get("To").expect("a To");
         let to = if to.contains("tag=") {
             to.into()
@@ -247,8 +258,9 @@ impl Bench {
         let [via, from, call_id, cseq] = ["Via", "From", "Call-ID", "CSeq"]
             .map(|name| headers.get(name).expect("a copied header"));
         let head = format!(
-            "SIP/2.0 {code} Words\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq}\r\nContact: <sip:{tag}@192.0.2.9:5070>\r\n"
+            "SIP/2.0 {code} Words\r\nVia: {via}\r\n\
+             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\n\
+             CSeq: {cseq}\r\nContact: <sip:{contact}@192.0.2.9:5070>\r\n"
         );
         with_body(head, options, header)
     }

@@ -348,6 +348,14 @@ fn calls_end_when_the_peer_no_longer_knows_them() {
              130 | 481 BYE        |",
         ),
         (
+            "hung up while our re-INVITE has only a provisional, and its final is lost",
+            "100   | .reinvite sdp  | INVITE+
+             110   | 100 INVITE     |
+             120   | .bye           | BYE
+             130   | 200 BYE        |
+             32120 | timer          |",
+        ),
+        (
             "re-INVITE answered 200 and no ACK",
             "100   | INVITE sdp       | 100 INVITE, Reinvite INVITE+
              100   | .respond 200 sdp | 200 INVITE+
@@ -555,6 +563,24 @@ const OUTGOING: &[(&str, &str)] = &[
          50   | ACK tag=a            |
          60   | 486 INVITE           | ACK, Failed 486
          70   | OPTIONS tag=b        | 481 OPTIONS",
+    ),
+    (
+        "the CSeq numbers of an early dialog go on in the confirmed one",
+        "0  | .invite sdp           | INVITE+
+         10 | 180 INVITE            | Provisional 180
+         20 | OPTIONS seq=500       | 200 OPTIONS
+         30 | 200 INVITE sdp        | Answered
+         40 | .ack                  | ACK
+         50 | INFO seq=400          | 500 INFO
+         60 | BYE seq=501           | 200 BYE, Bye",
+    ),
+    (
+        "the called side hangs up instead of refusing",
+        "0    | .invite sdp | INVITE+
+         10   | 180 INVITE  | Provisional 180
+         20   | BYE         | 200 BYE, CANCEL, Bye
+         30   | 200 CANCEL  |
+         40   | 487 INVITE  | ACK",
     ),
     (
         "responses of nobody",

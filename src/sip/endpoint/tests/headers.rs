@@ -6,12 +6,13 @@ use bytes::Bytes;
 
 use super::bench::{Bench, SDP, flow};
 use crate::sip::endpoint::Settings;
-use crate::sip::flow::Transport;
+use crate::sip::flow::{Flow, Transport};
 use crate::sip::message::Message;
 
 fn invite(via: &str, more: &str) -> Bytes {
     Bytes::from(format!(
-        "INVITE sip:room@192.0.2.1 SIP/2.0\r\nVia: {via}\r\nVia: SIP/2.0/UDP far.example;branch=z9hG4bKf\r\n\
+        "INVITE sip:room@192.0.2.1 SIP/2.0\r\nVia: {via}\r\n\
+         Via: SIP/2.0/UDP far.example;branch=z9hG4bKf\r\n\
          Max-Forwards: 70\r\nFrom: <sip:peer@192.0.2.9>;tag=peer\r\nTo: <sip:room@192.0.2.1>\r\n\
          Call-ID: call-1@192.0.2.9\r\nCSeq: 1 INVITE\r\nContact: <sip:peer@192.0.2.77:5099>\r\n\
          {more}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
@@ -319,7 +320,8 @@ fn a_redirect_may_bring_its_contact_and_no_header_may_break_the_line() {
 
 #[test]
 fn a_multipart_invite_is_reduced_to_its_session_description() {
-    let part = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\n";
+    let part = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n\
+                --b\r\nContent-Type: application/sdp\r\n\r\n";
     let body = format!("{part}{SDP}\r\n--b--\r\n");
     let text = invite("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "");
     let text = String::from_utf8(text.to_vec()).expect("text");
@@ -345,4 +347,87 @@ fn a_multipart_invite_is_reduced_to_its_session_description() {
     let request = seen.expect("an Invite event");
     assert_eq!(request.body, SDP);
     assert_eq!(request.headers.get("Content-Type"), Some("application/sdp"));
+}
+
+#[test]
+fn our_requests_follow_a_peer_behind_a_nat_to_its_new_port() {
+    let mut bench = Bench::udp();
+    bench.run(
+        "nat",
+        "0  | INVITE sdp  | 100 INVITE, Invite+
+         0  | .accept sdp | 200 INVITE+
+         10 | ACK 2xx     | Acked",
+    );
+    let text = bench
+        .text_of("INFO")
+        .replacen(";branch", ";rport;branch", 1);
+    let remote = SocketAddr::from(([198, 51, 100, 7], 4321));
+    let way = Flow {
+        remote,
+        ..flow(Transport::Udp, 1)
+    };
+    let now = bench.now;
+    bench.endpoint.handle_message(now, way, text.into());
+    bench.run("nat", "20 |      | Info\n30 | .bye | BYE, 487 INFO");
+    let last: Vec<SocketAddr> = bench
+        .sent
+        .iter()
+        .rev()
+        .take(2)
+        .map(|(way, ..)| way.remote)
+        .collect();
+    assert_eq!(last, [remote, remote]);
+}
+
+#[test]
+fn the_remote_target_moves_with_what_is_accepted() {
+    let theirs = "0  | INVITE sdp contact=old | 100 INVITE, Invite+
+                  0  | .accept sdp            | 200 INVITE+
+                  10 | ACK 2xx                | Acked\n";
+    for (rows, target) in [
+        (
+            "20 | INFO contact=new | Info\n30 | .respond 200 | 200 INFO",
+            "old",
+        ),
+        (
+            "20 | INVITE sdp contact=new | 100 INVITE, Reinvite INVITE+
+             30 | .respond 200 sdp       | 200 INVITE+
+             40 | ACK 2xx                | Acked",
+            "new",
+        ),
+        (
+            "20 | INVITE sdp contact=new | 100 INVITE, Reinvite INVITE+
+             30 | .respond 488           | 488 INVITE
+             40 | ACK                    |",
+            "old",
+        ),
+        ("20 | UPDATE contact=new | 200 UPDATE", "new"),
+        (
+            "20 | UPDATE sdp contact=new | Reinvite UPDATE+
+             30 | .respond 200 sdp       | 200 UPDATE+",
+            "new",
+        ),
+        (
+            "20 | UPDATE sdp contact=new | Reinvite UPDATE+
+             30 | .respond 488           | 488 UPDATE",
+            "old",
+        ),
+        (
+            "20 | .reinvite sdp              | INVITE+
+             30 | 200 INVITE sdp contact=new | ACK, RequestAnswered 200",
+            "new",
+        ),
+    ] {
+        let mut bench = Bench::udp();
+        bench.run(rows, &format!("{theirs}{rows}\n50 | .bye | BYE"));
+        let (_, message, _) = bench.sent.last().expect("a BYE");
+        let Message::Request(bye) = message else {
+            panic!("a request")
+        };
+        assert_eq!(
+            bye.uri.to_string(),
+            format!("sip:{target}@192.0.2.9:5070"),
+            "{rows}"
+        );
+    }
 }
