@@ -185,7 +185,8 @@ pub enum Sound {
     File { path: String },
     /// Text to be spoken.
     Speech { text: String, voice: VoiceChoice },
-    /// A progress tone: `ringback`, `busy`, `congestion`, `dial`, `beep`, with a country.
+    /// A progress tone: `ringback`, `busy`, `congestion`, `dial`, `beep`, with a country, or
+    /// `hold`, which is music.
     Tone { name: String, country: String },
 }
 

@@ -83,6 +83,8 @@ pub struct Phone {
     call_id: String,
     destination: String,
     cseq: u32,
+    /// CSeq of the INVITE that began the call.
+    invite_seq: u32,
     sdp_version: u32,
     direction: &'static str,
     pending: BTreeMap<u32, Pending>,
@@ -123,6 +125,7 @@ impl Phone {
             call_id: format!("sim-{}@{}", id.0, flow.remote),
             destination: String::new(),
             cseq: 0,
+            invite_seq: 0,
             sdp_version: 0,
             direction: "sendrecv",
             pending: BTreeMap::new(),
@@ -133,6 +136,7 @@ impl Phone {
         self.destination = destination.to_owned();
         self.to = format!("<sip:{destination}@{}>", self.flow.local);
         self.target = format!("sip:{destination}@{}", self.flow.local);
+        self.invite_seq = self.cseq + 1;
         self.state = PhoneState::Calling;
         let extra: String = self
             .options
@@ -314,7 +318,7 @@ impl Phone {
                 if self.options.no_ack {
                     return;
                 }
-                let body = if self.options.late_offer && seq == 1 {
+                let body = if self.options.late_offer && seq == self.invite_seq {
                     self.sdp()
                 } else {
                     String::new()
@@ -331,7 +335,7 @@ impl Phone {
                 self.to = response.headers.get("To").unwrap_or_default().to_owned();
                 let ack = self.compose("ACK", seq, "", "", "");
                 self.outbox.push(ack.into());
-                if seq == 1 {
+                if seq == self.invite_seq {
                     self.state = PhoneState::Ended(code);
                     self.ear = None;
                 } else {

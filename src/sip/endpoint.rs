@@ -14,14 +14,15 @@
 //! `Cancelled`, `Bye`, `NoAck`, `Failed`, `Ended`, or an accepted `reject` or `bye` of the user.
 //! After that its key names nothing.
 //!
-//! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours (503). An
-//! answered call stays, because its phone may come back: the first request inside the dialog that
-//! arrives over another flow moves the call there. When the user needs the lost flow first, `bye`
-//! succeeds silently and any other request ends the call with `PeerGone`. A call of a user who
-//! logged in is kept even then, since browsers do come back: such a request is refused with
-//! `flow-lost`, and only the user of the endpoint, who sees whether media still flow, ends the call.
-//! It is taken over by the first request inside the dialog, from whatever flow, that proves to be of
-//! the same user.
+//! **A closed stream** ends at once what waits on it: unanswered calls (`Ended`), requests of ours
+//! (503). An answered call stays, because its phone may come back: the first request inside the
+//! dialog that arrives over another flow moves the call there. When the user needs the lost flow
+//! first, `bye` succeeds silently and any other request ends the call with `PeerGone`.
+//!
+//! A call of a user who logged in is kept even then, since browsers do come back: such a request is
+//! refused with `flow-lost`, and only the user of the endpoint, who sees whether media still flow,
+//! ends the call. It is taken over by the first request inside the dialog, from whatever flow, that
+//! proves to be of the same user.
 //!
 //! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of
 //! calls, or any new request outside of dialogs over the limit of transactions, gets 503 with

@@ -348,7 +348,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("l.play(\"\");", "the source of the sound is empty"),
     (
         "l.play(\"tone:moo\");",
-        "there is no tone `moo`; known: ringback, busy, congestion, dial, beep",
+        "there is no tone `moo`; known: ringback, busy, congestion, dial, beep, hold",
     ),
     (
         "l.play(\"a\", #{gain_db: 99});",

@@ -130,11 +130,13 @@ impl Endpoint {
                 return;
             }
         }
-        match (&arrival.request.method, user) {
-            (Method::Invite, user) => self.handle_invite(now, arrival, user),
-            (Method::Options, _) => self.answer_options(now, &arrival),
-            (Method::Register, Some(user)) => self.handle_register(now, &arrival, &user),
-            _ => self.answer(now, &arrival, 481, &[]),
+        match (Act::of(&arrival.request.method), user) {
+            (Some(Act::Invite), user) => self.handle_invite(now, arrival, user),
+            (Some(Act::Options), _) => self.answer_options(now, &arrival),
+            (Some(Act::Register), Some(user)) => self.handle_register(now, &arrival, &user),
+            (Some(Act::Register | Act::Bye | Act::Info | Act::Update) | None, _) => {
+                self.answer(now, &arrival, 481, &[]);
+            }
         }
     }
 
