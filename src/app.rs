@@ -1,6 +1,9 @@
 //! The program: builds cores and shells from the configuration, starts and stops them in order, and
 //! is what each subcommand does.
 
+mod http;
+mod users;
+
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -34,6 +37,9 @@ use crate::run::voice_program::{EspeakNg, VoiceCommand};
 use crate::script::{Host, Limits};
 use crate::sip::Transport;
 use crate::telemetry;
+use crate::web::Pages;
+
+pub use users::{UserTask, user};
 
 /// Facts from the media thread that may wait for the engine.
 const MEDIA_EVENTS_MAX: usize = 16_384;
@@ -101,10 +107,12 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         ..NetSettings::default()
     };
     let (transports, sip) = Transports::bind(&listen, settings)?;
-    let http = TcpListener::bind(config.http.listen)
+    let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
-    let http_address = http.local_addr()?;
+    let http_address = listener.local_addr()?;
+    let (changes, mut changed) = mpsc::channel(api::USER_CHANGES_MAX);
+    let (api, fresh_key) = http::open(&config, changes).await?;
 
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
@@ -141,9 +149,17 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
     let (stop_http, stop) = watch::channel(false);
-    let http_task = tokio::spawn(api::serve(http, asker, stop));
+    let http_task = tokio::spawn(api::serve(listener, api, asker, stop));
+    // SIP asks nobody for a login yet, so nobody is to be told of users.
+    tokio::spawn(async move { while changed.recv().await.is_some() {} });
     let engine_task = tokio::spawn(engine_loop.run());
     say(&greeting(&config, &catalog, &bound, http_address));
+    if let Some(key) = fresh_key {
+        say(&format!(
+            "API key, shown this once: {key}\n\
+             Only its hash is kept. Set api.key or TALKPATH_API_KEY to choose another."
+        ));
+    }
 
     let signals = tokio::spawn(obey_signals(config, host, wishes_out));
     let ended = engine_task.await;
@@ -316,7 +332,13 @@ fn greeting(
         .map(|(transport, at)| format!("{} {at}", transport.via_token()))
         .collect();
     lines.push(format!("  SIP    {}", listens.join(", ")));
-    lines.push(format!("  HTTP   http://{http}/health, /metrics"));
+    lines.push(format!("  HTTP   http://{http}/health, /metrics, /api/v1"));
+    lines.push(match Pages::embedded().are_built() {
+        true => format!("  page   http://{http}/"),
+        false => {
+            "  page   none: this program was built without; run make web and build again".into()
+        }
+    });
     for application in &catalog.applications {
         let rules = &application.router.ruleset().rules;
         let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();

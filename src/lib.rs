@@ -26,3 +26,4 @@ pub mod sip;
 pub mod store;
 pub mod telemetry;
 pub mod termination;
+pub mod web;
