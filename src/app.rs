@@ -6,6 +6,7 @@ mod users;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,7 +25,7 @@ use crate::engine::{self, Catalog, Engine};
 use crate::id::WorkerId;
 use crate::load::{self, Plan};
 use crate::media::{Core, MediaSettings};
-use crate::net::{Listen, NetSettings, Transports};
+use crate::net::{IncomingQueue, Listen, NetSettings, Transports};
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, REPLIES_MAX, Shells, Wish};
@@ -41,6 +42,10 @@ use crate::web::Pages;
 
 pub use users::{UserTask, user};
 
+/// The usual voice program.
+const ESPEAK_NG: &str = "espeak-ng";
+/// The number of the rules that ship, for who tries them.
+const ACCESS_NUMBER: &str = "31201234567";
 /// Facts from the media thread that may wait for the engine.
 const MEDIA_EVENTS_MAX: usize = 16_384;
 /// Finished recordings that may wait for the engine.
@@ -79,34 +84,9 @@ fn log_filter(config: &Config) -> String {
 
 async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let host = Arc::new(make_host(&config));
-    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
-    for warning in &loaded.warnings {
-        complain(warning);
-    }
-    let catalog = loaded
-        .into_catalog()
-        .map_err(|errors| anyhow!(errors.join("\n")))?;
-
-    let listen: Vec<Listen> = config
-        .sip
-        .listen
-        .iter()
-        .enumerate()
-        .map(|(index, listen)| Listen {
-            key: format!("sip.listen[{index}]"),
-            transport: match listen.transport {
-                ListenTransport::Udp => Transport::Udp,
-                ListenTransport::Tcp => Transport::Tcp,
-            },
-            address: listen.address,
-        })
-        .collect();
-    let settings = NetSettings {
-        advertised: config.sip.address,
-        connections_max: config.sip.tcp_connections_max as usize,
-        ..NetSettings::default()
-    };
-    let (transports, sip) = Transports::bind(&listen, settings)?;
+    let catalog = read_catalog(&config, &host)?;
+    look_around(&config)?;
+    let (transports, sip) = bind_sip(&config)?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
@@ -155,10 +135,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let engine_task = tokio::spawn(engine_loop.run());
     say(&greeting(&config, &catalog, &bound, http_address));
     if let Some(key) = fresh_key {
-        say(&format!(
-            "API key, shown this once: {key}\n\
-             Only its hash is kept. Set api.key or TALKPATH_API_KEY to choose another."
-        ));
+        say(&http::key_notice(&key));
     }
 
     let signals = tokio::spawn(obey_signals(config, host, wishes_out));
@@ -172,6 +149,79 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn read_catalog(config: &Config, host: &Host) -> anyhow::Result<Arc<Catalog>> {
+    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, host);
+    for warning in &loaded.warnings {
+        complain(warning);
+    }
+    loaded
+        .into_catalog()
+        .map_err(|errors| anyhow!(errors.join("\n")))
+}
+
+/// Looks for what would only be missed in the middle of a call.
+fn look_around(config: &Config) -> anyhow::Result<()> {
+    make_writable("data_dir", &config.data_dir)?;
+    make_writable("recordings_dir", &config.recordings_dir)?;
+    if let Some(program) = missing_voice(config) {
+        warn!(
+            program,
+            "The voice program is not installed; callers hear recorded prompts only"
+        );
+    }
+    Ok(())
+}
+
+/// Opens the SIP sockets. Must be called inside the runtime.
+fn bind_sip(config: &Config) -> anyhow::Result<(Transports, IncomingQueue)> {
+    let listen: Vec<Listen> = config
+        .sip
+        .listen
+        .iter()
+        .enumerate()
+        .map(|(index, listen)| Listen {
+            key: format!("sip.listen[{index}]"),
+            transport: match listen.transport {
+                ListenTransport::Udp => Transport::Udp,
+                ListenTransport::Tcp => Transport::Tcp,
+            },
+            address: listen.address,
+        })
+        .collect();
+    let settings = NetSettings {
+        advertised: config.sip.address,
+        connections_max: config.sip.tcp_connections_max as usize,
+        ..NetSettings::default()
+    };
+    Ok(Transports::bind(&listen, settings)?)
+}
+
+/// Makes the directory where there is none, and proves that files can be made in it: better now
+/// than in the middle of the first recording.
+fn make_writable(key: &str, dir: &Path) -> anyhow::Result<()> {
+    let probe = dir.join(format!(".write-test-{}", std::process::id()));
+    std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&probe, ""))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| anyhow!("{key}: cannot write to {}: {error}", dir.display()))
+}
+
+/// The program that speaks, if it is not on this machine.
+fn missing_voice(config: &Config) -> Option<&str> {
+    let program = match config.speech.engine {
+        SpeechEngine::EspeakNg => ESPEAK_NG,
+        SpeechEngine::Command => config.speech.command.first()?,
+        SpeechEngine::None => return None,
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = if program.contains('/') {
+        Path::new(program).is_file()
+    } else {
+        std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+    };
+    (!is_there).then_some(program)
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once.
@@ -259,11 +309,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
         idle: seconds(config.session.idle_s),
         ..engine::Settings::default()
     };
-    let unix_ms = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis();
-    let epoch = (Instant::now(), unix_ms as u64);
+    let epoch = (Instant::now(), unix_time().as_millis() as u64);
     let mut engine = Engine::new(settings, epoch, seed);
     engine.handle(Instant::now(), engine::Input::Catalog(catalog));
     Ok((engine, media_seed))
@@ -271,9 +317,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
 
 fn media_settings(config: &Config) -> MediaSettings {
     MediaSettings {
-        unix_time: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default(),
+        unix_time: unix_time(),
         timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
         ..MediaSettings::default()
     }
@@ -349,7 +393,9 @@ fn greeting(
         ));
     }
     lines.push(format!("  voice  {}", voice_line(config)));
-    if let Some((_, at)) = bound.first() {
+    if let Some((_, at)) = bound.first()
+        && takes_access_number(catalog)
+    {
         let ip = if at.ip().is_unspecified() {
             IpAddr::from([127, 0, 0, 1])
         } else {
@@ -357,23 +403,42 @@ fn greeting(
         };
         let at = SocketAddr::new(ip, at.port());
         lines.push(format!(
-            "Try it: call sip:31201234567@{at} from any softphone, key in a PIN such as 1234 and #.\n\
-             Everybody with the same PIN is in one conference. PINs are open: any 3 to 12 digits do."
+            "Try it: call sip:{ACCESS_NUMBER}@{at} from any softphone, key in a PIN such as 1234\n\
+             and #. Everybody with the same PIN is in one conference. PINs are open: any 3 to 12\n\
+             digits will do."
         ));
     }
     lines.join("\n")
 }
 
+/// Whether a phone that dials the number of the rules that ship is taken.
+fn takes_access_number(catalog: &Catalog) -> bool {
+    let call = CallInfo {
+        destination: ACCESS_NUMBER,
+        caller: "",
+        source: Source::Phone,
+        headers: &[],
+        now_unix_s: unix_time().as_secs() as i64,
+    };
+    let mut routers = catalog.applications.iter().map(|app| &app.router);
+    routers.any(|router| router.decide(&call).0.is_some())
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
 fn voice_line(config: &Config) -> String {
+    let prompts = config.speech.prompts_dir.display();
+    if let Some(program) = missing_voice(config) {
+        return format!("{program} is not installed; only recordings in {prompts}");
+    }
     match config.speech.engine {
-        SpeechEngine::EspeakNg => "espeak-ng".to_owned(),
+        SpeechEngine::EspeakNg => ESPEAK_NG.to_owned(),
         SpeechEngine::Command => format!("command {:?}", config.speech.command.join(" ")),
-        SpeechEngine::None => {
-            format!(
-                "none; only recordings in {}",
-                config.speech.prompts_dir.display()
-            )
-        }
+        SpeechEngine::None => format!("none; only recordings in {prompts}"),
     }
 }
 
@@ -399,15 +464,21 @@ pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
         .map(|app| app.router.ruleset().rules.len())
         .sum();
     say(&format!(
-        "{rules} rules, {scenarios} scenarios: {} errors, {} warnings",
-        errors.len(),
-        warnings.len()
+        "{}, {}: {}, {}",
+        counted(rules, "rule"),
+        counted(scenarios, "scenario"),
+        counted(errors.len(), "error"),
+        counted(warnings.len(), "warning")
     ));
     Ok(if errors.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `talkpath route`: prints the trace of a hypothetical call.
@@ -426,16 +497,12 @@ pub fn route(
     let catalog = loaded
         .into_catalog()
         .map_err(|errors| anyhow!(errors.join("\n")))?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
     let call = CallInfo {
         destination: to,
         caller: from,
         source,
         headers,
-        now_unix_s: now as i64,
+        now_unix_s: unix_time().as_secs() as i64,
     };
     let mut matched = false;
     for application in &catalog.applications {

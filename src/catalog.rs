@@ -45,11 +45,16 @@ pub fn load(rules_dir: &Path, scripts_dir: &Path, host: &Host) -> Loaded {
         let text = format!("rules_dir: {}: no rules (*.toml) here", rules_dir.display());
         loaded.errors.push(text);
     }
-    let scenarios = read_scenarios(scripts_dir, &mut loaded);
+    let Some(scenarios) = read_scenarios(scripts_dir, &mut loaded) else {
+        return loaded;
+    };
     for (name, file) in files {
         load_application(&name, &file, &scenarios, host, &mut loaded);
     }
-    note_unused(&scenarios, &mut loaded);
+    // Rules that cannot be read may run them.
+    if loaded.errors.is_empty() {
+        note_unused(&scenarios, &mut loaded);
+    }
     loaded
         .catalog
         .applications
@@ -76,7 +81,7 @@ struct Scenarios {
     states: ScenarioFiles,
 }
 
-fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Scenarios {
+fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Option<Scenarios> {
     let mut scenarios = Scenarios {
         texts: BTreeMap::new(),
         states: ScenarioFiles::new(),
@@ -87,7 +92,7 @@ fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Scenarios {
             loaded
                 .errors
                 .push(format!("scripts_dir: {}: {error}", dir.display()));
-            return scenarios;
+            return None;
         }
     };
     let mut paths: Vec<_> = entries
@@ -115,10 +120,11 @@ fn read_scenarios(dir: &Path, loaded: &mut Loaded) -> Scenarios {
         scenarios.states.insert(name.clone(), Ok(()));
         scenarios.texts.insert(name, text);
     }
-    scenarios
+    Some(scenarios)
 }
 
-/// Scenarios that no rule names are not compiled, because only a rule says which files make a program.
+/// Scenarios that no rule names are not compiled, because only a rule says which files make a
+/// program.
 fn note_unused(scenarios: &Scenarios, loaded: &mut Loaded) {
     let used: Vec<&String> = loaded
         .catalog

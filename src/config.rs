@@ -195,7 +195,8 @@ part! {
         /// Where browsers reach this server, when a proxy with TLS stands in front of it. Without
         /// it: what they write into the Host header, without TLS.
         public_url: Option<PublicUrl> = None,
-            "\"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the usual one";
+            "\"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the usual \
+             one";
         /// Proxies in front of this server. The last address in X-Forwarded-For is believed when it
         /// comes from one of them, so that limits count clients and not the proxy.
         proxies: Vec<IpAddr> = Vec::new(), "a list of IP addresses";
@@ -309,8 +310,8 @@ part! {
         string_bytes_max: u32 = 1_048_576, 1_024..=67_108_864;
         /// Items of one array.
         array_items_max: u32 = 10_000, 16..=1_000_000;
-        /// Entries of one map.
-        map_entries_max: u32 = 1_000, 16..=100_000;
+        /// Entries of one map. Those of maps within it, or of maps in one array, count too.
+        map_entries_max: u32 = 20_000, 16..=100_000;
         /// All that a session keeps, in bytes.
         state_bytes_max: u32 = 16_777_216, 65_536..=268_435_456;
         /// Timers at the same time.

@@ -1,6 +1,8 @@
 //! Logs and metrics: the subscriber for `tracing`, and the numbers of the engine in the text form
 //! that Prometheus reads.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -19,6 +21,7 @@ pub fn start_logging(level: &str, json: bool) -> anyhow::Result<()> {
         .with_context(|| format!("log.level: {filter:?} is not a log filter"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if json {
         builder.json().init();
@@ -47,14 +50,16 @@ pub struct Metric {
 pub fn write_metrics(metrics: &[Metric]) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("talkpath");
     for metric in metrics {
+        // The encoder adds a full stop of its own.
+        let help = metric.help.trim_end_matches('.');
         if metric.counter {
             let counter = Counter::<u64>::default();
             counter.inc_by(metric.value);
-            registry.register(metric.name, metric.help, counter);
+            registry.register(metric.name, help, counter);
         } else {
             let gauge = Gauge::<i64>::default();
             gauge.set(i64::try_from(metric.value).unwrap_or(i64::MAX));
-            registry.register(metric.name, metric.help, gauge);
+            registry.register(metric.name, help, gauge);
         }
     }
     let mut text = String::new();

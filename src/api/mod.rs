@@ -308,7 +308,7 @@ pub async fn serve(
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
-    let router = finish(routes(api).merge(health));
+    let router = finish(routes(api.clone()).merge(health));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service)
         .with_graceful_shutdown(async move {
@@ -317,6 +317,7 @@ pub async fn serve(
         })
         .await;
     sweeper.abort();
+    api.store.close().await;
     served
 }
 

@@ -119,7 +119,7 @@ pub fn document() -> Value {
         "info": {
             "title": "talkpath",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Users and guests of a talkpath server. Bodies are JSON, at most 64 KiB.",
+            "description": "Users and guests. Bodies are JSON, at most 64 KiB.",
         },
         "servers": [{"url": super::PREFIX}],
         "security": [{"apiKey": []}],

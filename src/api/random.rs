@@ -24,7 +24,7 @@ pub(super) fn octets<const N: usize>() -> Result<[u8; N], ApiError> {
 /// # Errors
 /// The system gives no randomness.
 pub(super) fn name(count: usize) -> Result<String, ApiError> {
-    // 252 is the largest multiple of 36 in an octet; what lies above would favour the first letters.
+    // 252 is the largest multiple of 36 in an octet; what lies above would favour some letters.
     const FAIR: u8 = 252;
     let mut text = String::with_capacity(count);
     while text.len() < count {

@@ -1,5 +1,5 @@
-//! Users: `POST /users`, `GET /users`, `GET /users/{name}`, `DELETE /users/{name}`. All of them need
-//! the API key. No answer holds a password or a hash.
+//! Users: `POST /users`, `GET /users`, `GET /users/{name}`, `DELETE /users/{name}`. All of them
+//! need the API key. No answer holds a password or a hash.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};

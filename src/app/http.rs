@@ -41,6 +41,14 @@ pub(super) async fn open(
         .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))
 }
 
+/// What the person who started the engine is told of a new API key.
+pub(super) fn key_notice(key: &str) -> String {
+    format!(
+        "API key, shown this once: {key}\n\
+         Only its hash is kept. Set api.key or TALKPATH_API_KEY to choose another."
+    )
+}
+
 fn settings(config: &Config) -> anyhow::Result<Settings> {
     let turn_secret = secret(TURN_SECRET_VARIABLE, config.turn.secret.as_ref());
     if !config.turn.urls.is_empty() && turn_secret.is_none() {

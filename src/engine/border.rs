@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::audio::Clip;
 use crate::id::{FlowId, PlaybackId, SessionId, UnitId};
-use crate::media;
+use crate::media::{self, Clip};
 use crate::script::{self, Instance, Outcome, Sound, Turn};
 use crate::sip::Flow;
 

@@ -95,7 +95,7 @@ impl Engine {
             return;
         };
         let sip = SipLink::new(call, &request, flow, self.next_seed());
-        let leg = Leg::new(&info, session, Link::Sip(Box::new(sip)), now);
+        let leg = Leg::new(&info, session, Link::Sip(Box::new(sip)));
         self.calls.insert(call, info.id);
         self.add_leg(now, leg);
         self.tell(now, session, script::Event::Incoming { leg: info });
@@ -525,12 +525,11 @@ impl Engine {
                 self.note_ended(&leg, sip, reason, duration_ms);
             }
             Link::Internal { peer, .. } => {
-                let mirrored = match reason {
-                    Reason::ScriptHangup | Reason::ScriptTerminate if leg.incoming => {
-                        Reason::CalleeHangup
-                    }
-                    Reason::ScriptHangup | Reason::ScriptTerminate => Reason::CallerHangup,
-                    other => other,
+                let by_script = matches!(reason, Reason::ScriptHangup | Reason::ScriptTerminate);
+                let mirrored = match (by_script, leg.incoming) {
+                    (true, true) => Reason::CalleeHangup,
+                    (true, false) => Reason::CallerHangup,
+                    (false, _) => reason,
                 };
                 self.drop_leg_with(now, *peer, mirrored, code);
             }
@@ -606,7 +605,6 @@ impl SipLink {
             answer_due: false,
             outbox: Default::default(),
             in_flight: None,
-            recent_digits: Default::default(),
         }
     }
 }

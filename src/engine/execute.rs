@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::id::{LegId, SessionId, UnitId};
+use crate::id::{LegId, SessionId, TimerId, UnitId};
 use crate::media;
 use crate::script::{Command, Headers, LegCommand, Place, Placed, Sound, UnitCommand};
 use crate::termination::Reason;
@@ -98,17 +98,7 @@ impl Engine {
                 after_ms,
                 repeat,
             } => {
-                let after_ms = if repeat {
-                    after_ms.max(TIMER_PERIOD_MIN_MS)
-                } else {
-                    after_ms
-                };
-                let at = now + Duration::from_millis(after_ms);
-                if let Some(session) = self.sessions.get_mut(&session) {
-                    let period_ms = repeat.then_some(after_ms);
-                    session.timers.insert(timer, Timer { at, period_ms });
-                }
-                self.set_alarm(at, Alarm::Timer(session, timer));
+                self.set_timer(now, session, timer, after_ms, repeat);
             }
             Command::CancelTimer { timer } => {
                 if let Some(session) = self.sessions.get_mut(&session) {
@@ -124,6 +114,28 @@ impl Engine {
         Ok(())
     }
 
+    fn set_timer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        timer: TimerId,
+        after_ms: u64,
+        repeat: bool,
+    ) {
+        let after_ms = if repeat {
+            after_ms.max(TIMER_PERIOD_MIN_MS)
+        } else {
+            after_ms
+        };
+        let at = now + Duration::from_millis(after_ms);
+        if let Some(session) = self.sessions.get_mut(&session) {
+            let period_ms = repeat.then_some(after_ms);
+            session.timers.insert(timer, Timer { at, period_ms });
+        }
+        self.set_alarm(at, Alarm::Timer(session, timer));
+    }
+
+    // tidy: table
     fn execute_leg(
         &mut self,
         now: Instant,

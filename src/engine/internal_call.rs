@@ -72,13 +72,13 @@ impl Engine {
             ..own.clone()
         };
         let link = Link::Internal { peer: far, hops };
-        self.add_leg(now, Leg::new(&own, session, link, now));
+        self.add_leg(now, Leg::new(&own, session, link));
         let Some(callee) = self.conference_session(now, session, name, &theirs) else {
             self.drop_leg(now, leg, Reason::NotFound);
             return Ok(());
         };
         let link = Link::Internal { peer: leg, hops };
-        self.add_leg(now, Leg::new(&theirs, callee, link, now));
+        self.add_leg(now, Leg::new(&theirs, callee, link));
         self.media(media::Command::AddWire {
             a: leg.unit(),
             b: far.unit(),

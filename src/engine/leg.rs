@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
-use crate::media::DigitKind;
 use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Local, Negotiation};
 use crate::sip::{CallKey, RequestKey};
@@ -20,7 +19,6 @@ pub(super) struct Leg {
     pub(super) incoming: bool,
     pub(super) link: Link,
     pub(super) state: LegState,
-    pub(super) born: Instant,
     pub(super) caller_id: String,
     pub(super) digits: DigitChoice,
     pub(super) muted: bool,
@@ -57,7 +55,6 @@ pub(super) struct SipLink {
     pub(super) answer_due: bool,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) in_flight: Option<(RequestKey, Place)>,
-    pub(super) recent_digits: VecDeque<RecentDigit>,
 }
 
 /// An INFO that waits for its turn.
@@ -67,14 +64,6 @@ pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) headers: Headers,
     pub(super) place: Place,
-}
-
-/// A digit that was reported lately.
-#[derive(Debug)]
-pub(super) struct RecentDigit {
-    pub(super) digit: char,
-    pub(super) kind: DigitKind,
-    pub(super) at: Instant,
 }
 
 /// Whether the sockets of a SIP leg are there.
@@ -129,14 +118,13 @@ pub(super) struct Playing {
 
 impl Leg {
     /// A leg at its beginning.
-    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link, now: Instant) -> Leg {
+    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link) -> Leg {
         Leg {
             id: info.id,
             session,
             incoming: info.incoming,
             link,
             state: LegState::Alerting,
-            born: now,
             caller_id: info.caller_id.clone(),
             digits: DigitChoice::default(),
             muted: false,

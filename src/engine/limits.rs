@@ -58,8 +58,5 @@ impl Default for Settings {
 /// used or not.
 pub(super) const IDS_PER_TURN: u64 = 1024;
 
-/// A press of the same digit by another transport within this time is the same press.
-pub(super) const DIGIT_MERGE_WINDOW: Duration = Duration::from_millis(700);
-
 /// The shortest period of a repeating timer.
 pub(super) const TIMER_PERIOD_MIN_MS: u64 = 10;

@@ -12,8 +12,7 @@ use crate::sip::{Body, CallKey, Request, RequestKey};
 
 use super::Engine;
 use super::execute::{Refused, refuse};
-use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, RecentDigit};
-use super::limits::DIGIT_MERGE_WINDOW;
+use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing};
 
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
@@ -50,7 +49,11 @@ impl Engine {
                 match parse_dtmf(&mime, text) {
                     Some((digit, duration_ms)) => {
                         self.respond(now, key, 200, Vec::new(), None);
-                        self.handle_digit(now, id, digit, DigitKind::Info, duration_ms);
+                        self.media(media::Command::NoteDigit {
+                            unit: id.unit(),
+                            digit,
+                            duration_ms,
+                        });
                     }
                     None => self.respond(now, key, 400, Vec::new(), None),
                 }
@@ -69,7 +72,7 @@ impl Engine {
         self.tell_leg(now, id, event);
     }
 
-    /// A digit by any transport: dropped when the same press came by another one already.
+    /// A press, by whatever transport; the media core has made one of several.
     pub(super) fn handle_digit(
         &mut self,
         now: Instant,
@@ -86,22 +89,6 @@ impl Engine {
             DigitKind::InBand => leg.digits.in_band,
             DigitKind::Info => leg.digits.info,
         };
-        if let Some(sip) = leg.sip_mut() {
-            let recent = &mut sip.recent_digits;
-            recent.retain(|before| now.duration_since(before.at) <= DIGIT_MERGE_WINDOW);
-            let twin = recent
-                .iter()
-                .position(|it| it.digit == digit && it.kind != kind);
-            if let Some(twin) = twin {
-                recent.remove(twin);
-                return;
-            }
-            recent.push_back(RecentDigit {
-                digit,
-                kind,
-                at: now,
-            });
-        }
         if !wanted {
             return;
         }
@@ -313,7 +300,8 @@ fn x_headers(request: &Request) -> Headers {
         .collect()
 }
 
-/// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of application/dtmf.
+/// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of
+/// application/dtmf.
 /// Event numbers 10 to 16 stand for `*`, `#`, `A` to `D` and flash, as some phones write them.
 fn parse_dtmf(mime: &str, text: &str) -> Option<(char, u32)> {
     let mut signal = None;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use crate::id::{LegId, SessionId, TimerId, UnitId};
+use crate::pii::Pii;
 use crate::routing::Variable;
 use crate::script::{Event, Instance, SessionInfo, Turn};
 use crate::termination::Reason;
@@ -19,11 +20,9 @@ use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
 /// A session.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) id: SessionId,
     pub(super) application: String,
     pub(super) rule: String,
     pub(super) conference_name: Option<String>,
-    pub(super) catalog: std::sync::Arc<Catalog>,
     /// The script state; absent while a job is out.
     pub(super) instance: Option<Box<Instance>>,
     pub(super) queue: VecDeque<Event>,
@@ -125,11 +124,9 @@ impl Engine {
             },
         );
         let session = Session {
-            id,
             application,
             rule: rule.name.clone(),
             conference_name: birth.conference_name,
-            catalog: birth.catalog,
             instance: Some(Box::new(instance)),
             queue: VecDeque::new(),
             legs: BTreeSet::new(),
@@ -140,8 +137,8 @@ impl Engine {
             custom_data: String::new(),
             born: now,
         };
-        info!(session_id = %id, rule = %session.rule, conference = ?session.conference_name,
-            "Session started");
+        let conference = session.conference_name.as_deref().map(Pii);
+        info!(session_id = %id, rule = %session.rule, ?conference, "Session started");
         if let Some(name) = &session.conference_name {
             self.directory
                 .insert((session.application.clone(), name.clone()), id);

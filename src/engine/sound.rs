@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::audio::Clip;
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
-use crate::media;
+use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, RecordOptions, Sound, UnitEvent};
 
 use super::execute::{Refused, refuse};

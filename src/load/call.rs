@@ -38,21 +38,34 @@ pub(super) struct Call {
     pub(super) started: Instant,
     pub(super) answered_after: Option<Duration>,
     pub(super) resend_at: Option<Instant>,
-    pub(super) heard: Vec<i16>,
+    pub(super) heard: Heard,
+    /// When a loud packet came first, after this was emptied.
+    pub(super) loud_at: Option<Instant>,
+    to: String,
+    target: String,
+    sending: Sending,
+    sip_local: SocketAddr,
+    number: String,
+    server: SocketAddr,
+}
+
+/// What has come while the window was open.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub(super) samples: Vec<i16>,
     pub(super) gaps_us: Vec<u32>,
     pub(super) received: u64,
     pub(super) lost: u64,
-    to: String,
-    target: String,
+    last: Option<(u16, Instant)>,
+}
+
+/// The RTP stream that goes out.
+struct Sending {
     digits: Vec<u8>,
     ticks: u32,
     seq: u16,
     timestamp: u32,
     event_timestamp: u32,
-    last_in: Option<(u16, Instant)>,
-    sip_local: SocketAddr,
-    number: String,
-    server: SocketAddr,
 }
 
 impl Call {
@@ -77,18 +90,17 @@ impl Call {
             started: now,
             answered_after: None,
             resend_at: Some(now + Duration::from_millis(500)),
-            heard: Vec::new(),
-            gaps_us: Vec::new(),
-            received: 0,
-            lost: 0,
+            heard: Heard::default(),
+            loud_at: None,
             to: String::new(),
             target: String::new(),
-            digits: digits.into_bytes(),
-            ticks: 0,
-            seq: index as u16,
-            timestamp: 0,
-            event_timestamp: 0,
-            last_in: None,
+            sending: Sending {
+                digits: digits.into_bytes(),
+                ticks: 0,
+                seq: index as u16,
+                timestamp: 0,
+                event_timestamp: 0,
+            },
             sip_local,
             number: plan.number.clone(),
             server: plan.target,
@@ -179,18 +191,22 @@ impl Call {
     /// The packet of one tick: digits first, then the tone or silence.
     pub(super) fn next_packet(&mut self, tone: &[u8], silence: &[u8], out: &mut Vec<u8>) {
         out.clear();
-        let tick = self.ticks;
-        self.ticks += 1;
-        self.seq = self.seq.wrapping_add(1);
+        let tick = self.sending.ticks;
+        self.sending.ticks += 1;
+        self.sending.seq = self.sending.seq.wrapping_add(1);
         // Half a second passes before the first digit, as a caller's would.
         let digit_tick = tick.checked_sub(25);
-        let digit = digit_tick
-            .and_then(|tick| Some((*self.digits.get((tick / DIGIT_TICKS) as usize)?, tick)));
+        let digit = digit_tick.and_then(|tick| {
+            Some((
+                *self.sending.digits.get((tick / DIGIT_TICKS) as usize)?,
+                tick,
+            ))
+        });
         match digit {
             Some((digit, tick)) if tick % DIGIT_TICKS < 8 => {
                 let step = tick % DIGIT_TICKS;
                 if step == 0 {
-                    self.event_timestamp = self.timestamp;
+                    self.sending.event_timestamp = self.sending.timestamp;
                 }
                 let event = match digit {
                     b'*' => 10,
@@ -199,7 +215,7 @@ impl Call {
                 };
                 let end = if step >= 5 { 0x80 } else { 0 };
                 let duration = (160 * (step.min(5) + 1)) as u16;
-                self.write_header(out, 101, step == 0, self.event_timestamp);
+                self.write_header(out, 101, step == 0, self.sending.event_timestamp);
                 out.extend_from_slice(&[event, 10 | end]);
                 out.extend_from_slice(&duration.to_be_bytes());
             }
@@ -210,17 +226,17 @@ impl Call {
                     silence
                 };
                 let at = tick as usize * 160 % payload.len().max(1);
-                self.write_header(out, 0, false, self.timestamp);
+                self.write_header(out, 0, false, self.sending.timestamp);
                 out.extend_from_slice(payload.get(at..at + 160).unwrap_or(payload));
             }
         }
-        self.timestamp = self.timestamp.wrapping_add(160);
+        self.sending.timestamp = self.sending.timestamp.wrapping_add(160);
     }
 
     fn write_header(&self, out: &mut Vec<u8>, payload_type: u8, marker: bool, timestamp: u32) {
         let marker = if marker { 0x80 } else { 0 };
         out.extend_from_slice(&[0x80, payload_type | marker]);
-        out.extend_from_slice(&self.seq.to_be_bytes());
+        out.extend_from_slice(&self.sending.seq.to_be_bytes());
         out.extend_from_slice(&timestamp.to_be_bytes());
         out.extend_from_slice(&(0x10ad_0000 + self.index as u32).to_be_bytes());
     }
@@ -243,17 +259,22 @@ impl Call {
             return;
         };
         let seq = u16::from_be_bytes([high, low]);
-        if let Some((before, at)) = self.last_in
+        // PCMU counts down from silence: a small code word is a loud sample.
+        if self.loud_at.is_none() && payload.iter().any(|byte| byte & 0x7f < 0x30) {
+            self.loud_at = Some(now);
+        }
+        let heard = &mut self.heard;
+        if let Some((before, at)) = heard.last
             && listen
         {
-            self.lost += u64::from(seq.wrapping_sub(before).wrapping_sub(1).min(1000));
-            self.gaps_us.push((now - at).as_micros() as u32);
+            heard.lost += u64::from(seq.wrapping_sub(before).wrapping_sub(1).min(1000));
+            heard.gaps_us.push((now - at).as_micros() as u32);
         }
-        self.last_in = Some((seq, now));
+        heard.last = Some((seq, now));
         if listen {
-            self.received += 1;
-            if self.heard.len() < HEARD_SAMPLES_MAX {
-                decode(payload, &mut self.heard);
+            heard.received += 1;
+            if heard.samples.len() < HEARD_SAMPLES_MAX {
+                decode(payload, &mut heard.samples);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! `talkpath load`: many phones at once against a running engine, with real SIP and RTP. Talkers send a tone
-//! each, everyone listens; the report says what it cost and who heard whom.
+//! `talkpath load`: many phones at once against a running engine, with real SIP and RTP. Talkers
+//! send a tone each, everyone listens; the report says what it cost and who heard whom.
 //!
 //! One thread, one SIP socket, one RTP socket per call. It is a measuring tool: it retransmits and
 //! acknowledges as a phone would, and leaves out everything else.

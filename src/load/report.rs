@@ -22,6 +22,8 @@ pub struct Report {
     pub lost: u64,
     /// Distance of interarrival gaps from 20 ms, in µs: median, 99th percentile, greatest.
     pub jitter_us: (u32, u32, u32),
+    /// From a talker's packet to the listener's, sorted.
+    pub mouth_to_ear: Vec<Duration>,
     /// Pairs (listener, talker) that should hear and do.
     pub heard: usize,
     /// Pairs that should hear and do not.
@@ -70,6 +72,16 @@ impl fmt::Display for Report {
             f,
             "who hears whom  {heard} right, {missed} missed, {leaked} leaked"
         )?;
+        let count = self.mouth_to_ear.len();
+        if let (Some(p50), Some(p99)) = (
+            self.mouth_to_ear.get(count / 2),
+            self.mouth_to_ear.get(count * 99 / 100),
+        ) {
+            writeln!(
+                f,
+                "mouth to ear    p50 {p50:.1?}, p99 {p99:.1?} ({count} times)"
+            )?;
+        }
         if let Some(cpu) = self.cpu_ms_per_leg_s {
             writeln!(f, "CPU             {cpu:.3} ms per leg-second")?;
         }

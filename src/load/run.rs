@@ -24,6 +24,10 @@ const SETTLE: Duration = Duration::from_secs(9);
 const HEARD_DBOV: f32 = -30.0;
 /// A tone louder than this leaks where it must not be heard.
 const LEAK_DBOV: f32 = -45.0;
+/// Bursts of tone by which the way from mouth to ear is timed, and the silence before each.
+const BURSTS: usize = 12;
+const BURST: Duration = Duration::from_millis(317);
+const SILENCE: Duration = Duration::from_millis(1500);
 /// Listeners whose sound is checked; more say nothing new.
 const CHECKED_MAX: usize = 200;
 
@@ -39,6 +43,19 @@ struct Loop<'p> {
     next_slot: Instant,
     slot: usize,
     listening: bool,
+    /// What talkers send, while the way from mouth to ear is timed.
+    probe: Option<Probe>,
+}
+
+/// One burst of the first talker; everybody else is silent.
+#[derive(Clone, Copy)]
+enum Probe {
+    /// Nobody speaks.
+    Silence,
+    /// The first talker speaks from its next packet on.
+    Armed,
+    /// It has spoken since.
+    Spoken(Instant),
 }
 
 /// Runs a load.
@@ -77,6 +94,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
         next_slot: Instant::now(),
         slot: 0,
         listening: false,
+        probe: None,
     };
     this.measure()
 }
@@ -116,11 +134,43 @@ impl Loop<'_> {
             let leg_seconds = report.up as f64 * window.as_secs_f64();
             report.cpu_ms_per_leg_s = Some((after - before) as f64 / leg_seconds.max(1e-9));
         }
+        report.mouth_to_ear = self.time_bursts()?;
         self.hang_up()?;
         if let (Some(before), Some(during), Some(after)) = (before, during, memory(plan.pid)) {
             report.resident_kib = Some((before, during, after));
         }
         Ok(report)
+    }
+
+    /// From the sending of the first packet of a tone to the arrival of the first that is loud, at
+    /// every other call of the room, sorted. The 20 ms that a packet holds are not in it.
+    fn time_bursts(&mut self) -> anyhow::Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        if self.plan.talkers == 0 {
+            return Ok(times);
+        }
+        for _ in 0..BURSTS {
+            self.probe = Some(Probe::Silence);
+            self.turn_until(Instant::now() + SILENCE)?;
+            for call in &mut self.calls {
+                call.loud_at = None;
+            }
+            self.probe = Some(Probe::Armed);
+            self.turn_until(Instant::now() + BURST)?;
+            let Some(Probe::Spoken(at)) = self.probe else {
+                continue;
+            };
+            let room = self.calls.first().map(|call| call.room);
+            let listeners = self
+                .calls
+                .iter()
+                .skip(1)
+                .filter(|call| Some(call.room) == room);
+            times.extend(listeners.filter_map(|call| Some(call.loud_at?.duration_since(at))));
+        }
+        self.probe = None;
+        times.sort_unstable();
+        Ok(times)
     }
 
     fn place_call(&mut self) -> anyhow::Result<()> {
@@ -185,7 +235,12 @@ impl Loop<'_> {
             return;
         };
         let place = call.index / self.plan.rooms;
-        let tone = self.tones.get(place).unwrap_or(&self.silence);
+        let mut tone = self.tones.get(place).unwrap_or(&self.silence);
+        match (self.probe, index) {
+            (Some(Probe::Armed), 0) => self.probe = Some(Probe::Spoken(now)),
+            (None, _) | (Some(Probe::Spoken(_)), 0) => {}
+            (Some(_), _) => tone = &self.silence,
+        }
         call.next_packet(tone, &self.silence, &mut self.packet);
         let _ = call.rtp.send_to(&self.packet, remote);
     }
@@ -309,7 +364,7 @@ impl Loop<'_> {
         answers.sort_unstable();
         let mut off: Vec<u32> = up
             .iter()
-            .flat_map(|call| call.gaps_us.iter().map(|gap| gap.abs_diff(20_000)))
+            .flat_map(|call| call.heard.gaps_us.iter().map(|gap| gap.abs_diff(20_000)))
             .collect();
         off.sort_unstable();
         let mut report = Report {
@@ -318,8 +373,8 @@ impl Loop<'_> {
             failed: failed.collect(),
             window,
             answer_p50_p99: (part(&answers, 0.5), part(&answers, 0.99)),
-            received: up.iter().map(|call| call.received).sum(),
-            lost: up.iter().map(|call| call.lost).sum(),
+            received: up.iter().map(|call| call.heard.received).sum(),
+            lost: up.iter().map(|call| call.heard.lost).sum(),
             jitter_us: (part(&off, 0.5), part(&off, 0.99), part(&off, 1.0)),
             ..Report::default()
         };
@@ -332,7 +387,7 @@ impl Loop<'_> {
     fn check_listener(&self, listener: &Call, up: &[&Call], report: &mut Report) {
         for place in 0..self.plan.talkers {
             let hz = tone_of(place);
-            let level = tone_level_dbov(&listener.heard, Rate::Hz8000, hz);
+            let level = tone_level_dbov(&listener.heard.samples, Rate::Hz8000, hz);
             let talks = |call: &&&Call| call.room == listener.room && call.tone_hz == Some(hz);
             let talker = up.iter().find(talks);
             let expected = talker.is_some_and(|talker| talker.index != listener.index);

@@ -1,5 +1,6 @@
-//! The 20 ms tick, spread over slots of 5 ms: when the next one is due, and how lateness is made up for. A tick
-//! is number `n` at 5 ms times `n` after the origin; it serves slot `n` modulo 4 in period `n` over 4.
+//! The 20 ms tick, spread over slots of 5 ms: when the next one is due, and how lateness is made up
+//! for. A tick is number `n` at 5 ms times `n` after the origin; it serves slot `n` modulo 4 in
+//! period `n` over 4.
 
 use std::time::{Duration, Instant};
 
@@ -37,11 +38,6 @@ impl Clock {
             next: 0,
             running: false,
         }
-    }
-
-    /// The zero of the periods.
-    pub(super) fn origin(&self) -> Instant {
-        self.origin
     }
 
     /// The period of the next tick.
@@ -87,11 +83,12 @@ impl Clock {
 
     /// Passes over the ticks that are too old to be made up for; how many periods those were.
     pub(super) fn skip_old(&mut self, now: Instant) -> u64 {
+        if !self.running {
+            return 0;
+        }
         let behind = self.number_at(now).saturating_sub(self.next);
         let skipped = (behind / SLOTS as u64).saturating_sub(CATCH_UP_PERIODS);
-        if self.running {
-            self.next += skipped * SLOTS as u64;
-        }
+        self.next += skipped * SLOTS as u64;
         skipped
     }
 

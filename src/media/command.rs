@@ -1,11 +1,6 @@
 //! What `engine` tells `media`, and what `media` tells `engine`. The two never call each other;
 //! these values are all that passes between them.
 
-#![allow(
-    missing_docs,
-    reason = "a variant's sentence speaks of its fields, whose names carry the units"
-)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -18,72 +13,141 @@ use crate::id::{PlaybackId, UnitId};
 pub enum Command {
     /// Creates an RTP leg and asks for its sockets; answered by [`Event::LegReady`] or
     /// [`Event::LegFailed`].
-    OpenLeg { unit: UnitId },
+    OpenLeg {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Sets or changes what has been negotiated for a leg.
     UpdateLeg {
+        /// The unit.
         unit: UnitId,
+        /// What was negotiated.
         stream: Box<StreamParams>,
     },
     /// Creates a conference mixer.
-    AddMixer { unit: UnitId },
+    AddMixer {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Creates a player: a source that plays what [`Command::Play`] gives it to whoever it is
     /// connected to.
-    AddPlayer { unit: UnitId },
+    AddPlayer {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Creates both ends of an internal call. What is sent to one end comes out of the other.
-    AddWire { a: UnitId, b: UnitId },
+    AddWire {
+        /// One end.
+        a: UnitId,
+        /// The other end.
+        b: UnitId,
+    },
     /// Creates a recorder; what it takes is written by the shell under `unit`.
     AddRecorder {
+        /// The unit.
         unit: UnitId,
+        /// What it takes.
         source: RecordSource,
+        /// Two channels instead of their sum.
         stereo: bool,
     },
-    /// Stops or resumes a recorder or a player.
-    Pause { unit: UnitId, paused: bool },
-    /// Removes a unit of any kind with its edges; a leg reports [`Event::LegClosed`].
-    Close { unit: UnitId },
-    /// Sends what `from` says to `to`.
-    Connect { from: UnitId, to: UnitId },
-    /// Undoes [`Command::Connect`].
-    Disconnect { from: UnitId, to: UnitId },
-    /// Plays on a leg (heard by it alone, the rest of what it hears is lowered), on a mixer (heard
-    /// by all who hear it), or on a player. Replaces what is playing there.
-    Play {
+    /// Stops or resumes a recorder, or what plays on a player or a mixer.
+    Pause {
+        /// The unit.
         unit: UnitId,
+        /// Stop, or resume.
+        paused: bool,
+    },
+    /// Removes a unit of any kind with its edges; a leg reports [`Event::LegClosed`].
+    Close {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Sends what `from` says to `to`.
+    Connect {
+        /// Who is heard.
+        from: UnitId,
+        /// Who hears.
+        to: UnitId,
+    },
+    /// Undoes [`Command::Connect`].
+    Disconnect {
+        /// Who is heard.
+        from: UnitId,
+        /// Who hears.
+        to: UnitId,
+    },
+    /// Plays on a leg (heard by it alone, the rest of what it hears is lowered), on a mixer (heard
+    /// by all who hear it), on a player, or on an end of a wire (heard at the other end, like a
+    /// prompt). Replaces what is playing there.
+    Play {
+        /// The unit.
+        unit: UnitId,
+        /// Names the playback in its events.
         playback: PlaybackId,
+        /// The sound.
         clip: Arc<Clip>,
+        /// From the beginning again at its end.
         looped: bool,
+        /// Change of its level in dB, at most +40; −100 and below is silence.
         gain_db: f32,
     },
     /// Stops what is playing on the unit; no [`Event::PlaybackFinished`] follows.
-    StopPlay { unit: UnitId },
+    StopPlay {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Which kinds of digits a leg reports: RFC 4733, in-band tones.
     DetectDigits {
+        /// The unit.
         unit: UnitId,
+        /// RFC 4733, where it was negotiated: on until told otherwise.
         telephone_event: bool,
+        /// Tones, where RFC 4733 was not negotiated: off until told otherwise.
         in_band: bool,
     },
     /// Sends digits (`0-9*#A-D`, `p` is a pause of 500 ms) as RFC 4733, or as tones where it was
     /// not negotiated.
-    SendDigits { unit: UnitId, digits: String },
+    SendDigits {
+        /// The unit.
+        unit: UnitId,
+        /// `0-9*#A-Dp`, at most 256 that wait.
+        digits: String,
+    },
     /// A digit came by SIP INFO. Answered by [`Event::Digit`] unless the same press has come as
     /// telephone-event or tone, or does within a second.
     NoteDigit {
+        /// The unit.
         unit: UnitId,
+        /// `0-9*#A-D`.
         digit: char,
+        /// Milliseconds that the key was down; 0 when that is not known yet.
         duration_ms: u32,
     },
-    /// Reports talk on this leg.
-    DetectTalk { unit: UnitId, on: bool },
-    /// Muted: nobody hears the leg. Deafened: the leg hears nothing but its own prompts.
-    Silence {
+    /// Reports talk on a leg.
+    DetectTalk {
+        /// The unit.
         unit: UnitId,
+        /// Whether to report.
+        on: bool,
+    },
+    /// Muted: nobody hears the unit. Deafened: it hears nothing but its own prompts. For legs,
+    /// mixers and ends of wires.
+    Silence {
+        /// The unit.
+        unit: UnitId,
+        /// Nobody hears the unit.
         muted: bool,
+        /// The unit hears nothing.
         deafened: bool,
     },
     /// Gain on what comes from a leg and on what goes to it, in dB.
     Gain {
+        /// The unit.
         unit: UnitId,
+        /// On what comes from the leg, at most +40; −100 and below is silence.
         in_db: f32,
+        /// On what goes to the leg, likewise.
         out_db: f32,
     },
 }
@@ -137,36 +201,84 @@ pub struct TelephoneEventParams {
 pub enum Event {
     /// The sockets of a leg are bound.
     LegReady {
+        /// The unit.
         unit: UnitId,
+        /// Address of the RTP socket.
         rtp: SocketAddr,
+        /// Address of the RTCP socket.
         rtcp: SocketAddr,
     },
     /// No socket could be bound.
-    LegFailed { unit: UnitId, error: String },
+    LegFailed {
+        /// The unit.
+        unit: UnitId,
+        /// What went wrong.
+        error: String,
+    },
     /// One press, when it began to be certain; one event whatever mixture of transports the peer
     /// uses.
     Digit {
+        /// The unit.
         unit: UnitId,
+        /// `0-9*#A-D`.
         digit: char,
+        /// How it came.
         kind: DigitKind,
+        /// Milliseconds that the key was down; 0 when that is not known yet.
         duration_ms: u32,
     },
     /// The last of [`Command::SendDigits`] has been sent.
-    DigitsSent { unit: UnitId },
+    DigitsSent {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Speech began.
-    TalkStarted { unit: UnitId, level_dbov: i8 },
+    TalkStarted {
+        /// The unit.
+        unit: UnitId,
+        /// Level in dBov, −127 to 0.
+        level_dbov: i8,
+    },
     /// Speech ended.
-    TalkStopped { unit: UnitId, level_dbov: i8 },
+    TalkStopped {
+        /// The unit.
+        unit: UnitId,
+        /// Level in dBov, −127 to 0.
+        level_dbov: i8,
+    },
     /// The first frame has gone out.
-    PlaybackStarted { unit: UnitId, playback: PlaybackId },
+    PlaybackStarted {
+        /// The unit.
+        unit: UnitId,
+        /// Names the playback in its events.
+        playback: PlaybackId,
+    },
     /// The clip came to its end.
-    PlaybackFinished { unit: UnitId, playback: PlaybackId },
+    PlaybackFinished {
+        /// The unit.
+        unit: UnitId,
+        /// Names the playback in its events.
+        playback: PlaybackId,
+    },
     /// No packet for the media timeout.
-    MediaTimeout { unit: UnitId },
+    MediaTimeout {
+        /// The unit.
+        unit: UnitId,
+    },
     /// Sent now and then while packets flow.
-    Quality { unit: UnitId, quality: Quality },
+    Quality {
+        /// The unit.
+        unit: UnitId,
+        /// The measurement.
+        quality: Quality,
+    },
     /// A leg has been closed; its totals.
-    LegClosed { unit: UnitId, stats: LegStats },
+    LegClosed {
+        /// The unit.
+        unit: UnitId,
+        /// The totals.
+        stats: LegStats,
+    },
 }
 
 /// How a digit came.

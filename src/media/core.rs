@@ -1,7 +1,9 @@
-//! The media core of one worker: commands and packets in, packets, events and recordings out. It owns the units
-//! and the clock; the tick itself is in `tick.rs`. No sockets: the shell binds, sends and writes files.
+//! The media core of one worker: commands and packets in, packets, events and recordings out. It
+//! owns the units and the clock; the tick itself is in `tick.rs`. No sockets: the shell binds,
+//! sends and writes files.
 //!
-//! **Invariant**: legs that are connected, through whatever, tick together; between the ticks nothing is mixed.
+//! **Invariant**: legs that are connected, through whatever, tick together; between the ticks
+//! nothing is mixed.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -25,7 +27,8 @@ use crate::id::UnitId;
 /// What a core is made with.
 #[derive(Clone, Debug)]
 pub struct MediaSettings {
-    /// Silence of the network after which [`Event::MediaTimeout`] is reported, while a leg sends and receives.
+    /// Silence of the network after which [`Event::MediaTimeout`] is reported, while a leg sends
+    /// and receives.
     pub timeout: Duration,
     /// Change of what a leg hears beside its prompt, in dB: negative.
     pub ducking_db: f32,
@@ -54,7 +57,8 @@ pub enum Output {
         /// The leg.
         unit: UnitId,
     },
-    /// Close the sockets of a leg, whether they are bound or not.
+    /// Close the sockets of a leg, whether they are bound or not, after what
+    /// [`Core::drain_packets`] gives has been sent: the last packet is a goodbye.
     Unbind {
         /// The leg.
         unit: UnitId,
@@ -108,6 +112,38 @@ pub struct Counters {
     pub refused_commands: u64,
     /// Packets and outputs that the shell did not take in time.
     pub dropped: u64,
+}
+
+impl Counters {
+    /// Name, meaning and value of the counters that say how the worker fares.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        [
+            ("media_packets_in", "Datagrams taken.", self.packets_in),
+            ("media_packets_out", "RTP packets sent.", self.packets_out),
+            ("media_refused", "Datagrams refused.", self.refused),
+            (
+                "media_late_ticks",
+                "Ticks that were late by a period or more.",
+                self.late_ticks,
+            ),
+            (
+                "media_skipped_periods",
+                "Periods of 20 ms that were not made up for.",
+                self.skipped_periods,
+            ),
+            (
+                "media_refused_commands",
+                "Commands that could not be carried out.",
+                self.refused_commands,
+            ),
+            (
+                "media_dropped",
+                "Packets and outputs that the shell did not take in time.",
+                self.dropped,
+            ),
+        ]
+        .into_iter()
+    }
 }
 
 /// The machine for samples of one worker.
@@ -166,8 +202,8 @@ impl Core {
         }
     }
 
-    /// Carries out a command. What it asks of a unit that is not there, or not of that kind, is ignored and
-    /// counted.
+    /// Carries out a command. What it asks of a unit that is not there, or not of that kind, is
+    /// ignored and counted.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         let done = self.execute(now, command);
         if let Err(error) = done {
@@ -207,7 +243,8 @@ impl Core {
         }
     }
 
-    /// Tells the outcome of [`Output::Bind`]: the addresses of the RTP and the RTCP socket, or why there are none.
+    /// Tells the outcome of [`Output::Bind`]: the addresses of the RTP and the RTCP socket, or why
+    /// there are none.
     pub fn handle_bound(
         &mut self,
         _now: Instant,
@@ -223,6 +260,7 @@ impl Core {
             Ok((rtp, rtcp)) if is_leg => Event::LegReady { unit, rtp, rtcp },
             // The leg was closed in the meantime.
             Ok(_) => return self.outputs.push(Output::Unbind { unit }),
+            Err(_) if !is_leg => return,
             Err(error) => Event::LegFailed { unit, error },
         };
         self.outputs.push(Output::Event(event));
@@ -283,8 +321,9 @@ impl Core {
         }
     }
 
-    /// Who hears whom: for each leg and recorder the legs and players that reach it, and the mixers and ends of
-    /// wires on which a clip plays, each list in the order of ids. Those who hear nobody are left out.
+    /// Who hears whom: for each leg and recorder the legs and players that reach it, and the mixers
+    /// and ends of wires on which a clip plays, each list in the order of ids. Those who hear
+    /// nobody are left out.
     pub fn hears(&self) -> Vec<(UnitId, Vec<UnitId>)> {
         let graph = &self.units.graph;
         let mut heard = Vec::new();

@@ -1,6 +1,6 @@
-//! The hearing side of a leg at the tick: chooses between the payload that it shares with others, one of its own
-//! and silence, and sends it; telephone-events and tones go in place of audio. RTCP and the reports of a leg
-//! are sent here too.
+//! The hearing side of a leg at the tick: chooses between the payload that it shares with others,
+//! one of its own and silence, and sends it; telephone-events and tones go in place of audio. RTCP
+//! and the reports of a leg are sent here too.
 
 use rand_core::RngCore;
 
@@ -69,12 +69,12 @@ fn poll_digits(leg: &mut RtpLeg, tick: &mut Tick<'_>) -> Outgoing {
 }
 
 /// Sends a frame of audio: a tone in its place when `tone`.
-fn audio(leg: &mut RtpLeg, mut bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: bool) {
+fn audio(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: bool) {
     let target = leg.rtp_target();
     let prompts = leg
         .prompt
         .as_ref()
-        .is_some_and(|prompt| prompt.runs() || prompt.signal.active());
+        .is_some_and(|prompt| prompt.signal.active());
     let ducked = !leg.gains.duck.rests_at_unity(Gain::UNITY);
     let own = leg.seat.in_bus && leg.signal.active();
     let others = bus.as_ref().is_some_and(|bus| bus.others(own) > 0);
@@ -90,7 +90,44 @@ fn audio(leg: &mut RtpLeg, mut bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone:
         tail,
     };
     let source = stream.sender.choose(tick.period, audible);
-    let codec = stream.sender.codec();
+    let (codec, loss) = (stream.sender.codec(), stream.sender.loss_percent());
+    let payload: &[u8] = match (source, bus) {
+        (Source::Shared, Some(bus)) => {
+            let state = (tick.period, &mut tick.scratch.sum, &mut *tick.counters);
+            let (payload, heard) = bus.shared(codec, loss, state);
+            if let Some(tap) = &mut leg.tap {
+                tap.heard.extend_from_slice(heard);
+            }
+            payload
+        }
+        (Source::Own, bus) => {
+            let heard = bus.filter(|_| others || tail);
+            encode_own(leg, heard, tick, (tone, own));
+            &tick.scratch.payload
+        }
+        (Source::Shared, None) | (Source::Silence, _) => tick.silence.payload(codec),
+    };
+    let (Some(stream), Some(to)) = (&mut leg.stream, target) else {
+        return;
+    };
+    let period = tick.period;
+    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| {
+        stream.sender.write(period, payload, out)
+    });
+    tick.counters.packets_out += 1;
+}
+
+/// Encodes what this leg alone hears into the scratch payload: the tone that is there already, or
+/// the sum of `heard` without the leg's `own` voice, lowered under its prompt.
+fn encode_own(
+    leg: &mut RtpLeg,
+    heard: Option<&mut Bus>,
+    tick: &mut Tick<'_>,
+    (tone, own): (bool, bool),
+) {
+    let Some(stream) = &mut leg.stream else {
+        return;
+    };
     let Scratch {
         sum,
         pcm,
@@ -98,49 +135,33 @@ fn audio(leg: &mut RtpLeg, mut bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone:
         mixed,
         payload,
         tone: tone_frame,
-    } = tick.scratch;
-    let payload: &[u8] = match (source, bus.as_deref_mut()) {
-        (Source::Shared, Some(bus)) => {
-            let loss = stream.sender.loss_percent();
-            let (payload, heard) = bus.shared(codec, loss, (tick.period, sum, tick.counters));
-            if let Some(tap) = &mut leg.tap {
-                tap.heard.extend_from_slice(heard);
-            }
-            payload
+    } = &mut *tick.scratch;
+    mixed.clear();
+    if tone {
+        mixed.extend_from_slice(tone_frame);
+        stream.sender.forget_resampler();
+    } else {
+        let own = own.then_some(&mut leg.signal);
+        sum_at_codec_rate(stream, heard.map(|bus| (bus, own)), (sum, pcm, converted));
+        let prompt = leg.prompt.as_mut().filter(|prompt| prompt.signal.active());
+        let duck = if prompt.is_some() {
+            tick.ducking
+        } else {
+            Gain::UNITY
+        };
+        leg.gains.duck.apply(duck, sum);
+        if let Some(prompt) = prompt {
+            mix::add(sum, prompt.signal.at(stream.sender.codec().audio_rate));
         }
-        (Source::Own, bus) => {
-            mixed.clear();
-            if tone {
-                mixed.extend_from_slice(tone_frame);
-                stream.sender.forget_resampler();
-            } else {
-                let own = own.then_some(&mut leg.signal);
-                let heard = bus.filter(|_| others || tail).map(|bus| (bus, own));
-                sum_at_codec_rate(stream, heard, (sum, pcm, converted));
-                let duck = if prompts { tick.ducking } else { Gain::UNITY };
-                leg.gains.duck.apply(duck, sum);
-                if let Some(prompt) = leg.prompt.as_mut().filter(|p| p.signal.active()) {
-                    mix::add(sum, prompt.signal.at(codec.audio_rate));
-                }
-                mix::clip(sum, mixed);
-                leg.gains.output.apply(mixed);
-            }
-            payload.clear();
-            stream.sender.encode(mixed, payload);
-            tick.counters.encodes += 1;
-            if let Some(tap) = &mut leg.tap {
-                tap.heard.extend_from_slice(mixed);
-            }
-            payload
-        }
-        (Source::Shared, None) | (Source::Silence, _) => tick.silence.payload(codec),
-    };
-    let Some(to) = target else { return };
-    let period = tick.period;
-    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| {
-        stream.sender.write(period, payload, out)
-    });
-    tick.counters.packets_out += 1;
+        mix::clip(sum, mixed);
+        leg.gains.output.apply(mixed);
+    }
+    payload.clear();
+    stream.sender.encode(mixed, payload);
+    tick.counters.encodes += 1;
+    if let Some(tap) = &mut leg.tap {
+        tap.heard.extend_from_slice(mixed);
+    }
 }
 
 /// Puts what the leg hears of the bus, itself left out, into `sum` at the rate of its codec.

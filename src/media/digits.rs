@@ -1,5 +1,6 @@
-//! The digits of one leg: those that come, by telephone-event (RFC 4733), in-band or SIP INFO, one event per
-//! press; and those that we send, as telephone-events or as tones where these were not negotiated.
+//! The digits of one leg: those that come, by telephone-event (RFC 4733), in-band or SIP INFO, one
+//! event per press; and those that we send, as telephone-events or as tones where these were not
+//! negotiated.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -187,8 +188,8 @@ impl Digits {
         Ok(())
     }
 
-    /// What the tick with this timestamp sends, and whether the last digit is over. A tone is written into
-    /// `frame`, 20 ms at `rate`.
+    /// What the tick with this timestamp sends, and whether the last digit is over. A tone is
+    /// written into `frame`, 20 ms at `rate`.
     pub(super) fn poll_send(
         &mut self,
         timestamp: RtpTimestamp,

@@ -1,5 +1,5 @@
-//! Carries out commands on the units of a core, one act per function. Nothing is mixed or sent here but the
-//! goodbye of a leg.
+//! Carries out commands on the units of a core, one act per function. Nothing is mixed or sent here
+//! but the goodbye of a leg.
 
 use std::time::Instant;
 
@@ -179,8 +179,9 @@ impl Core {
         };
         let node = self.units.graph.add(unit, Kind::Recorder { tap })?;
         self.units.forget(node);
-        self.units.recorders.insert(node, Recorder::new(stereo));
-        self.units.sources.push((node, unit, source));
+        self.units
+            .recorders
+            .insert(node, Recorder::new(unit, source, stereo));
         Ok(())
     }
 

@@ -1,10 +1,13 @@
-//! The speaking side of a leg at the tick: its 20 ms of received sound, and what they tell: level, talk, digits.
-//! A leg that nobody hears is not decoded; its packets pass all the same.
+//! The speaking side of a leg at the tick: its 20 ms of received sound, and what they tell: level,
+//! talk, digits. A leg that nobody hears is not decoded; its packets pass all the same.
 
 use super::command::{DigitKind, Event};
 use super::rtp_leg::RtpLeg;
 use super::tick::Tick;
 use crate::audio::{Rate, Talk, level_dbov};
+
+/// The level of no sound.
+const SILENCE_DBOV: i8 = -127;
 
 /// Makes what `leg` says in this tick.
 pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
@@ -46,7 +49,7 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
     let level = if sound {
         level_dbov(leg.signal.frame())
     } else {
-        i8::MIN
+        SILENCE_DBOV
     };
     let turn = leg.talk.as_mut().and_then(|talk| talk.handle_frame(level));
     match turn {

@@ -1,11 +1,12 @@
-//! Where a peer's RTP comes from and where ours goes (symmetric RTP, RFC 4961). The address in the session
-//! description is only a proposal: the first source that sends what was negotiated is answered, and once it
-//! has settled nobody else is heard. Owns no packets; the caller has checked that they are RTP of the stream.
+//! Where a peer's RTP comes from and where ours goes (symmetric RTP, RFC 4961). The address in the
+//! session description is only a proposal: the first source that sends what was negotiated is
+//! answered, and once it has settled nobody else is heard. Owns no packets; the caller has checked
+//! that they are RTP of the stream.
 //!
 //! | state | packet from | → |
 //! |---|---|---|
 //! | signalled | anyone | learning that source |
-//! | learning | that source | locked after [`LOCK_PACKETS`] packets, or [`LOCK_AFTER`] and two packets |
+//! | learning | that source | locks after [`LOCK_PACKETS`] packets, or [`LOCK_AFTER`] and two |
 //! | learning | the signalled address | learning that one instead |
 //! | learning | another, the first silent for [`LOCK_AFTER`] | learning that one instead |
 //! | learning, locked | another | refused |
@@ -88,75 +89,42 @@ impl Latch {
 mod tests {
     use super::*;
 
+    /// Rows of words `ms:from`, with an `x` behind it when the packet is refused; who is answered
+    /// in the end, and whether that is settled. Source 1 is the signalled address.
     #[test]
     fn the_first_source_is_answered_and_locks() {
-        let now = Instant::now();
-        let at = |ms| now + Duration::from_millis(ms);
-        let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
-        let signalled = address(1);
-        // (ms, from, taken), and who is answered in the end.
-        type Rows = &'static [(u64, u16, bool)];
-        let rows: [(&str, Rows, u16, bool); 5] = [
-            (
-                "five lock",
-                &[
-                    (0, 2, true),
-                    (1, 2, true),
-                    (2, 2, true),
-                    (3, 2, true),
-                    (4, 2, true),
-                    (5, 3, false),
-                    (9, 1, false),
-                ],
-                2,
-                true,
-            ),
-            (
-                "time locks",
-                &[(0, 2, true), (100, 2, true), (101, 1, false)],
-                2,
-                true,
-            ),
+        for (name, words, answered, locked) in [
+            ("five lock", "0:2 1:2 2:2 3:2 4:2 5:3x 9:1x", 2, true),
+            ("time locks", "0:2 100:2 101:1x", 2, true),
             (
                 "a single packet does not",
-                &[
-                    (0, 2, true),
-                    (20, 3, false),
-                    (100, 3, true),
-                    (120, 2, false),
-                ],
+                "0:2 20:3x 100:3 120:2x",
                 3,
                 false,
             ),
             (
                 "the signalled address goes first",
-                &[(0, 2, true), (10, 1, true), (20, 2, false)],
+                "0:2 10:1 20:2x",
                 1,
                 false,
             ),
             (
                 "a flood does not replace",
-                &[
-                    (0, 2, true),
-                    (20, 3, false),
-                    (40, 2, true),
-                    (120, 3, false),
-                    (130, 2, true),
-                    (900, 3, false),
-                ],
+                "0:2 20:3x 40:2 120:3x 130:2 900:3x",
                 2,
                 true,
             ),
-        ];
-        for (name, packets, answered, locked) in rows {
+        ] {
+            let now = Instant::now();
+            let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
             let mut latch = Latch::default();
             assert_eq!(latch.source(), None);
-            for (ms, from, taken) in packets {
-                assert_eq!(
-                    latch.accept(at(*ms), address(*from), signalled),
-                    *taken,
-                    "{name}: {ms}"
-                );
+            for word in words.split(' ') {
+                let (ms, from) = word.split_once(':').unwrap();
+                let (from, taken) = (from.trim_end_matches('x'), !from.ends_with('x'));
+                let at = now + Duration::from_millis(ms.parse().unwrap());
+                let from = address(from.parse().unwrap());
+                assert_eq!(latch.accept(at, from, address(1)), taken, "{name}: {word}");
             }
             assert_eq!(latch.source(), Some(address(answered)), "{name}");
             assert_eq!(matches!(latch, Latch::Locked { .. }), locked, "{name}");

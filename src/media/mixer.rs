@@ -1,6 +1,6 @@
-//! A bus: the sum of what its sinks hear, and the payloads that several of them share. Sums are `i32` and are
-//! clipped once; nothing is divided by the number of speakers. Does not know who is connected to whom
-//! (`graph.rs`) nor what a leg adds for itself alone (`deliver.rs`).
+//! A bus: the sum of what its sinks hear, and the payloads that several of them share. Sums are
+//! `i32` and are clipped once; nothing is divided by the number of speakers. Does not know who is
+//! connected to whom (`graph.rs`) nor what a leg adds for itself alone (`deliver.rs`).
 
 use super::Counters;
 use super::graph::{BusPlan, Node};
@@ -11,7 +11,8 @@ use crate::audio::{Gain, Rate, Resampler, mix};
 use crate::codec::{CodecInfo, Encoder};
 use crate::id::UnitId;
 
-/// Frames of silence that are encoded after the last sound, so that encoders with memory end softly.
+/// Frames of silence that are encoded after the last sound, so that encoders with memory end
+/// softly.
 pub(super) const TAIL_TICKS: u8 = 3;
 /// Room for a payload, larger than 20 ms of any codec here.
 const PAYLOAD_BYTES: usize = 512;
@@ -141,30 +142,7 @@ impl Bus {
             );
             self.active += 1;
         }
-        for node in &self.players {
-            let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) else {
-                continue;
-            };
-            add(
-                &mut self.total,
-                self.active == 0,
-                length,
-                player.signal.at(self.rate),
-            );
-            self.active += 1;
-        }
-        for node in &self.announcers {
-            let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) else {
-                continue;
-            };
-            add(
-                &mut self.announced,
-                !self.announcing,
-                length,
-                player.signal.at(self.rate),
-            );
-            self.announcing = true;
-        }
+        self.add_clips(players);
         if self.active > 0 || self.announcing {
             self.tail = TAIL_TICKS;
             counters.mixes += 1;
@@ -181,6 +159,29 @@ impl Bus {
         } else {
             Gain::UNITY
         };
+    }
+
+    /// Adds what plays to the sums.
+    fn add_clips(&mut self, players: &mut Slab<Player>) {
+        let length = self.rate.frame_samples();
+        for node in &self.players {
+            if let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) {
+                add(
+                    &mut self.total,
+                    self.active == 0,
+                    length,
+                    player.signal.at(self.rate),
+                );
+                self.active += 1;
+            }
+        }
+        for node in &self.announcers {
+            if let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) {
+                let frame = player.signal.at(self.rate);
+                add(&mut self.announced, !self.announcing, length, frame);
+                self.announcing = true;
+            }
+        }
     }
 
     /// Ends the tick.
@@ -217,8 +218,8 @@ impl Bus {
         &self.pcm
     }
 
-    /// The payload and the samples for those who hear the whole sum in `codec`, made at the first call of a
-    /// tick. `loss_percent` is what the listener reported.
+    /// The payload and the samples for those who hear the whole sum in `codec`, made at the first
+    /// call of a tick. `loss_percent` is what the listener reported.
     pub(super) fn shared(
         &mut self,
         codec: &'static CodecInfo,
@@ -250,8 +251,8 @@ impl Bus {
         (&shared.payload, &shared.pcm)
     }
 
-    /// The resampler of the shared sum in `codec`, so that a leg that gets a sum of its own goes on where the
-    /// shared one was.
+    /// The resampler of the shared sum in `codec`, so that a leg that gets a sum of its own goes on
+    /// where the shared one was.
     pub(super) fn resampler(&self, codec: &'static CodecInfo) -> Option<Resampler> {
         let shared = self
             .shared

@@ -1,4 +1,5 @@
-//! The machine for samples: packets in, jitter buffer, decode, mix, encode, packets out, at a 20 ms tick.
+//! The machine for samples: packets in, jitter buffer, decode, mix, encode, packets out, at a 20 ms
+//! tick.
 //!
 //! | file | holds |
 //! |---|---|
@@ -10,8 +11,9 @@
 //! | `rtp_leg`, `latch`, `receiver`, `sender`, `reports`, `digits` | an RTP leg and its parts |
 //! | `signal`, `playback`, `record` | sources, clips, recordings |
 //!
-//! **Invariants**: time is a parameter; a packet costs no allocation once its leg has settled; a leg that
-//! nobody hears is not decoded; one encode serves all who get the same; nobody hears themselves.
+//! **Invariants**: time is a parameter; a packet costs no allocation once its leg has settled; a
+//! leg that nobody hears is not decoded; one encode serves all who get the same; nobody hears
+//! themselves.
 
 mod clock;
 mod command;
@@ -37,6 +39,8 @@ mod slab;
 mod tests;
 mod tick;
 mod units;
+
+pub use crate::audio::Clip;
 
 pub use self::core::{Core, Counters, MediaSettings, Output};
 pub use command::{

@@ -1,5 +1,5 @@
-//! Packets that wait for the shell to send them: one reused buffer, so that a packet costs a copy of its
-//! bytes and no allocation.
+//! Packets that wait for the shell to send them: one reused buffer, so that a packet costs a copy
+//! of its bytes and no allocation.
 
 use std::net::SocketAddr;
 
@@ -14,8 +14,8 @@ pub enum Channel {
     Rtcp,
 }
 
-/// Bytes that may wait; the shell drains after each call, so that more means a stuck shell. The newest
-/// packets are dropped then, and counted.
+/// Bytes that may wait; the shell drains after each call, so that more means a stuck shell. The
+/// newest packets are dropped then, and counted.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 struct Entry {

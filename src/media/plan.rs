@@ -1,5 +1,5 @@
-//! Turns what the graph resolved into the lists that a tick runs over. Made anew when the graph has changed,
-//! before the next tick and never during one; a bus that stays keeps its encoders.
+//! Turns what the graph resolved into the lists that a tick runs over. Made anew when the graph has
+//! changed, before the next tick and never during one; a bus that stays keeps its encoders.
 
 use std::collections::BTreeMap;
 
@@ -81,8 +81,8 @@ fn seat_units(units: &mut Units, slots: &mut [Slot; SLOTS]) {
     }
 }
 
-/// Leaves out the sinks that take nothing, and gives each recorder a bus of its own, whose rate is not that of
-/// the legs.
+/// Leaves out the sinks that take nothing, and gives each recorder a bus of its own, whose rate is
+/// not that of the legs.
 fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
     let BusPlan {
         key,
@@ -161,22 +161,19 @@ fn seat_sinks(units: &mut Units, plan: &BusPlan, place: u32, source_rate: Rate) 
 
 /// Taps the legs that are recorded, and only those.
 fn tap_legs(units: &mut Units) {
-    let tapped: Vec<Node> = units
-        .sources
-        .iter()
-        .filter(|(node, ..)| {
-            units
-                .recorders
-                .get(*node)
-                .is_some_and(|recorder| !recorder.paused)
-        })
-        .filter_map(|(_, _, source)| match source {
-            RecordSource::Leg(leg) => units.graph.node(*leg),
+    let graph = &units.graph;
+    let mut tapped: Vec<Node> = units
+        .recorders
+        .iter_mut()
+        .filter(|(_, recorder)| !recorder.paused)
+        .filter_map(|(_, recorder)| match recorder.source {
+            RecordSource::Leg(leg) => graph.node(leg),
             RecordSource::Connected => None,
         })
         .collect();
+    tapped.sort_unstable();
     for (node, leg) in units.legs.iter_mut() {
-        if !tapped.contains(&node) {
+        if tapped.binary_search(&node).is_err() {
             leg.tap = None;
         } else if leg.tap.is_none() {
             leg.tap = Some(Box::new(Tap::default()));

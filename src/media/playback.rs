@@ -1,5 +1,5 @@
-//! Playing a clip: a cursor through its samples, 20 ms at a time, at the clip's own rate. The end is reported
-//! when the last frame has gone out, the start when the first has.
+//! Playing a clip: a cursor through its samples, 20 ms at a time, at the clip's own rate. The end
+//! is reported when the last frame has gone out, the start when the first has.
 
 use std::sync::Arc;
 

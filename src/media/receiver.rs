@@ -1,5 +1,6 @@
-//! The samples of one leg's received stream: jitter buffer, decoder, concealment, and a store of samples that
-//! makes 20 ms frames of packets of any length. Does not judge sources or payload types.
+//! The samples of one leg's received stream: jitter buffer, decoder, concealment, and a store of
+//! samples that makes 20 ms frames of packets of any length. Does not judge sources or payload
+//! types.
 
 use std::time::Instant;
 
@@ -102,7 +103,8 @@ impl Receiver {
         }
     }
 
-    /// Appends the 20 ms of this tick to `out`, less when the stream pauses. False when there is nothing.
+    /// Appends the 20 ms of this tick to `out`, less when the stream pauses. False when there is
+    /// nothing.
     pub(super) fn frame(&mut self, now: Instant, out: &mut Vec<i16>) -> bool {
         if std::mem::take(&mut self.stale) {
             self.decoder = (self.codec.decoder)();
@@ -183,7 +185,8 @@ impl Receiver {
         true
     }
 
-    /// Gives up 20 ms when packets wait longer than they must: where it is silent, or when it is far too much.
+    /// Gives up 20 ms when packets wait longer than they must: where it is silent, or when it is
+    /// far too much.
     fn shorten(&mut self, now: Instant) {
         let excess_ms = self.jitter.excess_ms(now);
         if excess_ms < TICK_MS {

@@ -1,16 +1,21 @@
-//! A recorder: 20 ms per tick of what is connected to it, or of one leg, at one rate from its first frame to
-//! its last. Samples leave as outputs; files are the shell's.
+//! A recorder: 20 ms per tick of what is connected to it, or of one leg, at one rate from its first
+//! frame to its last. Samples leave as outputs; files are the shell's.
 
+use super::command::RecordSource;
 use super::mixer::Bus;
 use super::rtp_leg::Tap;
 use super::signal::Signal;
 use crate::audio::{Rate, mix};
+use crate::id::UnitId;
 
-/// The least rate of a recording, so that one that begins with a telephone is good enough for who joins later.
+/// The least rate of a recording, so that one that begins with a telephone is good enough for who
+/// joins later.
 const RATE_MIN: Rate = Rate::Hz16000;
 
 /// What a recorder has.
 pub(super) struct Recorder {
+    pub(super) unit: UnitId,
+    pub(super) source: RecordSource,
     /// Left is what a leg says, or the sum of what is connected; right is what the leg hears.
     left: Signal,
     right: Signal,
@@ -24,8 +29,10 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// A recorder that has begun.
-    pub(super) fn new(stereo: bool) -> Recorder {
+    pub(super) fn new(unit: UnitId, source: RecordSource, stereo: bool) -> Recorder {
         Recorder {
+            unit,
+            source,
             left: Signal::new(RATE_MIN),
             right: Signal::new(RATE_MIN),
             stereo,
@@ -35,7 +42,8 @@ impl Recorder {
         }
     }
 
-    /// The rate of its samples: fixed from the first frame on, when `needed` is the highest of its sources.
+    /// The rate of its samples: fixed from the first frame on, when `needed` is the highest of its
+    /// sources.
     pub(super) fn rate(&self, needed: Rate) -> Rate {
         self.rate.unwrap_or(needed.max(RATE_MIN))
     }

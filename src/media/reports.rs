@@ -1,5 +1,6 @@
-//! What is measured and said about one RTP stream: RTCP sender and receiver reports with SDES and BYE (RFC 3550
-//! §6), the round trip, the quality that scripts and people see, and whether media still comes.
+//! What is measured and said about one RTP stream: RTCP sender and receiver reports with SDES and
+//! BYE (RFC 3550 §6), the round trip, the quality that scripts and people see, and whether media
+//! still comes.
 
 use std::time::{Duration, Instant};
 
@@ -72,15 +73,19 @@ impl Reports {
         self.timed_out = false;
     }
 
-    /// Counts an RTP packet.
-    pub(super) fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+    /// Counts an RTP packet; `is_event`: of a telephone-event.
+    pub(super) fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>, is_event: bool) {
         if self.remote != Some(packet.ssrc) {
             self.lost_before += self.reception.lost();
             self.told = (0, 0);
             self.remote = Some(packet.ssrc);
         }
         self.expect_media(now);
-        self.reception.handle_packet(now, packet);
+        if is_event {
+            self.reception.handle_untimed_packet(now, packet);
+        } else {
+            self.reception.handle_packet(now, packet);
+        }
     }
 
     /// Reads an RTCP datagram.
@@ -203,8 +208,8 @@ fn interval(random: u32) -> Duration {
     REPORT_EVERY.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Mean opinion score from loss (0 to 1) and one-way delay: the E-model (ITU-T G.107) with the impairment by
-/// loss of a codec that conceals.
+/// Mean opinion score from loss (0 to 1) and one-way delay: the E-model (ITU-T G.107) with the
+/// impairment by loss of a codec that conceals.
 fn mos(loss: f32, one_way_ms: f32) -> f32 {
     let delay = 0.024 * one_way_ms + 0.11 * (one_way_ms - 177.3).max(0.0);
     let percent = loss * 100.0;

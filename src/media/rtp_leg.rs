@@ -1,5 +1,6 @@
-//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take them. This
-//! file owns its packets in; what it says is made in `hear.rs`, what it is sent in `deliver.rs`.
+//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take
+//! them. This file owns its packets in; what it says is made in `hear.rs`, what it is sent in
+//! `deliver.rs`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -229,7 +230,7 @@ impl RtpLeg {
             self.ssrc = Some(packet.ssrc);
         }
         self.stats.packets_in += 1;
-        stream.reports.handle_packet(now, &packet);
+        stream.reports.handle_packet(now, &packet, is_event);
         if !stream.params.receive {
             return true;
         }

@@ -1,17 +1,17 @@
-//! The RTP that goes to one leg: sequence numbers, timestamps, the payload of silence, and an encoder of its
-//! own for what only this leg hears. Does not decide what that is (`deliver.rs`).
+//! The RTP that goes to one leg: sequence numbers, timestamps, the payload of silence, and an
+//! encoder of its own for what only this leg hears. Does not decide what that is (`deliver.rs`).
 
 use super::mixer::TAIL_TICKS;
 use crate::audio::{Rate, Resampler};
 use crate::codec::{CodecInfo, Encoder};
 use crate::rtp::{Header, PayloadType, RtpTimestamp, SeqNo, Ssrc};
 
-/// How long a leg keeps an encoder of its own after the last tick that needed it: 2 s. Changing from one
-/// encoder with memory to another is audible, so it should not happen between two words.
+/// How long a leg keeps an encoder of its own after the last tick that needed it: 2 s. Changing
+/// from one encoder with memory to another is audible, so it should not happen between two words.
 const OWN_TICKS: u64 = 100;
 
-/// Whether an encoder's output depends on the frames before. G.711 has no memory, so that a leg may change
-/// between encoders from frame to frame; unknown codecs are taken to have one.
+/// Whether an encoder's output depends on the frames before. G.711 has no memory, so that a leg may
+/// change between encoders from frame to frame; unknown codecs are taken to have one.
 fn has_memory(codec: &CodecInfo) -> bool {
     !matches!(codec.name, "PCMU" | "PCMA")
 }
@@ -65,7 +65,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// A stream that starts in `period`; ssrc, sequence number and timestamp are random (RFC 3550 §5.1).
+    /// A stream that starts in `period`; ssrc, sequence number and timestamp are random (RFC 3550
+    /// §5.1).
     pub(super) fn new(
         codec: &'static CodecInfo,
         payload_type: u8,
@@ -74,7 +75,8 @@ impl Sender {
     ) -> Sender {
         Sender {
             ssrc: Ssrc(ssrc),
-            // The first number is below 2^15, as SRTP peers lose their place otherwise (RFC 3711 §3.3.1).
+            // The first number is below 2^15, as SRTP peers lose their place otherwise (RFC 3711
+            // §3.3.1).
             seq: SeqNo(seq & 0x7fff),
             codec,
             payload_type: PayloadType(payload_type),
@@ -157,7 +159,8 @@ impl Sender {
         }
     }
 
-    /// Resamples a sum for [`Sender::encode`]; `resampler` gives a first one, else it starts from silence.
+    /// Resamples a sum for [`Sender::encode`]; `resampler` gives a first one, else it starts from
+    /// silence.
     pub(super) fn resample(
         &mut self,
         from: Rate,

@@ -1,4 +1,5 @@
-//! What one source says in one tick: a frame at its own rate, and on demand at the others, each made once.
+//! What one source says in one tick: a frame at its own rate, and on demand at the others, each
+//! made once.
 
 use crate::audio::{ActivityGate, Rate, Resampler};
 
@@ -31,11 +32,6 @@ impl Signal {
         }
     }
 
-    /// The rate of the frames that are put in.
-    pub(super) fn rate(&self) -> Rate {
-        self.rate
-    }
-
     /// Something is to be heard in this tick.
     pub(super) fn active(&self) -> bool {
         self.active
@@ -53,8 +49,8 @@ impl Signal {
         self.active = false;
     }
 
-    /// The frame of this tick, which `fill` writes into an empty buffer; shorter ones are filled up with
-    /// silence. Whether it is heard is for [`Signal::gate`] or [`Signal::open`].
+    /// The frame of this tick, which `fill` writes into an empty buffer; shorter ones are filled up
+    /// with silence. Whether it is heard is for [`Signal::gate`] or [`Signal::open`].
     pub(super) fn put(&mut self, fill: impl FnOnce(&mut Vec<i16>)) -> &mut [i16] {
         self.frame.clear();
         fill(&mut self.frame);

@@ -1,5 +1,5 @@
-//! What one tick works with, and its order: what everyone says, the sums, what everyone is sent, recordings,
-//! reports of players. Runs over the lists of one slot, which `plan.rs` has made.
+//! What one tick works with, and its order: what everyone says, the sums, what everyone is sent,
+//! recordings, reports of players. Runs over the lists of one slot, which `plan.rs` has made.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -22,7 +22,8 @@ use crate::id::UnitId;
 
 /// Outputs that may wait; the shell takes them after each call. The newest are dropped and counted.
 const OUTPUTS_MAX: usize = 262_144;
-/// Ticks for which an end of a wire stays a source after its clip, while what was lowered comes back.
+/// Ticks for which an end of a wire stays a source after its clip, while what was lowered comes
+/// back.
 const ANNOUNCER_TICKS: u8 = 3;
 
 /// Outputs that wait for the shell.
@@ -148,13 +149,12 @@ pub(super) fn run(units: &mut Units, slot: &Slot, tick: &mut Tick<'_>) {
 }
 
 fn record(units: &mut Units, node: Node, tick: &mut Tick<'_>) {
-    let source = units.recording(node);
     let due = units.claim(node, tick.period);
-    let Some((unit, source)) = source else { return };
     let Some(recorder) = units.recorders.get_mut(node).filter(|r| due && !r.paused) else {
         return;
     };
     let scratch = &mut tick.scratch.sum;
+    let (unit, source) = (recorder.unit, recorder.source);
     let taken = match source {
         RecordSource::Connected => {
             let bus = recorder

@@ -1,13 +1,11 @@
 //! The units of one core: the graph, and what each node has beside its edges.
 
-use super::command::RecordSource;
 use super::graph::{Graph, Node};
 use super::mixer::Bus;
 use super::playback::Player;
 use super::record::Recorder;
 use super::rtp_leg::RtpLeg;
 use super::slab::Slab;
-use crate::id::UnitId;
 
 /// The units, by node.
 #[derive(Default)]
@@ -18,10 +16,8 @@ pub(super) struct Units {
     pub(super) players: Slab<Player>,
     pub(super) recorders: Slab<Recorder>,
     pub(super) buses: Vec<Bus>,
-    /// What each recorder takes.
-    pub(super) sources: Vec<(Node, UnitId, RecordSource)>,
-    /// The last period of each node, so that one that changes its slot has neither two frames in a period nor
-    /// none.
+    /// The last period of each node, so that one that changes its slot has neither two frames in a
+    /// period nor none.
     periods: Vec<u64>,
 }
 
@@ -51,12 +47,5 @@ impl Units {
         self.legs.remove(node);
         self.players.remove(node);
         self.recorders.remove(node);
-        self.sources.retain(|(other, ..)| *other != node);
-    }
-
-    /// The unit of a recorder and what it takes.
-    pub(super) fn recording(&self, node: Node) -> Option<(UnitId, RecordSource)> {
-        let found = self.sources.iter().find(|(other, ..)| *other == node)?;
-        Some((found.1, found.2))
     }
 }

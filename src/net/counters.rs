@@ -3,23 +3,35 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
         /// Totals since the start, written by every socket's task.
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub(super) $name: AtomicU64,)*
+            $($(#[doc = $doc])+ pub(super) $name: AtomicU64,)*
         }
 
         /// A reading of [`Counters`].
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct CountersRead {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])+ pub $name: u64,)*
         }
 
         impl Counters {
             /// The totals.
             pub fn read(&self) -> CountersRead {
                 CountersRead { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl CountersRead {
+            /// Name, meaning and value of each counter.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((
+                    concat!("net_", stringify!($name)),
+                    concat!($($doc),+).trim_ascii(),
+                    self.$name,
+                ),)*]
+                .into_iter()
             }
         }
     };

@@ -11,7 +11,6 @@
 //! | questions | the asker waits, then is told that the engine does not answer |
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use crate::audio::Clip;
 use crate::engine::{Engine, Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
 use crate::id::{PlaybackId, SessionId};
 use crate::media;
-use crate::net::{Incoming, IncomingQueue, Transports};
+use crate::net::{self, Incoming, IncomingQueue, Transports};
 use crate::script::{Host, Instance, Outcome, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
@@ -64,6 +63,10 @@ pub struct Report {
     pub stats: Stats,
     /// SIP.
     pub sip: sip::Counters,
+    /// Sockets and connections that carry SIP.
+    pub net: net::CountersRead,
+    /// The media worker.
+    pub media: media::Counters,
     /// No new calls are taken.
     pub draining: bool,
 }
@@ -131,7 +134,8 @@ impl Report {
                 stats.refused_commands,
             ),
         ];
-        for (name, help, value) in self.sip.iter() {
+        let counted = self.sip.iter().chain(self.net.iter());
+        for (name, help, value) in counted.chain(self.media.iter()) {
             metrics.push(counter(name, help, value));
         }
         metrics
@@ -178,6 +182,8 @@ pub struct EngineLoop {
     jobs: VecDeque<(SessionId, Turn)>,
     commands: VecDeque<media::Command>,
     drain_until: Option<Instant>,
+    /// Since when a draining engine has had no session.
+    empty_since: Option<Instant>,
 }
 
 impl EngineLoop {
@@ -193,6 +199,7 @@ impl EngineLoop {
             jobs: VecDeque::new(),
             commands: VecDeque::new(),
             drain_until: None,
+            empty_since: None,
         };
         (this, Asker { questions })
     }
@@ -335,7 +342,9 @@ impl EngineLoop {
     fn answer(&self, question: oneshot::Sender<Report>) {
         let report = Report {
             stats: self.engine.stats(),
-            sip: self.engine.sip_counters().clone(),
+            sip: *self.engine.sip_counters(),
+            net: self.shells.transports.counters(),
+            media: self.shells.media.core_counters(),
             draining: self.drain_until.is_some(),
         };
         // An error means that the asker has gone.
@@ -358,15 +367,19 @@ impl EngineLoop {
         }
     }
 
-    /// Whether draining is over: no session left, or the time is up and everything has been hung
-    /// up.
+    /// Whether draining is over: no session left and its last messages repeated where need be, or
+    /// the time is up and everything has been hung up.
     fn drained(&mut self) -> bool {
         let Some(until) = self.drain_until else {
             return false;
         };
         let now = Instant::now();
-        if self.engine.stats().sessions == 0 && self.engine.poll_timeout().is_none() {
-            return true;
+        if self.engine.stats().sessions == 0 {
+            // Ended transactions linger for 32 s for the sake of lost packets; so long nobody waits.
+            let since = *self.empty_since.get_or_insert(now);
+            if self.engine.poll_timeout().is_none() || now >= since + FLUSH_MAX {
+                return true;
+            }
         }
         if now >= until + FLUSH_MAX {
             return true;
@@ -381,7 +394,7 @@ impl EngineLoop {
 
 /// How often draining looks at the clock.
 const DRAIN_CHECK: Duration = Duration::from_millis(200);
-/// How long BYEs may take after the drain time is up.
+/// How long the last messages may take: after the last session, and after the drain time is up.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 fn sip_input(incoming: Incoming) -> Input {
@@ -422,11 +435,9 @@ fn recording_input(done: RecordedFile) -> Input {
     }
 }
 
-fn sleep_until(at: Option<Instant>) -> impl Future<Output = ()> {
-    async move {
-        match at {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }

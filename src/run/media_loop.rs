@@ -101,6 +101,7 @@ pub struct MediaWorker {
 pub struct MediaHandle {
     commands: SyncSender<Command>,
     waker: Waker,
+    core_counters: Arc<Mutex<Counters>>,
 }
 
 /// A command that was not taken because the worker is busy or gone.
@@ -124,6 +125,14 @@ impl MediaHandle {
             })?;
         self.waker.wake();
         Ok(())
+    }
+
+    /// What the core has counted, as of the last time that the worker waited.
+    pub fn core_counters(&self) -> Counters {
+        *self
+            .core_counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,6 +171,7 @@ impl MediaWorker {
         let handle = MediaHandle {
             commands: sender,
             waker: waker.clone(),
+            core_counters: Arc::clone(&core_counters),
         };
         Ok((
             MediaWorker {

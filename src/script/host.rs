@@ -201,9 +201,9 @@ thread_local! {
     static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Reads two words otherwise than Rhai does. `loop` is an option of `play`: `#{loop: true}` is read as
-/// it looks; in exchange a `loop` with a value cannot be an argument after a comma. `curry` is our own
-/// function, because Rhai's copies whatever it carries without a limit.
+/// Reads two words otherwise than Rhai does. `loop` is an option of `play`: `#{loop: true}` is read
+/// as it looks; in exchange a `loop` with a value cannot be an argument after a comma. `curry` is
+/// our own function, because Rhai's copies whatever it carries without a limit.
 fn map_tokens(engine: &mut Engine) {
     #[allow(
         deprecated,

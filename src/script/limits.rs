@@ -52,7 +52,7 @@ impl Default for Limits {
             expression_depth: 128,
             string_bytes: 1 << 20,
             array_items: 10_000,
-            map_entries: 1_000,
+            map_entries: 20_000,
             variables: 1_000,
             state_bytes: 16 << 20,
             timers: 100,

@@ -189,7 +189,8 @@ impl Phone {
              Via: SIP/2.0/{transport} {remote};rport;branch=z9hG4bK-sim-{id}-{cseq}-{branch}\r\n\
              Max-Forwards: 70\r\nFrom: \"Phone {id}\" <sip:{number}@{remote}>;tag=sim{id}\r\n\
              To: {to}\r\nCall-ID: sim-{id}@{remote}\r\nCSeq: {cseq} {method}\r\n\
-             Contact: <sip:{number}@{remote}>\r\n{extra}{kind}Content-Length: {length}\r\n\r\n{body}",
+             Contact: <sip:{number}@{remote}>\r\n{extra}{kind}\
+             Content-Length: {length}\r\n\r\n{body}",
             target = self.target,
             transport = self.flow.transport.via_token(),
             to = self.to,

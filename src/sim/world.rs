@@ -355,7 +355,7 @@ impl World {
             self.core.handle_timeout(now);
         }
         for phone in &mut self.phones {
-            if !phone.poll_timeout().is_some_and(|at| at <= now) {
+            if phone.poll_timeout().is_none_or(|at| at > now) {
                 continue;
             }
             phone.handle_timeout(now);

@@ -112,7 +112,7 @@ impl Store {
 
     async fn migrate(&self, file: &Path) -> Result<(), StoreError> {
         let known = MIGRATIONS.len() as i64;
-        // The write lock comes first, so that two processes that start together do not both migrate.
+        // The write lock comes first, so that of two processes that start together one migrates.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let found: i64 = sqlx::query_scalar("PRAGMA user_version")
             .fetch_one(&mut *transaction)

@@ -207,7 +207,8 @@ impl Store {
     /// SQLite refused.
     pub async fn expired_guests(&self, now: i64, count: u32) -> Result<Vec<String>, StoreError> {
         let names = sqlx::query_scalar(
-            "SELECT name FROM users WHERE expires_unix_s <= ? ORDER BY expires_unix_s, name LIMIT ?",
+            "SELECT name FROM users WHERE expires_unix_s <= ?
+             ORDER BY expires_unix_s, name LIMIT ?",
         )
         .bind(now)
         .bind(count)

@@ -1,8 +1,8 @@
 //! The built pages, embedded when the program is built.
 //!
-//! Owns the table of files that `build.rs` makes of `web/conference/dist`, what each path shows, its
-//! type and how long it may be kept. A path is looked up in the table and never in a file system,
-//! so there is nothing to climb out of. It speaks no HTTP; `api` does.
+//! Owns the table of files that `build.rs` makes of `web/conference/dist`, what each path shows,
+//! its type and how long it may be kept. A path is looked up in the table and never in a file
+//! system, so there is nothing to climb out of. It speaks no HTTP; `api` does.
 
 /// One file of the built pages.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,11 @@
 //! One integration binary.
 
+mod api;
 mod calls;
+mod front_door;
+mod loopback_baresip;
 mod loopback_media;
 mod loopback_net;
+mod loopback_sipp;
+mod server;
 mod tidy;

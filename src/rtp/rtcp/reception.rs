@@ -41,12 +41,24 @@ impl Reception {
     /// Counts a packet that arrived at `now`, duplicates included (A.3). Another SSRC, or a place
     /// in the sequence more than 3000 ahead or 100 behind, starts the count anew.
     pub fn handle_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+        self.count(now, packet, true);
+    }
+
+    /// Counts a packet whose timestamp says nothing of when it was sent, such as one of the many
+    /// with which a telephone-event goes on (RFC 4733 §2.2.1).
+    pub fn handle_untimed_packet(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+        self.count(now, packet, false);
+    }
+
+    fn count(&mut self, now: Instant, packet: &RtpPacket<'_>, timed: bool) {
         match &mut self.source {
             Some(source) if source.accepts(packet) => {
                 let _ = source.unwrapper.unwrap(packet.seq);
                 source.received += 1;
-                source.learn_jitter(now, packet.timestamp, self.clock_rate_hz);
-                self.jitter_max = self.jitter_max.max(source.jitter);
+                if timed {
+                    source.learn_jitter(now, packet.timestamp, self.clock_rate_hz);
+                    self.jitter_max = self.jitter_max.max(source.jitter);
+                }
             }
             Some(_) | None => {
                 if self

@@ -209,6 +209,20 @@ fn jitter_follows_appendix_a8() {
 }
 
 #[test]
+fn a_key_press_beside_audio_is_received_without_jitter() {
+    let (start, mut reception) = (Instant::now(), Reception::new(8_000));
+    for index in 0..50u16 {
+        let at = start + Duration::from_millis(20 * u64::from(index));
+        let audio = packet(1, 2 * index, 160 * u32::from(index));
+        reception.handle_packet(at, &audio);
+        // All packets of the event carry the timestamp of its beginning.
+        reception.handle_untimed_packet(at, &packet(1, 2 * index + 1, 0));
+    }
+    assert_eq!((reception.received(), reception.lost()), (100, 0));
+    assert_eq!(reception.jitter_ms_max(), 0.0);
+}
+
+#[test]
 fn the_last_sender_report_comes_back_with_its_age() {
     let (start, mut reception) = (Instant::now(), Reception::new(8_000));
     reception.handle_packet(start, &packet(1, 1, 0));

@@ -64,7 +64,7 @@ pub(super) const CURRY: &str = "carry";
 /// Values that one function carries at most.
 const CARRIED_MAX: usize = 16;
 
-/// `Fn("name").curry(a, …)`: a function that carries values. Functions carry no functions: each step
+/// `Fn("name").curry(a, …)`: a function that carries values. Functions carry none: each step
 /// of `f = f.curry(f)` would double the size of f.
 fn curry(pointer: &FnPtr, values: Vec<Dynamic>) -> Answer<FnPtr> {
     let mut pointer = pointer.clone();

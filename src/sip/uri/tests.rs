@@ -100,6 +100,7 @@ fn malformed_uris_name_their_fault() {
     }
 }
 
+// tidy: table
 #[test]
 fn equality_follows_the_examples_of_rfc_3261_and_rfc_3966() {
     for (one, other, equal) in [

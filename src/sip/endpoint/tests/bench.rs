@@ -5,9 +5,9 @@
 //!
 //! Input of the peer: a method (`INVITE sdp`, `ACK`, `BYE` …) or a response (`180 INVITE`, `200
 //! INVITE sdp`) to our last request of that method. `again` repeats the last message. Options:
-//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `contact=x` another Contact, `out` outside of the
-//! dialog, `flow=n` another flow, `{Name: value}` a further header. Input of the user: a word with
-//! a dot (`.accept sdp`). `closed n` closes a flow.
+//! `sdp` a body, `tag=x` another tag of the peer, `seq=n` another CSeq, `contact=x` another
+//! Contact, `out` outside of the dialog, `flow=n` another flow, `{Name: value}` a further header.
+//! Input of the user: a word with a dot (`.accept sdp`). `closed n` closes a flow.
 //!
 //! Outputs in order, separated by commas: `200 INVITE` a response, `BYE` a request, `Acked` an
 //! event; `+` marks a body,

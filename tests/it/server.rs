@@ -1,0 +1,292 @@
+//! The real program on free ports of the loopback interface, with folders of its own, and the small
+//! things that tests ask of it. Every wait has an end; the program never outlives its test.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Longest wait for the program to come up; generous, since a machine may be building meanwhile.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// The program that is tested, and the command line of one of its subcommands.
+pub fn talkpath() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_talkpath"));
+    command
+        .stdin(Stdio::null())
+        .env_remove("TALKPATH_LOG")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// The folder of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program that a test needs; without it the test fails and says what to do.
+pub fn client(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("{name} is missing; run make test, which installs {name}"))
+}
+
+/// A running engine.
+pub struct Server {
+    child: Child,
+    /// Where it takes SIP over UDP.
+    pub udp: SocketAddr,
+    /// Where it takes SIP over TCP.
+    pub tcp: SocketAddr,
+    http: SocketAddr,
+    /// What it printed until it was up.
+    pub greeting: String,
+    /// Files of this test, gone with the server.
+    pub dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts the engine with the rules and scenarios that ship, and waits until it is up.
+    pub fn shipped() -> Server {
+        Server::start(&[])
+    }
+
+    /// Starts it with the rules and scenarios of these tests.
+    pub fn with_test_rules(settings: &[&str]) -> Server {
+        let mut all = vec![
+            "rules_dir=fixtures/scenarios/rules",
+            "scripts_dir=fixtures/scenarios",
+        ];
+        all.extend(settings);
+        Server::start(&all)
+    }
+
+    /// Starts it with more settings, each `key=value`.
+    pub fn start(settings: &[&str]) -> Server {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let log = File::create(dir.path().join("log")).expect("a file");
+        let mut command = talkpath();
+        command.arg("serve").args(["--config", "/dev/null"]);
+        let own = [
+            "sip.listen=[\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]".to_owned(),
+            "http.listen=127.0.0.1:0".to_owned(),
+            "media.bind=127.0.0.1".to_owned(),
+            "media.ports=12000-19999".to_owned(),
+            "shutdown.drain_s=5".to_owned(),
+            format!("data_dir={}", at("data")),
+            format!("recordings_dir={}", at("recordings")),
+        ];
+        for setting in own
+            .iter()
+            .map(String::as_str)
+            .chain(settings.iter().copied())
+        {
+            command.args(["--set", setting]);
+        }
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
+        let greeting = match read_greeting(&mut child) {
+            Some(greeting) => greeting,
+            None => {
+                stop(&mut child);
+                let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+                panic!("the engine did not come up:\n{log}");
+            }
+        };
+        let address = |before: &str| {
+            let (_, rest) = greeting.split_once(before).expect("it says where");
+            let text: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_digit() || ".:".contains(*c))
+                .collect();
+            text.parse().expect("an address")
+        };
+        Server {
+            udp: address("UDP "),
+            tcp: address("TCP "),
+            http: address("http://"),
+            child,
+            greeting,
+            dir,
+        }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The body of an HTTP resource.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.http).expect("a connection");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a timeout");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.http
+        )
+        .expect("it takes the request");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        let (_, body) = text.split_once("\r\n\r\n").expect("a body");
+        body.to_owned()
+    }
+
+    /// The value of one metric.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics");
+        let value = text.lines().find_map(|line| {
+            let (found, value) = line.split_once(' ')?;
+            (found == format!("talkpath_{name}")).then(|| value.parse().expect("a number"))
+        });
+        value.unwrap_or_else(|| panic!("no metric {name} in\n{text}"))
+    }
+
+    /// Waits until a metric has a value; fails with the log when it does not get it.
+    pub fn expect_metric(&self, name: &str, value: u64, within: Duration) {
+        let end = Instant::now() + within;
+        while self.metric(name) != value {
+            assert!(
+                Instant::now() < end,
+                "{name} is {} after {within:?}, expected {value}\n{}",
+                self.metric(name),
+                self.log()
+            );
+            pause(Duration::from_millis(50));
+        }
+    }
+
+    /// Sends SIGTERM and waits for the end; how it ended and after how long.
+    pub fn terminate(&mut self, within: Duration) -> (ExitStatus, Duration) {
+        self.signal_term();
+        self.expect_end(within)
+    }
+
+    /// Asks it to end.
+    pub fn signal_term(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for the end; how it ended and after how long.
+    pub fn expect_end(&mut self, within: Duration) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        match wait(&mut self.child, within) {
+            Some(status) => (status, start.elapsed()),
+            None => panic!("still running {within:?} after SIGTERM\n{}", self.log()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+        if std::thread::panicking() {
+            let mut text = String::new();
+            for line in self
+                .log()
+                .lines()
+                .rev()
+                .take(40)
+                .collect::<Vec<_>>()
+                .iter()
+                .rev()
+            {
+                let _ = writeln!(text, "  {line}");
+            }
+            let _ = writeln!(std::io::stderr(), "the end of the engine's log:\n{text}");
+        }
+    }
+}
+
+fn read_greeting(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take().expect("it was asked for");
+    let (lines_out, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(line) = line else { return };
+            if lines_out.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let end = Instant::now() + START_MAX;
+    let mut greeting = String::new();
+    loop {
+        let line = lines
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+            .ok()?;
+        greeting.push_str(&line);
+        greeting.push('\n');
+        if line.starts_with("  voice ") {
+            return Some(greeting);
+        }
+    }
+}
+
+/// Waits for the end of a program; `None` when it does not come.
+pub fn wait(child: &mut Child, within: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + within;
+    loop {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            return Some(status);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        pause(Duration::from_millis(10));
+    }
+}
+
+/// Ends a program that this test started.
+pub fn stop(child: &mut Child) {
+    // Fails when it has ended already, which is as good.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Real programs take real time.
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A UDP socket on the loopback interface whose reads end after `patience`.
+pub fn udp_socket(patience: Duration) -> UdpSocket {
+    let socket = UdpSocket::bind((LOCALHOST, 0)).expect("a socket");
+    socket.set_read_timeout(Some(patience)).expect("a timeout");
+    socket
+}
+
+/// A port below those that the system gives out by itself, free for UDP and TCP at this moment and
+/// given to nobody else in this process.
+pub fn free_port() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 3_000;
+    // Two runs of the tests at the same time begin at different places.
+    let offset = (std::process::id() % 100) as u16 * 30;
+    for _ in 0..COUNT {
+        let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let udp = UdpSocket::bind((LOCALHOST, port));
+        let tcp = std::net::TcpListener::bind((LOCALHOST, port));
+        if udp.is_ok() && tcp.is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port")
+}
