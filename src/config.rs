@@ -218,7 +218,8 @@ part! {
         /// Joins of one address in a minute; one more gets 429.
         joins_per_minute: u32 = 30, 1..=100_000;
         /// The number that telephones dial, for pages to show.
-        phone_number: Option<PhoneNumber> = None, "digits as they are dialled, such as \"+15550100\"";
+        phone_number: Option<PhoneNumber> = None,
+            "digits as they are dialled, such as \"+15550100\"";
     }
 }
 

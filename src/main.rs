@@ -35,10 +35,10 @@ enum Command {
 #[derive(Args)]
 struct Common {
     /// Configuration file; without it `talkpath.toml` where there is one, else the defaults.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Sets one key, such as `sip.listen=["udp:127.0.0.1:5070"]`; wins over the file.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     overrides: Vec<String>,
 }
 

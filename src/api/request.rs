@@ -141,7 +141,7 @@ impl FromRequestParts<Api> for Client {
         }
         // Only the last entry is the proxy's own; a client may write the others.
         let lines = parts.headers.get_all("x-forwarded-for");
-        let last = lines.iter().last().and_then(|line| line.to_str().ok());
+        let last = lines.iter().next_back().and_then(|line| line.to_str().ok());
         let last = last.and_then(|line| line.rsplit(',').next());
         let client = last.and_then(|address| address.trim().parse().ok());
         Ok(Self(client.unwrap_or(peer)))

@@ -900,6 +900,36 @@ async fn an_engine_that_is_gone_keeps_the_store_as_it_was() {
     }
 }
 
+#[test]
+fn users_are_added_listed_and_removed_at_the_command_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let setting = format!("data_dir={}", dir.path().display());
+    let password = dir.path().join("password");
+    std::fs::write(&password, "Correct-horse1\n").expect("writes");
+    let run = |words: &[&str]| {
+        let mut command = super::server::talkpath();
+        let stdin = std::fs::File::open(&password).expect("is there");
+        command.arg("user").args(words).args(["--set", &setting]);
+        let output = command.stdin(stdin).output().expect("runs");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    for (words, output) in [
+        (
+            &["add", "alice", "--display-name", "Alice A."][..],
+            "user alice added; an engine that runs knows it after its next start\n",
+        ),
+        (&["add", "alice"], "talkpath: the user alice exists\n"),
+        (&["list"], "alice  \"Alice A.\"\n"),
+        (
+            &["remove", "alice"],
+            "user alice removed; an engine that runs forgets it after its next start\n",
+        ),
+        (&["list"], ""),
+    ] {
+        assert_eq!(run(words), output, "{words:?}");
+    }
+}
+
 #[tokio::test]
 async fn pages_come_with_type_and_lifetime_and_only_what_was_built() {
     let world = World::new().await;
