@@ -35,6 +35,7 @@ mod rtp_leg;
 mod sender;
 mod signal;
 mod slab;
+mod source;
 #[cfg(test)]
 mod tests;
 mod tick;

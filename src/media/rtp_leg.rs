@@ -3,7 +3,7 @@
 //! `deliver.rs`.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::command::{LegStats, StreamParams};
 use super::digits::Digits;
@@ -14,14 +14,13 @@ use super::receiver::Receiver;
 use super::reports::{Reports, WallClock};
 use super::sender::Sender;
 use super::signal::Signal;
+use super::source::Source;
 use crate::audio::{Gain, Rate, TalkDetector};
 use crate::id::UnitId;
-use crate::rtp::{self, PushOutcome, RtpPacket, Ssrc};
+use crate::rtp::{self, PushOutcome, RtpPacket};
 
 /// Comfort noise (RFC 3389) is not played; its packets are silence that is not missed.
 const COMFORT_NOISE: u8 = 13;
-/// Packets of the SSRC before a change are late ones of the old stream for this long.
-const OLD_SSRC_FOR: Duration = Duration::from_secs(1);
 
 /// Where the leg stands in the plan of the graph.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,8 +77,7 @@ pub(super) struct RtpLeg {
     pub(super) stats: LegStats,
     latch: Latch,
     rtcp_source: Option<SocketAddr>,
-    ssrc: Option<Ssrc>,
-    old_ssrc: Option<(Ssrc, Instant)>,
+    source: Source,
 }
 
 /// Random numbers for a new stream.
@@ -111,8 +109,7 @@ impl RtpLeg {
             stats: LegStats::default(),
             latch: Latch::default(),
             rtcp_source: None,
-            ssrc: None,
-            old_ssrc: None,
+            source: Source::default(),
         }
     }
 
@@ -219,15 +216,11 @@ impl RtpLeg {
         if !(is_audio || is_event || packet.payload_type.0 == COMFORT_NOISE) {
             return false;
         }
-        let is_old = self
-            .old_ssrc
-            .is_some_and(|(ssrc, since)| ssrc == packet.ssrc && now < since + OLD_SSRC_FOR);
-        if is_old || !self.latch.accept(now, from, stream.params.remote_rtp) {
+        // A stranger must not become the source, so the latch is asked first.
+        if !self.latch.accept(now, from, stream.params.remote_rtp)
+            || !self.source.accept(now, &packet)
+        {
             return false;
-        }
-        if self.ssrc != Some(packet.ssrc) {
-            self.old_ssrc = self.ssrc.map(|ssrc| (ssrc, now));
-            self.ssrc = Some(packet.ssrc);
         }
         self.stats.packets_in += 1;
         stream.reports.handle_packet(now, &packet, is_event);

@@ -375,7 +375,7 @@ impl EngineLoop {
         };
         let now = Instant::now();
         if self.engine.stats().sessions == 0 {
-            // Ended transactions linger for 32 s for the sake of lost packets; so long nobody waits.
+            // Ended transactions linger for 32 s in case a packet was lost; nobody waits for that.
             let since = *self.empty_since.get_or_insert(now);
             if self.engine.poll_timeout().is_none() || now >= since + FLUSH_MAX {
                 return true;
@@ -394,7 +394,7 @@ impl EngineLoop {
 
 /// How often draining looks at the clock.
 const DRAIN_CHECK: Duration = Duration::from_millis(200);
-/// How long the last messages may take: after the last session, and after the drain time is up.
+/// How long the last messages may take, after the last session and after the drain time.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 fn sip_input(incoming: Incoming) -> Input {
