@@ -1,6 +1,9 @@
 //! The program: builds cores and shells from the configuration, starts and stops them in order, and
 //! is what each subcommand does.
 
+mod http;
+mod users;
+
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -35,6 +38,9 @@ use crate::run::voice_program::{EspeakNg, VoiceCommand};
 use crate::script::{Host, Limits};
 use crate::sip::Transport;
 use crate::telemetry;
+use crate::web::Pages;
+
+pub use users::{UserTask, user};
 
 /// The usual voice program.
 const ESPEAK_NG: &str = "espeak-ng";
@@ -81,10 +87,12 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let catalog = read_catalog(&config, &host)?;
     look_around(&config)?;
     let (transports, sip) = bind_sip(&config)?;
-    let http = TcpListener::bind(config.http.listen)
+    let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
-    let http_address = http.local_addr()?;
+    let http_address = listener.local_addr()?;
+    let (changes, changed) = mpsc::channel(api::USER_CHANGES_MAX);
+    let (api, fresh_key) = http::open(&config, changes).await?;
 
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
@@ -105,7 +113,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let bound = transports.bound();
     let sip_ws = api::SipWebSocket {
         transports: transports.clone(),
-        tokens: Arc::new(api::NoTokens),
+        tokens: Arc::new(api.clone()),
         local: http_address,
     };
     let shells = Shells {
@@ -116,19 +124,25 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         sounds,
         recordings: sink,
     };
+    let (news, users) = mpsc::channel(api::USER_CHANGES_MAX);
+    tokio::spawn(http::pass_on(changed, news));
     let inputs = Inputs {
         sip,
         media,
         turns,
         recordings,
+        users,
         wishes,
     };
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
     let (stop_http, stop) = watch::channel(false);
-    let http_task = tokio::spawn(api::serve(http, asker, sip_ws, stop));
+    let http_task = tokio::spawn(api::serve(listener, api, asker, sip_ws, stop));
     let engine_task = tokio::spawn(engine_loop.run());
     say(&greeting(&config, &catalog, &bound, http_address));
+    if let Some(key) = fresh_key {
+        say(&http::key_notice(&key));
+    }
 
     let signals = tokio::spawn(obey_signals(config, host, wishes_out));
     let ended = engine_task.await;
@@ -371,7 +385,13 @@ fn greeting(
         "  SIP    {}, WS ws://{http}/sip",
         listens.join(", ")
     ));
-    lines.push(format!("  HTTP   http://{http}/health, /metrics"));
+    lines.push(format!("  HTTP   http://{http}/health, /metrics, /api/v1"));
+    lines.push(match Pages::embedded().are_built() {
+        true => format!("  page   http://{http}/"),
+        false => {
+            "  page   none: this program was built without; run make web and build again".into()
+        }
+    });
     for application in &catalog.applications {
         let rules = &application.router.ruleset().rules;
         let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();

@@ -3,7 +3,7 @@
 //!
 //! Owns `talkpath.toml` and `--set key=value`. What it gives are plain values, one struct per part
 //! of the engine; whoever starts a part hands it its struct, and nobody keeps the whole [`Config`].
-//! It binds no sockets, opens no directories and holds no secrets.
+//! It binds no sockets and opens no directories. Secrets in it print as nothing.
 
 mod document;
 mod load;
@@ -19,7 +19,13 @@ use serde::Deserialize;
 pub use document::{document, example};
 pub use load::ConfigError;
 use value::{Allowed, TomlText};
-pub use value::{Listen, ListenTransport, LogFormat, LogLevel, PortRange, SpeechEngine};
+pub use value::{
+    Listen, ListenTransport, LogFormat, LogLevel, PhoneNumber, PortRange, PublicUrl, Secret,
+    SpeechEngine,
+};
+
+/// Shortest API key, in characters.
+const API_KEY_CHARS_MIN: usize = 16;
 
 /// One key, for documents and errors.
 struct Key {
@@ -138,8 +144,15 @@ part! {
     }
     /// Signalling over SIP.
     sip: Sip;
-    /// The HTTP API.
+    /// The HTTP port: pages and API.
     http: Http;
+    /// The HTTP API and the guests that join by it.
+    api: Api;
+    /// STUN servers that browsers are told.
+    stun: Stun;
+    /// TURN servers that browsers are told, for those behind firewalls. The server has to know the
+    /// same secret: with coturn `use-auth-secret` and `static-auth-secret`.
+    turn: Turn;
     /// RTP.
     media: Media;
     /// Text to speech.
@@ -174,11 +187,63 @@ part! {
 }
 
 part! {
-    /// The HTTP API.
+    /// The HTTP port: pages and API.
     Http {
         /// The address on which the API is served. Port 0 takes any free port.
         listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 8080)),
             "\"ADDRESS:PORT\", such as \"127.0.0.1:8080\"";
+        /// Where browsers reach this server, when a proxy with TLS stands in front of it. Without
+        /// it: what they write into the Host header, without TLS.
+        public_url: Option<PublicUrl> = None,
+            "\"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the usual \
+             one";
+        /// Proxies in front of this server. The last address in X-Forwarded-For is believed when it
+        /// comes from one of them, so that limits count clients and not the proxy.
+        proxies: Vec<IpAddr> = Vec::new(), "a list of IP addresses";
+    }
+}
+
+part! {
+    /// The HTTP API and the guests that join by it.
+    Api {
+        /// The API key. The environment variable TALKPATH_API_KEY wins over it. Without both a key
+        /// is made at the first start and printed once.
+        key: Option<Secret> = None, "16 characters or more";
+        /// Seconds that the token of a guest is a login.
+        token_s: u32 = 3_600, 60..=86_400;
+        /// Seconds that a guest exists after it has joined the last time.
+        guest_s: u32 = 43_200, 60..=604_800;
+        /// Guests at the same time; one more gets 503.
+        guests_max: u32 = 10_000, 1..=100_000;
+        /// Joins of one address in a minute; one more gets 429.
+        joins_per_minute: u32 = 30, 1..=100_000;
+        /// The number that telephones dial, for pages to show.
+        phone_number: Option<PhoneNumber> = None,
+            "digits as they are dialled, such as \"+15550100\"";
+    }
+}
+
+part! {
+    /// STUN servers that browsers are told.
+    Stun {
+        /// Their URLs. The engine itself needs none.
+        urls: Vec<String> = Vec::new(), "a list of \"stun:HOST\" or \"stun:HOST:PORT\"";
+    }
+}
+
+part! {
+    /// TURN servers that browsers are told, for those behind firewalls. The server has to know the
+    /// same secret: with coturn `use-auth-secret` and `static-auth-secret`.
+    Turn {
+        /// Their URLs.
+        urls: Vec<String> = Vec::new(),
+            "a list of \"turn:HOST\" or \"turns:HOST\", with port and transport where needed; \
+             it needs turn.secret";
+        /// What the TURN servers share with this server. The environment variable
+        /// TALKPATH_TURN_SECRET wins over it.
+        secret: Option<Secret> = None, "the static-auth-secret of coturn";
+        /// Seconds that credentials are good. A relay of a browser ends with them.
+        ttl_s: u32 = 86_400, 300..=604_800;
     }
 }
 
@@ -367,7 +432,24 @@ impl Config {
                 &format_args!("less than http_connect_s ({connect_s})"),
             );
         }
+        self.api_faults(&mut fault);
         faults
+    }
+
+    fn api_faults(&self, fault: &mut dyn FnMut(&str, &dyn fmt::Display)) {
+        let key = self.api.key.as_ref();
+        if let Some(Secret(key)) = key.filter(|key| key.0.chars().count() < API_KEY_CHARS_MIN) {
+            let count = key.chars().count();
+            fault("api.key", &format_args!("{count} characters are too few"));
+        }
+        for (path, urls, schemes) in [
+            ("stun.urls", &self.stun.urls, &["stun:"][..]),
+            ("turn.urls", &self.turn.urls, &["turn:", "turns:"]),
+        ] {
+            if let Some(url) = urls.iter().find(|url| !value::is_ice_url(url, schemes)) {
+                fault(path, &format_args!("{url:?} is not such a URL"));
+            }
+        }
     }
 }
 

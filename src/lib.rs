@@ -23,5 +23,7 @@ pub mod script;
 pub mod sdp;
 pub mod sim;
 pub mod sip;
+pub mod store;
 pub mod telemetry;
 pub mod termination;
+pub mod web;

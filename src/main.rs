@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use talkpath::app;
+use talkpath::app::{self, UserTask};
 use talkpath::config::Config;
 use talkpath::load::Plan;
 use talkpath::routing::Source;
@@ -26,6 +26,8 @@ enum Command {
     Check(Common),
     /// Say which rule would take a call, and why the others do not.
     Route(Route),
+    /// Users who log in with a password: add, list, remove.
+    User(User),
     /// Call a running engine with many phones, and report cost and who hears whom.
     Load(Load),
 }
@@ -33,10 +35,10 @@ enum Command {
 #[derive(Args)]
 struct Common {
     /// Configuration file; without it `talkpath.toml` where there is one, else the defaults.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Sets one key, such as `sip.listen=["udp:127.0.0.1:5070"]`; wins over the file.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     overrides: Vec<String>,
 }
 
@@ -56,6 +58,33 @@ struct Route {
     /// A header of the call, such as `X-DirectCall: true`; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+}
+
+#[derive(Args)]
+struct User {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: UserCommand,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a user. The password is the first line of standard input.
+    Add {
+        /// The user part of the SIP address.
+        name: String,
+        /// What others are shown; the name when it is not given.
+        #[arg(long)]
+        display_name: Option<String>,
+    },
+    /// List users and guests.
+    List,
+    /// Remove a user or guest.
+    Remove {
+        /// The user part of the SIP address.
+        name: String,
+    },
 }
 
 #[derive(Args)]
@@ -101,6 +130,7 @@ fn main() -> ExitCode {
         Command::Serve(common) => common.read().and_then(app::serve),
         Command::Check(common) => common.read().and_then(|config| app::check(&config)),
         Command::Route(route) => route.run(),
+        Command::User(user) => user.run(),
         Command::Load(load) => load.run(),
     };
     match result {
@@ -139,6 +169,20 @@ impl Route {
             self.source,
             &headers,
         )
+    }
+}
+
+impl User {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let task = match self.command {
+            UserCommand::Add { name, display_name } => UserTask::Add {
+                display_name: display_name.unwrap_or_else(|| name.clone()),
+                name,
+            },
+            UserCommand::List => UserTask::List,
+            UserCommand::Remove { name } => UserTask::Remove { name },
+        };
+        app::user(&self.common.read()?, task)
     }
 }
 

@@ -74,6 +74,52 @@ fn port_ranges_give_even_ports_with_an_odd_neighbour() {
 }
 
 #[test]
+fn public_urls_and_ice_urls_are_those_of_hosts() {
+    for (text, url) in [
+        ("https://talk.example.org", Some((true, "talk.example.org"))),
+        ("http://192.0.2.1:8080/", Some((false, "192.0.2.1:8080"))),
+        ("https://[2001:db8::1]", Some((true, "[2001:db8::1]"))),
+        (
+            "https://[2001:db8::1]:8443",
+            Some((true, "[2001:db8::1]:8443")),
+        ),
+        ("https://", None),
+        ("https://a.example//", None),
+        ("https://a.example:x", None),
+        ("https://me@a.example", None),
+        ("ftp://a.example", None),
+    ] {
+        let found = text.parse::<PublicUrl>().ok();
+        let found = found
+            .as_ref()
+            .map(|url| (url.secure, url.authority.as_str()));
+        assert_eq!(found, url, "{text}");
+    }
+    for (text, valid) in [
+        ("turn:a.example", true),
+        ("turn:a.example:3478?transport=udp", true),
+        ("turns:[2001:db8::1]:5349?transport=tcp", true),
+        ("turn:[2001:db8::1]", true),
+        ("turn:a.example?transport=sctp", false),
+        ("turn:a.example:99999", false),
+        ("turn://a.example", false),
+        ("a.example", false),
+    ] {
+        assert_eq!(
+            value::is_ice_url(text, &["turn:", "turns:"]),
+            valid,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let config = parse("api.key = \"0123456789abcdef\"", &[]).expect("valid");
+    assert!(!format!("{config:?}").contains("0123456789"));
+}
+
+#[test]
 fn workers_default_to_all_cores_but_one() {
     for (workers, cores, count) in [(0, 1, 1), (0, 2, 1), (0, 8, 7), (3, 2, 3), (0, 0, 1)] {
         let media = Media {
@@ -134,6 +180,10 @@ const REACHABLE: &str = "an IP address that a peer can reach, such as \"192.0.2.
 const HOST: &str = "a host name or an address, such as \"example.org\"";
 const PORTS: &str = "\"FIRST-LAST\" within 1024 and 65535, with at least one even port and its odd \
                      neighbour";
+const PUBLIC_URL: &str =
+    "\"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the usual one";
+const TURN_URLS: &str = "a list of \"turn:HOST\" or \"turns:HOST\", with port and transport where \
+                         needed; it needs turn.secret";
 const COMMAND: &str = "a list of texts; not empty when the engine is \"command\"";
 
 // tidy: table
@@ -237,6 +287,54 @@ fn every_bad_value_is_refused_with_key_place_and_allowed_values() {
             "2:10",
             "http.listen: invalid socket address syntax",
             "\"ADDRESS:PORT\", such as \"127.0.0.1:8080\"",
+        ),
+        (
+            "[http]\npublic_url = \"talk.example.org\"",
+            "2:14",
+            "http.public_url: \"talk.example.org\" begins with neither https:// nor http://",
+            PUBLIC_URL,
+        ),
+        (
+            "[http]\npublic_url = \"https://a.example/b\"",
+            "2:14",
+            "http.public_url: \"https://a.example/b\" is not a URL of a host",
+            PUBLIC_URL,
+        ),
+        (
+            "[http]\npublic_url = \"https://a.example:0\"",
+            "2:14",
+            "http.public_url: \"https://a.example:0\" is not a URL of a host",
+            PUBLIC_URL,
+        ),
+        (
+            "[http]\nproxies = [\"localhost\"]",
+            "2:12",
+            "http.proxies: invalid IP address syntax",
+            "a list of IP addresses",
+        ),
+        (
+            "[api]\nkey = \"short\"",
+            "2:7",
+            "api.key: 5 characters are too few",
+            "16 characters or more",
+        ),
+        (
+            "[api]\nphone_number = \"call me\"",
+            "2:16",
+            "api.phone_number: \"call me\" cannot be dialled",
+            "digits as they are dialled, such as \"+15550100\"",
+        ),
+        (
+            "[stun]\nurls = [\"turn:a.example\"]",
+            "2:8",
+            "stun.urls: \"turn:a.example\" is not such a URL",
+            "a list of \"stun:HOST\" or \"stun:HOST:PORT\"",
+        ),
+        (
+            "[turn]\nurls = [\"turn:a.example\", \"turn:a b\"]",
+            "2:8",
+            "turn.urls: \"turn:a b\" is not such a URL",
+            TURN_URLS,
         ),
         (
             "[media]\naddress = \"224.0.0.1\"",
@@ -422,5 +520,12 @@ fn the_example_file_is_valid_as_it_stands_and_with_every_key_set() {
     let mut config = parse(&keys_set, &[]).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.sip.domain.take().as_deref(), Some("example.org"));
     assert_eq!(config.sip.address.take(), config.media.address.take());
+    let key = Secret("a-long-random-text".to_owned());
+    assert_eq!(config.api.key.take(), Some(key.clone()));
+    assert_eq!(config.turn.secret.take(), Some(key));
+    let number = config.api.phone_number.take();
+    assert_eq!(number, Some(PhoneNumber("+15550100".to_owned())));
+    let url = config.http.public_url.take().map(|url| url.to_string());
+    assert_eq!(url.as_deref(), Some("https://talk.example.org"));
     assert_eq!(config, Config::default());
 }

@@ -140,6 +140,86 @@ impl fmt::Display for PortRange {
     }
 }
 
+/// A text that is not shown, not even in debug output.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A number as people dial it, written `+15550100`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PhoneNumber(pub String);
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix('+').unwrap_or(&text);
+        let dialled =
+            (1..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if !dialled {
+            return Err(format!("{text:?} cannot be dialled"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Where clients reach the HTTP port, written `https://talk.example.org`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicUrl {
+    /// The scheme is https.
+    pub secure: bool,
+    /// Host and, where it is not the usual one, port.
+    pub authority: String,
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let secure = text.strip_prefix("https://").map(|rest| (true, rest));
+        let (secure, rest) = secure
+            .or_else(|| text.strip_prefix("http://").map(|rest| (false, rest)))
+            .ok_or_else(|| format!("{text:?} begins with neither https:// nor http://"))?;
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match authority.rsplit_once(':') {
+            // Colons inside of brackets belong to an IPv6 address.
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (authority, None),
+        };
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !is_host(host) || !port.is_none_or(is_port) {
+            return Err(format!("{text:?} is not a URL of a host"));
+        }
+        Ok(Self {
+            secure,
+            authority: authority.to_owned(),
+        })
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
 /// Who turns text into speech.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -224,6 +304,23 @@ pub(super) fn is_host(text: &str) -> bool {
         || (text.len() <= 253 && text.split('.').all(label))
 }
 
+/// Whether `text` is a URL of a STUN or TURN server (RFC 7064, RFC 7065) with one of `schemes`.
+pub(super) fn is_ice_url(text: &str, schemes: &[&str]) -> bool {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some(rest) = rest else {
+        return false;
+    };
+    let address = match rest.split_once('?') {
+        Some((address, "transport=udp" | "transport=tcp")) => address,
+        Some(_) => return false,
+        None => rest,
+    };
+    match address.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => is_host(host) && port.parse::<u16>().is_ok(),
+        _ => is_host(address),
+    }
+}
+
 /// The values that a key allows.
 pub(super) trait Allowed<T> {
     /// The values in words.
@@ -283,6 +380,7 @@ toml_text! {
     PortRange: value => quoted(&value.to_string());
     Vec<Listen>: value => list(value);
     Vec<String>: value => list(value);
+    Vec<IpAddr>: value => list(value);
     BTreeMap<String, String>: value => table(value);
     SpeechEngine: value => quoted(match value {
         SpeechEngine::EspeakNg => "espeak-ng",
@@ -313,6 +411,36 @@ impl TomlText for Option<String> {
 
     fn sample() -> String {
         quoted("example.org")
+    }
+}
+
+impl TomlText for Option<PhoneNumber> {
+    fn toml(&self) -> Option<String> {
+        self.as_ref().map(|number| quoted(&number.0))
+    }
+
+    fn sample() -> String {
+        quoted("+15550100")
+    }
+}
+
+impl TomlText for Option<PublicUrl> {
+    fn toml(&self) -> Option<String> {
+        self.as_ref().map(|url| quoted(&url.to_string()))
+    }
+
+    fn sample() -> String {
+        quoted("https://talk.example.org")
+    }
+}
+
+impl TomlText for Option<Secret> {
+    fn toml(&self) -> Option<String> {
+        self.as_ref().map(|_| quoted("not shown"))
+    }
+
+    fn sample() -> String {
+        quoted("a-long-random-text")
     }
 }
 

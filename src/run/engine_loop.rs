@@ -47,6 +47,15 @@ pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
 /// A sound, or why there is none.
 pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
 
+/// What became of a user.
+#[derive(Debug)]
+pub enum UserNews {
+    /// Known from here on, with exactly these passwords.
+    Put(Box<sip::User>),
+    /// Not known any more.
+    Remove(String),
+}
+
 /// What the engine task is told from outside.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
@@ -168,6 +177,8 @@ pub struct Inputs {
     pub turns: mpsc::Receiver<TurnDone>,
     /// From the recordings thread.
     pub recordings: mpsc::Receiver<RecordedFile>,
+    /// Users that come and go, from the API.
+    pub users: mpsc::Receiver<UserNews>,
     /// From the signals of the process.
     pub wishes: watch::Receiver<Wish>,
 }
@@ -237,6 +248,9 @@ impl EngineLoop {
             .map(|at| at.min(Instant::now() + DRAIN_CHECK));
         let wake = [deadline, drain_check].into_iter().flatten().min();
         let input = tokio::select! {
+            // A token may be used the moment that it is told, so its user goes first.
+            biased;
+            Some(news) = inputs.users.recv() => user_input(news),
             incoming = inputs.sip.recv() => match incoming {
                 Some(incoming) => sip_input(incoming),
                 None => return false,
@@ -264,7 +278,9 @@ impl EngineLoop {
         let now = Instant::now();
         for _ in 0..BUDGET {
             let inputs = &mut self.inputs;
-            let input = if let Ok(event) = inputs.media.try_recv() {
+            let input = if let Ok(news) = inputs.users.try_recv() {
+                user_input(news)
+            } else if let Ok(event) = inputs.media.try_recv() {
                 Input::Media(event)
             } else if let Ok(done) = inputs.turns.try_recv() {
                 turn_input(done)
@@ -405,6 +421,13 @@ fn sip_input(incoming: Incoming) -> Input {
         },
         Incoming::FlowOpened { flow, identity } => Input::FlowOpened { flow, identity },
         Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
+    }
+}
+
+fn user_input(news: UserNews) -> Input {
+    match news {
+        UserNews::Put(user) => Input::PutUser(user),
+        UserNews::Remove(name) => Input::RemoveUser(name),
     }
 }
 

@@ -73,9 +73,42 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("good/main.rhai", "fn on_incoming(e) { e.leg.answer(); }\n"),
     ("file", ""),
+    (
+        "stranger/talkpath.db",
+        "These are somebody's notes on what they ate, which is no database at all, and long enough \
+         to be looked at as a header of one hundred octets.\n",
+    ),
 ];
 
 const ROWS: &[Row] = &[
+    fails(
+        &["user", "list", "--set", "data_dir={dir}/file"],
+        "talkpath: data_dir: cannot write in {dir}/file: File exists (os error 17)\n",
+    ),
+    fails(
+        &["user", "list", "--set", "data_dir={dir}/stranger"],
+        "talkpath: {dir}/stranger/talkpath.db is not a talkpath database: file is not a database. \
+         Move it away to start with an empty one\n",
+    ),
+    fails(
+        &["user", "add", "Al", "--set", "data_dir={dir}/users"],
+        "talkpath: A username has 3 to 50 of a-z, 0-9, _ and -, and begins with a letter or a \
+         digit.\n",
+    ),
+    fails(
+        &["user", "add", "alice", "--set", "data_dir={dir}/users"],
+        "talkpath: A password has 8 to 128 characters, among them an upper-case letter, a \
+         lower-case letter, a digit and a special character, and no control character.\n",
+    ),
+    fails(
+        &["user", "remove", "alice", "--set", "data_dir={dir}/users"],
+        "talkpath: there is no user alice\n",
+    ),
+    says(&["user", "list", "--set", "data_dir={dir}/users"], 0, ""),
+    fails(
+        &["serve", "--set", "turn.urls=[\"turn:turn.example.org\"]"],
+        "talkpath: turn.urls: set turn.secret or TALKPATH_TURN_SECRET too\n",
+    ),
     fails(
         &["serve", "--set", "sip.listen=[\"udp:127.0.0.1:{udp}\"]"],
         "talkpath: sip.listen[0]: cannot listen on UDP 127.0.0.1:{udp}: Address already in use \
@@ -334,9 +367,14 @@ fn the_greeting_says_where_and_how() {
     let (sip, web) = lines[1].rsplit_once(", WS ws://").expect("a WebSocket");
     assert_eq!(sip, format!("  SIP    UDP {udp}, TCP {tcp}"));
     assert!(web.ends_with("/sip"), "{web}");
-    assert!(lines[2].ends_with("/health, /metrics"), "{}", lines[2]);
-    assert_eq!(lines[3], "  rules  videoconf: phones dial in, conference");
-    assert_eq!(lines[4], "  voice  espeak-ng");
+    assert!(
+        lines[2].ends_with("/health, /metrics, /api/v1"),
+        "{}",
+        lines[2]
+    );
+    assert!(lines[3].starts_with("  page   "), "{}", lines[3]);
+    assert_eq!(lines[4], "  rules  videoconf: phones dial in, conference");
+    assert_eq!(lines[5], "  voice  espeak-ng");
     assert!(server.get("/health").contains("\"status\":\"ok\""));
 }
 

@@ -1,5 +1,6 @@
 //! One integration binary.
 
+mod api;
 mod calls;
 mod front_door;
 mod loopback_baresip;

@@ -20,6 +20,8 @@ pub fn talkpath() -> Command {
     command
         .stdin(Stdio::null())
         .env_remove("TALKPATH_LOG")
+        .env_remove("TALKPATH_API_KEY")
+        .env_remove("TALKPATH_TURN_SECRET")
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }

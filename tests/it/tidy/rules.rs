@@ -53,7 +53,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     (
         "api",
-        &["engine", "store", "routing", "run", "telemetry", "net"],
+        &[
+            "engine",
+            "store",
+            "routing",
+            "run",
+            "telemetry",
+            "net",
+            "web",
+        ],
     ),
     ("web", &[]),
     ("cluster", &[]),
@@ -145,6 +153,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rubato", &["src/run/"]),
     ("regex", &["src/routing/", "src/config.rs", "src/config/"]),
     ("toml", &["src/routing/", "src/config.rs", "src/config/"]),
+    ("sqlx", &["src/store/"]),
+    ("jwt_compact", &["src/api/token.rs"]),
     ("rustix", &["src/run/", "src/net/", "src/load/"]),
 ];
 

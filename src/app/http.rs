@@ -1,0 +1,128 @@
+//! Store and HTTP face: opens both as the configuration says.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{anyhow, bail};
+use tokio::sync::mpsc;
+
+use crate::api::{self, Api, IceSettings, Origin, Settings, UserChange};
+use crate::config::{Config, Secret};
+use crate::run::engine_loop::UserNews;
+use crate::sip;
+use crate::store::Store;
+use crate::web::Pages;
+
+/// Wins over `api.key`.
+const KEY_VARIABLE: &str = "TALKPATH_API_KEY";
+/// Wins over `turn.secret`.
+const TURN_SECRET_VARIABLE: &str = "TALKPATH_TURN_SECRET";
+/// The realm of SIP digest: part of every stored hash, so passwords would end if it changed.
+pub(super) const REALM: &str = "talkpath";
+
+/// Seconds since 1970.
+pub(super) fn unix_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Opens the store and what serves HTTP on it. Gives the API key too when it was made just now.
+///
+/// # Errors
+/// The store cannot be opened, or a secret is missing.
+pub(super) async fn open(
+    config: &Config,
+    changes: mpsc::Sender<UserChange>,
+) -> anyhow::Result<(Api, Option<String>)> {
+    let settings = settings(config)?;
+    let store = Store::open(&config.data_dir).await?;
+    Api::open(settings, store, Arc::new(unix_s), changes)
+        .await
+        .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))
+}
+
+/// What the person who started the engine is told of a new API key.
+pub(super) fn key_notice(key: &str) -> String {
+    format!(
+        "API key, shown this once: {key}\n\
+         Only its hash is kept. Set api.key or TALKPATH_API_KEY to choose another."
+    )
+}
+
+fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let turn_secret = secret(TURN_SECRET_VARIABLE, config.turn.secret.as_ref());
+    if !config.turn.urls.is_empty() && turn_secret.is_none() {
+        bail!("turn.urls: set turn.secret or {TURN_SECRET_VARIABLE} too");
+    }
+    let public_origin = config.http.public_url.as_ref().map(|url| Origin {
+        secure: url.secure,
+        authority: url.authority.clone(),
+    });
+    Ok(Settings {
+        public_origin,
+        proxies: config.http.proxies.clone(),
+        domain: config.sip.domain.clone(),
+        realm: REALM.to_owned(),
+        key: secret(KEY_VARIABLE, config.api.key.as_ref()),
+        token_s: config.api.token_s,
+        guest_s: config.api.guest_s,
+        guests_max: config.api.guests_max,
+        joins_per_minute: config.api.joins_per_minute,
+        phone_number: config
+            .api
+            .phone_number
+            .as_ref()
+            .map(|number| number.0.clone()),
+        ice: IceSettings {
+            stun_urls: config.stun.urls.clone(),
+            turn_urls: config.turn.urls.clone(),
+            turn_secret: turn_secret.unwrap_or_default(),
+            turn_ttl_s: config.turn.ttl_s,
+        },
+        pages: Pages::embedded(),
+    })
+}
+
+/// The environment wins over the file. An empty variable counts as none.
+fn secret(variable: &str, configured: Option<&Secret>) -> Option<String> {
+    let given = std::env::var(variable).ok().filter(|text| !text.is_empty());
+    given.or_else(|| configured.map(|secret| secret.0.clone()))
+}
+
+/// Tells the engine of users as the API changes them.
+pub(super) async fn pass_on(mut changes: mpsc::Receiver<UserChange>, news: mpsc::Sender<UserNews>) {
+    while let Some(change) = changes.recv().await {
+        let change = match change {
+            UserChange::Put {
+                name,
+                display_name,
+                ha1,
+            } => {
+                let ha1 = ha1.into_iter().map(passed_on).collect();
+                UserNews::Put(Box::new(sip::User {
+                    name,
+                    display_name,
+                    ha1,
+                }))
+            }
+            UserChange::Remove(name) => UserNews::Remove(name),
+        };
+        if news.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn passed_on(ha1: api::Ha1) -> sip::Ha1 {
+    sip::Ha1 {
+        algorithm: match ha1.algorithm {
+            api::Algorithm::Md5 => sip::Algorithm::Md5,
+            api::Algorithm::Sha256 => sip::Algorithm::Sha256,
+        },
+        realm: ha1.realm,
+        hash: ha1.hash,
+        expires_unix_s: ha1.expires_unix_s,
+    }
+}

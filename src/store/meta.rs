@@ -1,0 +1,40 @@
+//! What the installation knows about itself: one row per [`MetaKey`].
+
+use super::{Store, StoreError};
+
+/// Names of values of the installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaKey {
+    /// The hash of the API key that was made at the first start.
+    ApiKeyHash,
+    /// The secret that signs tokens.
+    TokenSecret,
+}
+
+impl MetaKey {
+    fn name(self) -> &'static str {
+        match self {
+            MetaKey::ApiKeyHash => "api_key_hash",
+            MetaKey::TokenSecret => "token_secret",
+        }
+    }
+}
+
+impl Store {
+    /// The value of `key`; `fresh` becomes it when there is none yet. Says whether it did.
+    ///
+    /// # Errors
+    /// SQLite refused.
+    pub async fn meta_or(&self, key: MetaKey, fresh: &[u8]) -> Result<(Vec<u8>, bool), StoreError> {
+        let written = sqlx::query("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)")
+            .bind(key.name())
+            .bind(fresh)
+            .execute(&self.pool)
+            .await?;
+        let value = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?")
+            .bind(key.name())
+            .fetch_one(&self.pool)
+            .await?;
+        Ok((value, written.rows_affected() > 0))
+    }
+}
