@@ -21,6 +21,7 @@ const context = new AudioContext();
 const ua = new UA({
   sockets: [new WebSocketInterface(`ws://${location.host}/sip`)],
   uri: 'sip:joinconf@talkpath.test',
+  connection_recovery_max_interval: 2,
 });
 ua.on('newRTCSession', (e: Loose) => {
   if (e.originator !== 'remote') return;

@@ -86,7 +86,10 @@ export class ConferenceCall {
       if (!this.#works) this.#giveUp();
     }, RESTART_MS);
     if (!session.isEstablished()) return;
-    session.renegotiate({ rtcOfferConstraints: { iceRestart: true } });
+    session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }, () => {
+      // A restart of ICE that never broke passes without a change of its state.
+      if (!this.#isOver && this.#works) this.#mediaWorks();
+    });
   }
 
   /** Ends the call without a word to the hooks. */
@@ -123,14 +126,17 @@ export class ConferenceCall {
     const state = connection.iceConnectionState;
     // Not asked of the connection later: JsSIP closes it before it says that the call has ended.
     this.#works = state === 'connected' || state === 'completed';
-    if (this.#works) {
-      clearTimeout(this.#timer);
-      this.#hooks.onMedia(true);
-    } else if (state === 'disconnected') {
+    if (this.#works) this.#mediaWorks();
+    else if (state === 'disconnected') {
       this.#hooks.onMedia(false);
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.restart(), DISCONNECTED_MS);
     }
+  }
+
+  #mediaWorks(): void {
+    clearTimeout(this.#timer);
+    this.#hooks.onMedia(true);
   }
 
   #giveUp(): void {

@@ -29,7 +29,9 @@ const LEVELS_EVERY_MS = 100;
 /** Without a connection for that long, it is over. */
 const GIVE_UP_MS = 90_000;
 /** Failed attempts to connect before we ask whether it is the token that is refused. */
-const DOUBT_TOKEN_AFTER = 3;
+const DOUBT_TOKEN_AFTER = { neverConnected: 2, connectedBefore: 6 } as const;
+/** Tokens that a server may refuse in a row, before we believe that it means us. */
+const RENEWALS_MAX = 2;
 /** SIP refusals that another attempt will not change. */
 const FINAL_CODES = new Set([400, 402, 404, 410, 484, 486, 488, 600, 603, 604, 606]);
 const RECALL = { firstMs: 500, longestMs: 8_000 };
@@ -64,6 +66,7 @@ export class Conference extends Emitter<ConferenceEvents> {
   #phones: Phone[] = [];
   #state: 'starting' | 'up' | 'reconnecting' | 'over' = 'starting';
   #hasRoster = false;
+  #hasConnected = false;
   #serverAnswers = false;
   #isRenewing = false;
   #renewals = 0;
@@ -189,7 +192,7 @@ export class Conference extends Emitter<ConferenceEvents> {
     const line: Line = new Line(this.#admission, servers, {
       onUp: () => this.#lineUp(),
       onDown: () => this.#reconnecting(),
-      onRefused: () => void this.#renew(),
+      onRefused: () => this.#refused(''),
       onAttemptFailed: (attempts) => void this.#attemptFailed(line, attempts),
       onIncoming: (session, from) => this.#peers.handleIncoming(session, from),
     });
@@ -197,6 +200,7 @@ export class Conference extends Emitter<ConferenceEvents> {
   }
 
   #lineUp(): void {
+    this.#hasConnected = true;
     this.#serverAnswers = false;
     if (this.#call) this.#call.resume();
     else this.#placeCall();
@@ -204,7 +208,9 @@ export class Conference extends Emitter<ConferenceEvents> {
 
   /** Our token may be what fails: then the server answers, and still the WebSocket does not open. */
   async #attemptFailed(line: Line, attempts: number): Promise<void> {
-    if (this.#state === 'over' || attempts < DOUBT_TOKEN_AFTER) return;
+    const { neverConnected, connectedBefore } = DOUBT_TOKEN_AFTER;
+    const patience = this.#hasConnected ? connectedBefore : neverConnected;
+    if (this.#state === 'over' || attempts < patience || this.#renewals >= RENEWALS_MAX) return;
     if (this.#serverAnswers) {
       this.#serverAnswers = false;
       await this.#renew();
@@ -219,6 +225,11 @@ export class Conference extends Emitter<ConferenceEvents> {
     }
   }
 
+  #refused(text: string): void {
+    if (this.#renewals >= RENEWALS_MAX) this.#finish('refused', text);
+    else void this.#renew();
+  }
+
   /** Joins again as somebody new, when the identity that we have is no longer accepted. */
   async #renew(): Promise<void> {
     if (this.#isRenewing || this.#state === 'over') return;
@@ -226,7 +237,6 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#reconnecting();
     const { options, storage } = this.#prepared;
     try {
-      if (this.#renewals > 2) throw new JoinError('not-allowed', 'The server refuses its own token.');
       this.#renewals += 1;
       const { baseUrl, room, displayName } = options;
       const admission = await requestAdmission(baseUrl, room, displayName);
@@ -237,6 +247,7 @@ export class Conference extends Emitter<ConferenceEvents> {
       this.#release();
       this.#release = release ?? (() => undefined);
       this.#admission = admission;
+      this.#hasConnected = false;
       keep(storage, baseUrl, room, admission);
       this.#line = this.#newLine();
       this.#peers = this.#newPeers();
@@ -290,8 +301,7 @@ export class Conference extends Emitter<ConferenceEvents> {
     if (end.byRemote && end.wasWorking) {
       this.#finish(end.text === 'replaced' ? 'replaced' : 'ended', end.text);
     } else if (end.code === 401 || end.code === 403) {
-      if (this.#renewals > 0) this.#finish('refused', end.text);
-      else void this.#renew();
+      this.#refused(end.text);
     } else if (FINAL_CODES.has(end.code)) {
       this.#finish('refused', end.text);
     } else {
