@@ -2,7 +2,7 @@
 
 import type { EndReason } from '@talkpath/web';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { ChatPanel } from './chat.js';
 import { Controls, type PanelName } from './controls.js';
 import { useColumns, useSession, useShortcuts } from './hooks.js';
@@ -21,7 +21,12 @@ interface Props {
 export function Call({ session, ended }: Props) {
   const state = useSession(session);
   const [panel, setPanel] = useState<PanelName | null>(null);
-  const toggle = (name: PanelName): void => setPanel(panel === name ? null : name);
+  const close = (): void => {
+    // Back to where it was opened, for those who use the keyboard.
+    document.querySelector<HTMLElement>(`[data-opens="${panel ?? ''}"]`)?.focus();
+    setPanel(null);
+  };
+  const toggle = (name: PanelName): void => (panel === name ? close() : setPanel(name));
 
   useEffect(() => session.setChatOpen(panel === 'chat'), [session, panel]);
   useShortcuts({
@@ -47,22 +52,11 @@ export function Call({ session, ended }: Props) {
         <Stage session={session} state={state} onInvite={() => setPanel('invite')} />
       </main>
       {panel && (
-        <aside class="panel" aria-label={PANEL_TITLES[panel]}>
-          <div class="panel-head">
-            <h2>{PANEL_TITLES[panel]}</h2>
-            <button
-              type="button"
-              class="plain"
-              aria-label={`Close ${PANEL_TITLES[panel].toLowerCase()}`}
-              onClick={() => setPanel(null)}
-            >
-              <Icon name="close" />
-            </button>
-          </div>
+        <Panel name={panel} onClose={close}>
           {panel === 'chat' && <ChatPanel session={session} state={state} />}
           {panel === 'invite' && <InvitePanel session={session} />}
           {panel === 'settings' && <SettingsPanel session={session} />}
-        </aside>
+        </Panel>
       )}
       <Notices session={session} state={state} />
       <Controls session={session} state={state} panel={panel} onPanel={toggle} />
@@ -75,6 +69,42 @@ const PANEL_TITLES: Readonly<Record<PanelName, string>> = {
   invite: 'Invite others',
   settings: 'Settings',
 };
+
+interface PanelProps {
+  name: PanelName;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+function Panel({ name, onClose, children }: PanelProps) {
+  const title = PANEL_TITLES[name];
+  const ref = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (name !== 'chat') ref.current?.focus();
+  }, [name]);
+  return (
+    <aside
+      class="panel"
+      aria-label={title}
+      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+    >
+      <div class="panel-head">
+        <h2 ref={ref} tabIndex={-1}>
+          {title}
+        </h2>
+        <button
+          type="button"
+          class="plain"
+          aria-label={`Close ${title.toLowerCase()}`}
+          onClick={onClose}
+        >
+          <Icon name="close" />
+        </button>
+      </div>
+      {children}
+    </aside>
+  );
+}
 
 interface PartProps {
   session: CallSession;

@@ -9,10 +9,13 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-di
 export function ChatPanel({ session, state }: { session: CallSession; state: State }) {
   const [text, setText] = useState('');
   const [to, setTo] = useState('');
-  const endRef = useRef<HTMLDivElement>(null);
+  const linesRef = useRef<HTMLDivElement>(null);
   const inputRef = useRef<HTMLTextAreaElement>(null);
   useEffect(() => inputRef.current?.focus(), []);
-  useEffect(() => endRef.current?.scrollIntoView({ block: 'end' }), [state.chat.length]);
+  useEffect(() => {
+    const lines = linesRef.current;
+    lines?.scrollTo({ top: lines.scrollHeight });
+  }, [state.chat.length]);
 
   const send = (): void => {
     const trimmed = text.trim();
@@ -26,14 +29,20 @@ export function ChatPanel({ session, state }: { session: CallSession; state: Sta
 
   return (
     <div class="chat">
-      <div class="chat-lines" role="log" aria-live="polite" aria-label="Messages" tabIndex={0}>
+      <div
+        ref={linesRef}
+        class="chat-lines"
+        role="log"
+        aria-live="polite"
+        aria-label="Messages"
+        tabIndex={0}
+      >
         {state.chat.length === 0 && (
           <p class="empty">Nobody has written anything yet. Telephones do not get messages.</p>
         )}
         {state.chat.map((line, index) => (
           <Line key={line.id} line={line} isSame={isSameSpeaker(state.chat[index - 1], line)} />
         ))}
-        <div ref={endRef} />
       </div>
       <form
         class="chat-form"

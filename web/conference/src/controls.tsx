@@ -51,6 +51,7 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         text="Chat"
         keys="C"
         isActive={panel === 'chat'}
+        opens="chat"
         isExpanded={panel === 'chat'}
         badge={unread}
         onClick={() => onPanel('chat')}
@@ -61,6 +62,7 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         text="Invite"
         keys="I"
         isActive={panel === 'invite'}
+        opens="invite"
         isExpanded={panel === 'invite'}
         onClick={() => onPanel('invite')}
       />
@@ -69,6 +71,7 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         label="Settings"
         text="Settings"
         isActive={panel === 'settings'}
+        opens="settings"
         isExpanded={panel === 'settings'}
         onClick={() => onPanel('settings')}
       />
@@ -92,6 +95,7 @@ interface ButtonProps {
   /** For what is on or off; off is shown as a warning. */
   isOn?: boolean;
   isActive?: boolean;
+  opens?: PanelName;
   isExpanded?: boolean;
   isLeave?: boolean;
   badge?: number;
@@ -99,7 +103,8 @@ interface ButtonProps {
 }
 
 function Button(props: ButtonProps) {
-  const { icon, label, text, keys, isOn, isActive, isExpanded, isLeave, badge, onClick } = props;
+  const { icon, label, text, keys, isOn, isActive, opens, isExpanded } = props;
+  const { isLeave, badge, onClick } = props;
   return (
     <button
       type="button"
@@ -107,6 +112,7 @@ function Button(props: ButtonProps) {
       data-on={isOn}
       data-active={isActive}
       data-leave={isLeave}
+      data-opens={opens}
       aria-label={label}
       aria-pressed={isOn}
       aria-expanded={isExpanded}

@@ -125,7 +125,7 @@ export class CallSession {
 
   setChatOpen(isOpen: boolean): void {
     this.#isChatOpen = isOpen;
-    if (isOpen) this.#set({ unread: 0 });
+    if (isOpen) this.#set({ unread: 0, notices: [] });
   }
 
   /** Sends to everybody, or to the peer with this id. */
