@@ -117,6 +117,23 @@ try {
     await refused.page.waitForTimeout(200);
     await refused.page.screenshot({ path: join(folder, `20-${kind}-narrow.png`), fullPage: true });
   }
+  const deaf = await openWindow({ hasDevices: false, viewport: { width: 360, height: 720 } });
+  windows.push(deaf);
+  await deaf.page.goto(room);
+  await deaf.page.getByRole('alert').waitFor();
+  await deaf.page.screenshot({ path: join(folder, '21-no-microphone.png'), fullPage: true });
+  const denied = await openWindow({ isAllowed: false, colorScheme: 'dark' });
+  windows.push(denied);
+  await denied.page.goto(room);
+  await denied.page.getByRole('alert').waitFor();
+  await picture(denied, '22-refused-dark');
+  await denied.page.getByLabel('Your name').fill('Dora');
+  await denied.page.getByRole('button', { name: 'Join and listen' }).click();
+  await denied.page.locator('[data-phase="connected"]').waitFor();
+  await denied.page.waitForTimeout(1500);
+  await picture(denied, '23-listening-dark');
+  console.log('who only listens hears', await heardTones(denied, [440, 600, 900, 1300]));
+
   for (const window of windows) if (window.faults.length) console.log(window.faults.slice(0, 8));
 } finally {
   for (const window of windows) await window.close();

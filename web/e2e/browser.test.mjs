@@ -138,12 +138,15 @@ test('a pair without a direct way is relayed, and direct again when there is one
     };
   };
   const [anna, bob] = [await open(600, blind), await open(900, blind)];
+  await focus.page.evaluate(() => window.focus.reports.splice(0));
   await joinRoom(anna, room, 'Anna');
   await joinRoom(bob, room, 'Bob');
   const relayed = (roster) => roster.some(({ link }) => link === 'relayed');
   await waitForRoster(anna, relayed, 90_000);
   await waitForRoster(bob, relayed, 90_000);
   await hears(anna, [CONFERENCE_HZ]);
+  const reports = () => focus.page.evaluate(() => window.focus.reports.map(({ type }) => type));
+  assert.deepEqual(await reports(), ['ICE_FAILED', 'ICE_FAILED'], 'each failure is told once');
   for (const { page } of [anna, bob]) {
     await page.evaluate(() => {
       window.isBlind = false;
@@ -151,6 +154,7 @@ test('a pair without a direct way is relayed, and direct again when there is one
   }
   for (const window of [anna, bob]) await waitForRoster(window, direct(1), 60_000);
   await hears(anna, [CONFERENCE_HZ, 900]);
+  assert.deepEqual((await reports()).slice(2), ['ICE_CONNECTED']);
   await leave(anna);
   await leave(bob);
 });

@@ -27,17 +27,19 @@ export function chromiumPath() {
 
 /**
  * Opens a browser of its own with one page. `toneHz` is what its microphone hears; 0 for silence.
+ * `hasDevices` false: a machine without microphone and camera; `isAllowed` false: the user refuses them.
  * Playwright's own page is `window.page`; `window.close()` ends the browser.
  */
-export async function openWindow({ toneHz = 0, viewport, colorScheme, args = [] } = {}) {
+export async function openWindow(options = {}) {
+  const { toneHz = 0, viewport, colorScheme, hasDevices = true, isAllowed = true, args = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
   const wav = join(folder, 'microphone.wav');
   writeFileSync(wav, toneWav(toneHz, 2));
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: [
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
+      ...(hasDevices ? ['--use-fake-device-for-media-stream'] : []),
+      isAllowed ? '--use-fake-ui-for-media-stream' : '--deny-permission-prompts',
       `--use-file-for-fake-audio-capture=${wav}`,
       '--autoplay-policy=no-user-gesture-required',
       '--auto-select-desktop-capture-source=Entire screen',

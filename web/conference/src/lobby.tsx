@@ -65,10 +65,10 @@ export function Lobby({ room, problem, onJoin }: Props) {
           <div class="preview-buttons">
             <Toggle
               isOn={microphone !== null && !isMuted}
-              isDisabled={microphone === null}
+              isDisabled={isAsking}
               on={['mic', 'Mute microphone']}
-              off={['micOff', 'Unmute microphone']}
-              onClick={() => setMuted(!isMuted)}
+              off={['micOff', microphone ? 'Unmute microphone' : 'Try the microphone again']}
+              onClick={() => (microphone ? setMuted(!isMuted) : void preview.setMicrophone())}
             />
             <Toggle
               isOn={camera !== null}
@@ -122,14 +122,14 @@ export function Lobby({ room, problem, onJoin }: Props) {
             label="Microphone"
             devices={devices.microphones}
             value={microphone?.getSettings().deviceId ?? ''}
-            none="No microphone found"
+            none={noneOf('microphone', microphoneFault)}
             onChange={(id) => void preview.setMicrophone(id)}
           />
           <DeviceSelect
             label="Camera"
             devices={devices.cameras}
             value={camera?.getSettings().deviceId ?? ''}
-            none="No camera found"
+            none={noneOf('camera', cameraFault)}
             onChange={(id) => void preview.setCamera(id)}
           />
           {devices.speakers.length > 1 && (
@@ -233,6 +233,11 @@ function Toggle({ isOn, isDisabled, on, off, onClick }: ToggleProps) {
       <Icon name={icon} />
     </button>
   );
+}
+
+/** What stands in place of the names of devices, which the browser tells only after permission. */
+function noneOf(device: string, faultName: string): string {
+  return faultName === 'NotAllowedError' ? `The ${device} is blocked` : `No ${device} was found`;
 }
 
 function codeOf(faultName: string): JoinErrorCode {

@@ -16,6 +16,8 @@ interface Member {
 
 let members: Member[] = [];
 let phones: string[] = [];
+/** What was said about direct connections. */
+const reports: { type: string; caller: string; callee: string }[] = [];
 const context = new AudioContext();
 
 const ua = new UA({
@@ -49,6 +51,7 @@ ua.start();
 
 function receive(from: Member, json: string): void {
   const message = JSON.parse(json);
+  if (message.type.startsWith('ICE_')) reports.push(message);
   if (message.type === 'ICE_FAILED') {
     const { callee, displayName } = message;
     const to = members.filter((one) => one.id === message.caller);
@@ -82,6 +85,7 @@ function tone(): MediaStream {
 Object.assign(window, {
   focus: {
     members: () => members.map(({ id, displayName }) => ({ id, displayName })),
+    reports,
     setPhones: (list: string[]) => {
       phones = list;
       roster();
