@@ -1,6 +1,6 @@
 /**
- * Takes pictures of the page's faces into a folder: `npm run build && npm run build:e2e && node dev/look.mjs
- * /tmp/pictures`. They are to be looked at by a person; nothing is compared.
+ * Takes pictures of the page's faces into a folder: `npm run build && npm run build:e2e && node
+ * dev/look.mjs /tmp/pictures`. They are to be looked at by a person; nothing is compared.
  */
 
 import { mkdirSync } from 'node:fs';
@@ -40,7 +40,11 @@ try {
   await joinRoom(anna, room, 'Anna de Boer');
   await anna.page.waitForTimeout(500);
   await picture(anna, '04-alone');
-  const bob = await open({ toneHz: 900, colorScheme: 'dark', viewport: { width: 360, height: 720 } });
+  const bob = await open({
+    toneHz: 900,
+    colorScheme: 'dark',
+    viewport: { width: 360, height: 720 },
+  });
   await joinRoom(bob, room, 'Bob <b>Brown</b>', { camera: false });
   const carla = await open({ toneHz: 1300, colorScheme: 'dark' });
   await joinRoom(carla, room, 'Carla Nováková with quite a long name that has to end somewhere');
@@ -51,12 +55,18 @@ try {
   await picture(anna, '05-call');
   await picture(carla, '06-call-dark');
   await picture(bob, '07-call-narrow-dark');
-  for (const [name, window] of [['anna', anna], ['bob', bob], ['carla', carla]]) {
+  for (const [name, window] of [
+    ['anna', anna],
+    ['bob', bob],
+    ['carla', carla],
+  ]) {
     console.log(name, 'hears', await heardTones(window, [440, 600, 900, 1300]));
   }
 
   await bob.page.keyboard.press('Alt+c');
-  await bob.page.getByLabel('Message', { exact: true }).fill('Good morning! Can everybody hear me?');
+  await bob.page
+    .getByLabel('Message', { exact: true })
+    .fill('Good morning! Can everybody hear me?');
   await bob.page.keyboard.press('Enter');
   await anna.page.waitForTimeout(400);
   await picture(anna, '08-unread');
@@ -64,7 +74,9 @@ try {
   await anna.page.getByLabel('Message', { exact: true }).fill('Loud and clear, <i>thank you</i>.');
   await anna.page.keyboard.press('Enter');
   await anna.page.getByRole('combobox').selectOption({ index: 1 });
-  await anna.page.getByLabel('Message', { exact: true }).fill('Only for you: the minutes are in the folder.');
+  await anna.page
+    .getByLabel('Message', { exact: true })
+    .fill('Only for you: the minutes are in the folder.');
   await anna.page.keyboard.press('Enter');
   await anna.page.waitForTimeout(400);
   await picture(anna, '09-chat');

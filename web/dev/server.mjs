@@ -1,7 +1,7 @@
 /**
- * Development server: the built page, a fake of the join request, and a SIP proxy. The conference itself
- * is a page too (`focus.html`), which must be open in some browser: `node dev/server.mjs`, then open
- * http://localhost:8090/e2e/focus.html and http://localhost:8090/join/1234.
+ * Development server: the built page, a fake of the join request, and a SIP proxy. The conference
+ * itself is a page too (`focus.html`), which must be open in some browser: `node dev/server.mjs`,
+ * then open http://localhost:8090/e2e/focus.html and http://localhost:8090/join/1234.
  */
 
 import { readFile } from 'node:fs/promises';

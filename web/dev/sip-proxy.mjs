@@ -1,6 +1,7 @@
 /**
- * A SIP registrar and proxy over WebSocket for development, just enough for pages to call each other
- * without the engine. It believes everybody who they say they are: never for use on a network.
+ * A SIP registrar and proxy over WebSocket for development, just enough for pages to call each
+ * other without the engine. It believes everybody who they say they are: never for use on a
+ * network.
  */
 
 import { WebSocketServer } from 'ws';
@@ -57,7 +58,8 @@ export function attachSipProxy(httpServer, path) {
     const own = header(message, 'Contact');
     if (own) byContact.set(keyOf(/<([^>]*)>/.exec(own)?.[1] ?? ''), from);
     // The same branch for a request and its CANCEL, which is matched by it.
-    const branch = `z9hG4bKdev${/branch=([^;]+)/.exec(header(message, 'Via'))?.[1] ?? (count += 1)}`;
+    const above = /branch=([^;]+)/.exec(header(message, 'Via'))?.[1] ?? (count += 1);
+    const branch = `z9hG4bKdev${above}`;
     byBranch.set(branch, from);
     const lines = message.lines.map((line) =>
       /^max-forwards:/i.test(line) ? 'Max-Forwards: 60' : line,

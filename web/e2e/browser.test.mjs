@@ -6,7 +6,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startServer } from '../dev/server.mjs';
-import { heardTones, joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
+import {
+  cutNetwork,
+  heardTones,
+  joinRoom,
+  openWindow,
+  readRoster,
+  waitForRoster,
+} from './windows.mjs';
 
 const CONFERENCE_HZ = 440;
 const TONES = [CONFERENCE_HZ, 600, 900, 1300];
@@ -38,9 +45,10 @@ const leave = async ({ page }) => {
   await page.getByRole('button', { name: 'Leave the conference' }).click();
   await page.locator('[data-ended="left"]').waitFor();
 };
-const direct = (count) => (roster) => roster.filter(({ link }) => link === 'direct').length === count;
+const direct = (count) => (roster) =>
+  roster.filter(({ link }) => link === 'direct').length === count;
 const until = async (check, what, timeoutMs = 20_000) => {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
+  for (const end = Date.now() + timeoutMs; Date.now() < end;) {
     if (await check()) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
@@ -54,7 +62,11 @@ const hears = (window, tones) =>
 
 test('three windows hear and see each other, survive a cut and a reload, and leave', async (t) => {
   const [anna, bob, carla] = await Promise.all([open(600), open(900), open(1300)]);
-  for (const [window, name] of [[anna, 'Anna'], [bob, 'Bob <i>B</i>'], [carla, 'Carla']]) {
+  for (const [window, name] of [
+    [anna, 'Anna'],
+    [bob, 'Bob <i>B</i>'],
+    [carla, 'Carla'],
+  ]) {
     await joinRoom(window, room, name);
   }
   for (const window of [anna, bob, carla]) {
@@ -107,6 +119,19 @@ test('three windows hear and see each other, survive a cut and a reload, and lea
     );
   });
 
+  await t.test('after ten seconds without a network the calls go on', async () => {
+    const ids = async () => (await readRoster(bob)).map(({ id }) => id).sort();
+    const before = await ids();
+    const cut = cutNetwork(anna, 10_000);
+    await hears(bob, [CONFERENCE_HZ, 1300]);
+    await cut;
+    for (const window of [anna, bob, carla]) await waitForRoster(window, direct(2), 40_000);
+    await anna.page.locator('[data-phase="connected"]').waitFor({ timeout: 30_000 });
+    await hears(anna, [CONFERENCE_HZ, 900, 1300]);
+    await hears(bob, [CONFERENCE_HZ, 600, 1300]);
+    assert.deepEqual(await ids(), before);
+  });
+
   await t.test('a reload comes back as the same person', async () => {
     const before = (await readRoster(bob)).map(({ id }) => id).sort();
     await anna.page.reload();
@@ -133,7 +158,9 @@ test('a pair without a direct way is relayed, and direct again when there is one
     RTCPeerConnection.prototype.setRemoteDescription = function (description) {
       const isPeer = /^m=video/m.test(description.sdp);
       const sdp =
-        window.isBlind && isPeer ? description.sdp.replace(/^a=candidate:.*\r\n/gm, '') : description.sdp;
+        window.isBlind && isPeer
+          ? description.sdp.replace(/^a=candidate:.*\r\n/gm, '')
+          : description.sdp;
       return original.call(this, { type: description.type, sdp });
     };
   };
@@ -159,10 +186,16 @@ test('a pair without a direct way is relayed, and direct again when there is one
   await leave(bob);
 });
 
-for (const [caller, callee] of [['jssip', 'sipjs'], ['sipjs', 'jssip']]) {
+for (const [caller, callee] of [
+  ['jssip', 'sipjs'],
+  ['sipjs', 'jssip'],
+]) {
   test(`plain pages: ${caller} joins, and calls ${callee} directly`, async () => {
     const [one, two] = [await open(600), await open(900)];
-    for (const [window, library, user] of [[one, caller, 'one'], [two, callee, 'two']]) {
+    for (const [window, library, user] of [
+      [one, caller, 'one'],
+      [two, callee, 'two'],
+    ]) {
       const parameters = new URLSearchParams({
         server: `${server.url.replace('http', 'ws')}/sip`,
         domain: 'talkpath.test',
@@ -180,7 +213,10 @@ for (const [caller, callee] of [['jssip', 'sipjs'], ['sipjs', 'jssip']]) {
       await until(async () => (await state(window, 'joinconf')) === 'up', 'in the conference');
     }
     await until(
-      () => one.page.evaluate(() => window.plain.messages.some(({ json }) => json.includes('"plain-two"'))),
+      () =>
+        one.page.evaluate(() =>
+          window.plain.messages.some(({ json }) => json.includes('"plain-two"')),
+        ),
       'a roster with the other one',
     );
     await one.page.getByRole('button', { name: 'call directly' }).click();

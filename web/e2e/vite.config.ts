@@ -1,6 +1,8 @@
 import { defineConfig } from 'vite';
 
-/** The plain pages, and the stand-in for the conference; served under /e2e/ where they are wanted. */
+/**
+ * The plain pages, and the stand-in for the conference; served under /e2e/ where they are wanted.
+ */
 export default defineConfig({
   base: '/e2e/',
   build: {

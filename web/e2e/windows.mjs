@@ -1,14 +1,13 @@
 /**
- * Browser windows for end-to-end tests: Chromium with fake devices, each window with a tone of its own as
- * microphone, and ears that tell which tones arrive.
+ * Browser windows for end-to-end tests: Chromium with fake devices, each window with a tone of its
+ * own as microphone, and ears that tell which tones arrive.
  *
  *   const window = await openWindow({ toneHz: 600 });
  *   await joinRoom(window, 'http://localhost:8080/join/1234', 'Anna');
  *   await heardTones(window, [440, 600, 900])   // [440, 900]
  */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -27,11 +26,18 @@ export function chromiumPath() {
 
 /**
  * Opens a browser of its own with one page. `toneHz` is what its microphone hears; 0 for silence.
- * `hasDevices` false: a machine without microphone and camera; `isAllowed` false: the user refuses them.
- * Playwright's own page is `window.page`; `window.close()` ends the browser.
+ * `hasDevices` false: a machine without microphone and camera; `isAllowed` false: the user refuses
+ * them. Playwright's own page is `window.page`; `window.close()` ends the browser.
  */
 export async function openWindow(options = {}) {
-  const { toneHz = 0, viewport, colorScheme, hasDevices = true, isAllowed = true, args = [] } = options;
+  const {
+    toneHz = 0,
+    viewport,
+    colorScheme,
+    hasDevices = true,
+    isAllowed = true,
+    args = [],
+  } = options;
   const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
   const wav = join(folder, 'microphone.wav');
   writeFileSync(wav, toneWav(toneHz, 2));
@@ -60,7 +66,7 @@ export async function openWindow(options = {}) {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { page, browser, context, faults, close };
+  return { page, browser, context, faults, wav, close };
 }
 
 /** Joins by the conference page, as a person does. Resolves in the conference. */
@@ -100,13 +106,17 @@ export async function waitForRoster(window, check, timeoutMs = 20_000) {
   }
 }
 
-/** Which of `candidatesHz` are heard now, over all connections of the page (400 ms of listening). */
+/**
+ * Which of `candidatesHz` are heard now, over all connections of the page (400 ms of listening).
+ */
 export async function heardTones(window, candidatesHz) {
   const levels = await toneLevels(window, candidatesHz);
   return candidatesHz.filter((hz) => levels[hz].isHeard);
 }
 
-/** Level of each tone in dB, loudest connection, and whether it stands out of what lies beside it. */
+/**
+ * Level of each tone in dB, loudest connection, and whether it stands out of what lies beside it.
+ */
 export async function toneLevels({ page }, candidatesHz) {
   const spectra = await page.evaluate(() => globalThis.talkpathEars.listen(400));
   const result = {};
@@ -124,16 +134,41 @@ export async function toneLevels({ page }, candidatesHz) {
   return result;
 }
 
-/** Cuts the machine's loopback between browsers and `ports` for `ms`; needs root and iptables. */
-export async function cutNetwork(ports, ms) {
-  const rules = ports.flatMap((port) =>
-    ['tcp', 'udp'].map((protocol) => ['-i', 'lo', '-p', protocol, '--dport', String(port), '-j', 'DROP']),
-  );
-  for (const rule of rules) execFileSync('iptables', ['-I', 'INPUT', ...rule]);
+/**
+ * Takes the network away from a window for `ms`: its WebSockets and its media stand still, as when a
+ * cable is pulled. Chromium has one process for all its sockets, and that one is stopped.
+ */
+export async function cutNetwork({ wav }, ms) {
+  const pid = networkProcess(wav);
+  process.kill(pid, 'SIGSTOP');
   try {
     await new Promise((resolve) => setTimeout(resolve, ms));
   } finally {
-    for (const rule of rules) execFileSync('iptables', ['-D', 'INPUT', ...rule]);
+    process.kill(pid, 'SIGCONT');
+  }
+}
+
+/** The network process of the browser that was started with `wav` in its arguments. */
+function networkProcess(wav) {
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => ({ pid: Number(name), ...readProcess(name) }));
+  const browser = processes.find(({ args }) => args.includes(wav) && !args.includes('--type='));
+  const network = processes.find(
+    ({ parent, args }) => parent === browser?.pid && args.includes('network.mojom.NetworkService'),
+  );
+  if (!network) throw new Error('the browser has no network process of its own');
+  return network.pid;
+}
+
+function readProcess(name) {
+  try {
+    const args = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+    const status = readFileSync(`/proc/${name}/status`, 'utf8');
+    return { args, parent: Number(/^PPid:\s*(\d+)/m.exec(status)?.[1]) };
+  } catch {
+    // It ended between the listing and the reading.
+    return { args: '', parent: 0 };
   }
 }
 
@@ -164,7 +199,9 @@ function around(bins, centre, width) {
   return bins.slice(from, Math.round(centre) + width + 1);
 }
 
-/** Runs in the page before its own code: listens to every audio track that any connection receives. */
+/**
+ * Runs in the page before its own code: listens to every audio track that any connection receives.
+ */
 function installEars() {
   const Original = globalThis.RTCPeerConnection;
   const ears = new Map();

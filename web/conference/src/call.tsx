@@ -133,7 +133,11 @@ function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void 
   return (
     <div class="stage" data-large={large !== null} role="list">
       {large && <div class="large">{tile(large)}</div>}
-      <div class="grid" ref={ref} style={{ '--columns': columns, '--rows': Math.ceil(count / columns) }}>
+      <div
+        class="grid"
+        ref={ref}
+        style={{ '--columns': columns, '--rows': Math.ceil(count / columns) }}
+      >
         {others.map(tile)}
         {phones.map((phone) => (
           <PhoneTile

@@ -36,7 +36,9 @@ export interface Devices {
 
 const NO_DEVICES: Devices = { microphones: [], cameras: [], speakers: [] };
 
-/** The devices, also when one is plugged in. `permission` changes when names may have become known. */
+/**
+ * The devices, also when one is plugged in. `permission` changes when names may have become known.
+ */
 export function useDevices(permission: unknown): Devices {
   const [devices, setDevices] = useState(NO_DEVICES);
   useEffect(() => {
@@ -56,7 +58,8 @@ export function useDevices(permission: unknown): Devices {
 }
 
 function sorted(all: MediaDeviceInfo[]): Devices {
-  const of = (kind: MediaDeviceKind) => all.filter((one) => one.kind === kind && one.deviceId !== '');
+  const of = (kind: MediaDeviceKind) =>
+    all.filter((one) => one.kind === kind && one.deviceId !== '');
   return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') };
 }
 
@@ -67,7 +70,8 @@ export function useColumns(count: number): { ref: RefObject<HTMLDivElement>; col
   useLayoutEffect(() => {
     const element = ref.current;
     if (element === null) return undefined;
-    const fit = (): void => setColumns(bestColumns(count, element.clientWidth, element.clientHeight));
+    const fit = (): void =>
+      setColumns(bestColumns(count, element.clientWidth, element.clientHeight));
     fit();
     const observer = new ResizeObserver(fit);
     observer.observe(element);

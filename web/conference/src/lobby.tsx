@@ -1,6 +1,7 @@
 /** Before the conference: a name, and a look at oneself. */
 
 import type { JoinErrorCode } from '@talkpath/web';
+import type { RefObject } from 'preact';
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { DeviceSelect } from './device-select.js';
 import { useDevices } from './hooks.js';
@@ -35,7 +36,6 @@ export function Lobby({ room, problem, onJoin }: Props) {
   const [speaker, setSpeaker] = useState('');
   const preview = usePreview();
   const { microphone, camera, microphoneFault, cameraFault, isAsking } = preview.state;
-  const devices = useDevices(microphone ?? camera ?? isAsking);
   const nameRef = useRef<HTMLInputElement>(null);
 
   const submit = async (event: Event): Promise<void> => {
@@ -95,58 +95,92 @@ export function Lobby({ room, problem, onJoin }: Props) {
               </div>
             </div>
           )}
-          <div class="field">
-            <label for="name">Your name</label>
-            <input
-              id="name"
-              ref={nameRef}
-              class="input"
-              value={name}
-              maxLength={NAME_CHARS_MAX}
-              autocomplete="name"
-              placeholder="How the others will see you"
-              onInput={(event) => {
-                setName(event.currentTarget.value);
-                setNameMissing(false);
-              }}
-              aria-invalid={isNameMissing}
-              aria-describedby={isNameMissing ? 'name-missing' : undefined}
-            />
-            {isNameMissing && (
-              <p class="field-fault" id="name-missing" role="alert">
-                Please type a name first.
-              </p>
-            )}
-          </div>
-          <DeviceSelect
-            label="Microphone"
-            devices={devices.microphones}
-            value={microphone?.getSettings().deviceId ?? ''}
-            none={noneOf('microphone', microphoneFault)}
-            onChange={(id) => void preview.setMicrophone(id)}
+          <NameField
+            inputRef={nameRef}
+            name={name}
+            isMissing={isNameMissing}
+            onInput={(text) => {
+              setName(text);
+              setNameMissing(false);
+            }}
           />
-          <DeviceSelect
-            label="Camera"
-            devices={devices.cameras}
-            value={camera?.getSettings().deviceId ?? ''}
-            none={noneOf('camera', cameraFault)}
-            onChange={(id) => void preview.setCamera(id)}
-          />
-          {devices.speakers.length > 1 && (
-            <DeviceSelect
-              label="Loudspeaker"
-              devices={devices.speakers}
-              value={speaker || (devices.speakers[0]?.deviceId ?? '')}
-              none=""
-              onChange={setSpeaker}
-            />
-          )}
+          <DeviceFields preview={preview} speaker={speaker} onSpeaker={setSpeaker} />
           <button class="button primary large" type="submit" disabled={isJoining || isAsking}>
             {isJoining ? 'Joining…' : microphone === null && !isAsking ? 'Join and listen' : 'Join'}
           </button>
         </form>
       </main>
     </div>
+  );
+}
+
+interface NameProps {
+  inputRef: RefObject<HTMLInputElement>;
+  name: string;
+  isMissing: boolean;
+  onInput: (name: string) => void;
+}
+
+function NameField({ inputRef, name, isMissing, onInput }: NameProps) {
+  return (
+    <div class="field">
+      <label for="name">Your name</label>
+      <input
+        id="name"
+        ref={inputRef}
+        class="input"
+        value={name}
+        maxLength={NAME_CHARS_MAX}
+        autocomplete="name"
+        placeholder="How the others will see you"
+        onInput={(event) => onInput(event.currentTarget.value)}
+        aria-invalid={isMissing}
+        aria-describedby={isMissing ? 'name-missing' : undefined}
+      />
+      {isMissing && (
+        <p class="field-fault" id="name-missing" role="alert">
+          Please type a name first.
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface DeviceProps {
+  preview: Preview;
+  speaker: string;
+  onSpeaker: (deviceId: string) => void;
+}
+
+function DeviceFields({ preview, speaker, onSpeaker }: DeviceProps) {
+  const { microphone, camera, microphoneFault, cameraFault, isAsking } = preview.state;
+  const devices = useDevices(microphone ?? camera ?? isAsking);
+  return (
+    <>
+      <DeviceSelect
+        label="Microphone"
+        devices={devices.microphones}
+        value={microphone?.getSettings().deviceId ?? ''}
+        none={noneOf('microphone', microphoneFault)}
+        onChange={(id) => void preview.setMicrophone(id)}
+      />
+      <DeviceSelect
+        label="Camera"
+        devices={devices.cameras}
+        value={camera?.getSettings().deviceId ?? ''}
+        none={noneOf('camera', cameraFault)}
+        onChange={(id) => void preview.setCamera(id)}
+      />
+      {devices.speakers.length > 1 && (
+        <DeviceSelect
+          label="Loudspeaker"
+          devices={devices.speakers}
+          value={speaker || (devices.speakers[0]?.deviceId ?? '')}
+          none=""
+          onChange={onSpeaker}
+        />
+      )}
+    </>
   );
 }
 
@@ -175,7 +209,9 @@ function PreviewPicture({ camera, name, isAsking, fault }: PictureProps) {
         <Video track={camera} isMirrored />
       ) : (
         <p class="preview-words">
-          {isAsking ? 'Please allow the camera and the microphone.' : words || 'Your camera is off.'}
+          {isAsking
+            ? 'Please allow the camera and the microphone.'
+            : words || 'Your camera is off.'}
         </p>
       )}
       {name.trim() !== '' && <span class="chip">{name.trim()}</span>}

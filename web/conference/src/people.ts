@@ -30,7 +30,10 @@ export function colourOf(id: string, count = 8): number {
   return hash % count;
 }
 
-/** Columns of a grid of `count` tiles in `width` by `height` that leaves most room for a face in each. */
+/**
+ * Columns of a grid of `count` tiles in `width` by `height` that leaves most room for a face in
+ * each.
+ */
 export function bestColumns(count: number, width: number, height: number, gap = 12): number {
   let best = 1;
   let bestWidth = 0;

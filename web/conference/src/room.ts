@@ -22,7 +22,9 @@ function fillRandom(bytes: Uint8Array): void {
   crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>);
 }
 
-/** The room of a path such as `/join/1234`; null for the start page, empty when it makes no sense. */
+/**
+ * The room of a path such as `/join/1234`; null for the start page, empty when it makes no sense.
+ */
 export function roomOfPath(path: string): string | null {
   if (path === '/' || path === '') return null;
   const segment = /^\/join\/([^/]+)\/?$/.exec(path)?.[1];

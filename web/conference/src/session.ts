@@ -1,4 +1,7 @@
-/** The state of a call as the page shows it: snapshots for the components, out of the events of the SDK. */
+/**
+ * The state of a call as the page shows it: snapshots for the components, out of the events of the
+ * SDK.
+ */
 
 import type { Conference, EndReason, Levels, Message, Peer, Phone, SentMedia } from '@talkpath/web';
 import { maskedNumber } from './people.js';

@@ -87,8 +87,13 @@ export function wordsOfEnd(reason: EndReason, text: string): Words {
   return isSpecific ? { title: words.title, text: `${words.text} (${text})` } : words;
 }
 
-/** Words for a camera or a screen that did not start; null when the user just said no to sharing. */
-export function wordsOfDevice(device: 'camera' | 'screen' | 'microphone', fault: unknown): string | null {
+/**
+ * Words for a camera or a screen that did not start; null when the user just said no to sharing.
+ */
+export function wordsOfDevice(
+  device: 'camera' | 'screen' | 'microphone',
+  fault: unknown,
+): string | null {
   const name = fault instanceof Error ? fault.name : '';
   if (device === 'screen') {
     return name === 'NotAllowedError' ? null : 'The screen cannot be shared from this device.';

@@ -1,6 +1,7 @@
 /**
- * A stand-in for the conference, for work on the page without the engine: answers calls to `joinconf`, plays
- * a tone as the telephones' sound, sends rosters, passes messages on. One room for all.
+ * A stand-in for the conference, for work on the page without the engine: answers calls to
+ * `joinconf`, plays a tone as the telephones' sound, sends rosters, passes messages on. One room
+ * for all.
  */
 
 import { UA, WebSocketInterface } from 'jssip';

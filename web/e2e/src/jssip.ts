@@ -1,7 +1,13 @@
 /** The plain page on JsSIP, with the library's own defaults. */
 
 import { UA, WebSocketInterface } from 'jssip';
-import { type PlainCall, type PlainClient, type PlainHooks, startPage, type Account } from './plain.js';
+import {
+  type PlainCall,
+  type PlainClient,
+  type PlainHooks,
+  startPage,
+  type Account,
+} from './plain.js';
 
 // The library's own types leave out much of what its events carry.
 type Loose = any;

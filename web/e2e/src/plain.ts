@@ -1,9 +1,9 @@
 /**
- * What the two plain pages share: a form, a log, and how they play sound. The pages use a SIP library
- * directly and none of our SDK, to prove that any client can join.
+ * What the two plain pages share: a form, a log, and how they play sound. The pages use a SIP
+ * library directly and none of our SDK, to prove that any client can join.
  *
- * Parameters of the URL fill the form: `server` (ws://host:port/sip), `domain`, `user`, `password`, `token`,
- * `room`, `name`. A token goes into the WebSocket URL, a password is used for digest.
+ * Parameters of the URL fill the form: `server` (ws://host:port/sip), `domain`, `user`, `password`,
+ * `token`, `room`, `name`. A token goes into the WebSocket URL, a password is used for digest.
  */
 
 export interface Account {
@@ -70,7 +70,9 @@ export function startPage(library: PlainLibrary): void {
     log('registered');
   });
   on('join', () => client?.call('joinconf', [`X-Conference-Id: ${value('room')}`], false));
-  on('call', () => client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true));
+  on('call', () =>
+    client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true),
+  );
   on('send', () => {
     for (const call of calls.values()) call.send(value('message'));
   });

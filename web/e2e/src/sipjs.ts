@@ -1,7 +1,21 @@
 /** The plain page on SIP.js, with the library's own defaults. */
 
-import { Inviter, type Invitation, Registerer, type Session, SessionState, UserAgent, Web } from 'sip.js';
-import { type Account, type PlainCall, type PlainClient, type PlainHooks, startPage } from './plain.js';
+import {
+  Inviter,
+  type Invitation,
+  Registerer,
+  type Session,
+  SessionState,
+  UserAgent,
+  Web,
+} from 'sip.js';
+import {
+  type Account,
+  type PlainCall,
+  type PlainClient,
+  type PlainHooks,
+  startPage,
+} from './plain.js';
 
 function client(account: Account, hooks: PlainHooks): PlainClient {
   const uri = UserAgent.makeURI(`sip:${account.user}@${account.domain}`);

@@ -1,4 +1,6 @@
-/** A conference that we are in: one call with it, direct calls with the others, and one identity. */
+/**
+ * A conference that we are in: one call with it, direct calls with the others, and one identity.
+ */
 
 import { type Admission, requestAdmission } from './api.js';
 import { Backoff } from './backoff.js';
@@ -82,7 +84,9 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#release = prepared.release;
     this.#meter = new Meter(prepared.context);
     const { speaker } = prepared.options;
-    this.#playback = new Playback(speaker ?? '', (blocked) => this.emit('audioBlocked', { blocked }));
+    this.#playback = new Playback(speaker ?? '', (blocked) =>
+      this.emit('audioBlocked', { blocked }),
+    );
     this.#line = this.#newLine();
     this.#peers = this.#newPeers();
     this.#levelsTimer = setInterval(() => this.#measure(), LEVELS_EVERY_MS);
@@ -133,8 +137,8 @@ export class Conference extends Emitter<ConferenceEvents> {
   }
 
   /**
-   * Sends a message of a type of your own to everybody, or to one caller id. Resolves when the conference
-   * has taken it. Messages that are sent while the connection is lost wait for it.
+   * Sends a message of a type of your own to everybody, or to one caller id. Resolves when the
+   * conference has taken it. Messages that are sent while the connection is lost wait for it.
    */
   async sendMessage(type: string, data: unknown, to?: string): Promise<void> {
     await this.#outbox.push(writeMessage(type, data, to));
@@ -206,7 +210,9 @@ export class Conference extends Emitter<ConferenceEvents> {
     else this.#placeCall();
   }
 
-  /** Our token may be what fails: then the server answers, and still the WebSocket does not open. */
+  /**
+   * Our token may be what fails: then the server answers, and still the WebSocket does not open.
+   */
   async #attemptFailed(line: Line, attempts: number): Promise<void> {
     const { neverConnected, connectedBefore } = DOUBT_TOKEN_AFTER;
     const patience = this.#hasConnected ? connectedBefore : neverConnected;
@@ -248,7 +254,7 @@ export class Conference extends Emitter<ConferenceEvents> {
       this.#release = release ?? (() => undefined);
       this.#admission = admission;
       this.#hasConnected = false;
-      keep(storage, baseUrl, room, admission);
+      keep(storage, baseUrl, room, displayName, admission);
       this.#line = this.#newLine();
       this.#peers = this.#newPeers();
       this.#line.start();
@@ -386,7 +392,9 @@ export class Conference extends Emitter<ConferenceEvents> {
         this.emit('peerStream', { peer, stream });
       },
       send: (json) => {
-        this.#outbox.push(json).catch((fault: Error) => this.#error('message-refused', fault.message));
+        this.#outbox
+          .push(json)
+          .catch((fault: Error) => this.#error('message-refused', fault.message));
       },
     });
   }

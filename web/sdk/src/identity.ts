@@ -1,8 +1,9 @@
 /**
  * Who we are at the server, kept over a reload of the page.
  *
- * A tab that is duplicated copies its `sessionStorage`, and two pages with one identity would throw each
- * other out for ever. So an identity is used under a lock of the browser, which ends with the page.
+ * A tab that is duplicated copies its `sessionStorage`, and two pages with one identity would throw
+ * each other out for ever. So an identity is used under a lock of the browser, which ends with the
+ * page.
  */
 
 import { type Admission, parseAdmission } from './api.js';
@@ -11,6 +12,11 @@ import { type Admission, parseAdmission } from './api.js';
 const REMAINING_MS = 30_000;
 
 const PREFIX = 'talkpath:';
+
+interface Kept {
+  askedName: string;
+  admission: Admission;
+}
 
 /** The kept admission for a room and a name, if its token can still be used. */
 export function recall(
@@ -21,24 +27,30 @@ export function recall(
   now: number,
 ): Admission | null {
   try {
-    const kept = storage?.getItem(keyOf(baseUrl, room));
-    const admission = kept ? parseAdmission(JSON.parse(kept)) : null;
-    if (admission === null || admission.displayName !== displayName) return null;
+    const text = storage?.getItem(keyOf(baseUrl, room));
+    const kept = (text ? JSON.parse(text) : null) as Kept | null;
+    // The name that was asked for: the server may have written it differently.
+    const admission = kept?.askedName === displayName ? parseAdmission(kept.admission) : null;
+    if (admission === null) return null;
     return admission.expiresAt - now > REMAINING_MS ? admission : null;
   } catch {
     return null;
   }
 }
 
-/** Keeps an admission; a full or forbidden storage only means that a reload joins as somebody new. */
+/**
+ * Keeps an admission; a full or forbidden storage only means that a reload joins as somebody new.
+ */
 export function keep(
   storage: Storage | null,
   baseUrl: string,
   room: string,
+  askedName: string,
   admission: Admission,
 ): void {
   try {
-    storage?.setItem(keyOf(baseUrl, room), JSON.stringify(admission));
+    const kept: Kept = { askedName, admission };
+    storage?.setItem(keyOf(baseUrl, room), JSON.stringify(kept));
   } catch {
     // Nothing depends on it.
   }

@@ -18,8 +18,8 @@ export type { Listener } from './emitter.js';
 export type * from './types.js';
 
 /**
- * Asks the server to let us in, opens the microphone, and starts to connect. Listen to the events of the
- * conference at once: `connected` or `ended` is one of the next. Throws `JoinError`.
+ * Asks the server to let us in, opens the microphone, and starts to connect. Listen to the events
+ * of the conference at once: `connected` or `ended` is one of the next. Throws `JoinError`.
  */
 export async function join(options: JoinOptions): Promise<Conference> {
   const displayName = options.displayName.trim();
@@ -50,7 +50,7 @@ async function admit({ baseUrl, room, displayName }: JoinOptions, storage: Stora
   const claimed = kept && (await claim(kept.username));
   if (kept && claimed) return { admission: kept, release: claimed };
   const admission = await requestAdmission(baseUrl, room, displayName);
-  keep(storage, baseUrl, room, admission);
+  keep(storage, baseUrl, room, displayName, admission);
   const release = (await claim(admission.username)) ?? (() => undefined);
   return { admission, release };
 }

@@ -76,7 +76,9 @@ export function newUserAgent(configuration: object): UserAgent {
 /** After the first candidate, slower ones (a STUN server that is far away) get this long. */
 const GATHER_MS = 800;
 
-/** JsSIP waits for the very last candidate, which can take ten seconds behind a dead STUN server. */
+/**
+ * JsSIP waits for the very last candidate, which can take ten seconds behind a dead STUN server.
+ */
 export function boundGathering(session: Session): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let current: (() => void) | null = null;
@@ -89,8 +91,8 @@ export function boundGathering(session: Session): void {
 }
 
 /**
- * JsSIP ends a session the moment its ICE fails. We decide that ourselves: a restart may save it. The one
- * sign of that ending is its cause.
+ * JsSIP ends a session the moment its ICE fails. We decide that ourselves: a restart may save it.
+ * The one sign of that ending is its cause.
  */
 export function keepAfterIceFailure(session: Session, onIceFailed: () => void): void {
   const terminate = session.terminate.bind(session);
@@ -100,7 +102,10 @@ export function keepAfterIceFailure(session: Session, onIceFailed: () => void): 
   };
 }
 
-/** Sends an INFO with JSON. Unlike JsSIP's `sendInfo`, an answer that is missing does not end the call. */
+/**
+ * Sends an INFO with JSON. Unlike JsSIP's `sendInfo`, an answer that is missing does not end the
+ * call.
+ */
 export function sendJson(session: Session, json: string): Promise<'ok' | 'refused' | 'lost'> {
   return new Promise((resolve) => {
     if (!session.isEstablished()) {

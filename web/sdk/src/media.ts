@@ -1,6 +1,6 @@
 /**
- * What we send: microphone, camera, screen. One audio and one video track at most, given to every sender
- * that is registered; switching replaces tracks and never renegotiates.
+ * What we send: microphone, camera, screen. One audio and one video track at most, given to every
+ * sender that is registered; switching replaces tracks and never renegotiates.
  */
 
 import { JoinError, codeOfMicrophoneFault } from './errors.js';
@@ -34,7 +34,9 @@ export class LocalMedia {
     this.#onChanged = onChanged;
   }
 
-  /** Opens what `options` ask for. A camera that fails is no reason to stay outside: it is left off. */
+  /**
+   * Opens what `options` ask for. A camera that fails is no reason to stay outside: it is left off.
+   */
   async open(options: JoinOptions): Promise<void> {
     this.#isMuted = options.muted ?? false;
     if (options.microphone !== false) {
@@ -64,7 +66,9 @@ export class LocalMedia {
     return this.#screen ?? this.#camera;
   }
 
-  /** The microphone while it is open, else silence: a stream that stops looks like a dead network. */
+  /**
+   * The microphone while it is open, else silence: a stream that stops looks like a dead network.
+   */
   get audioTrack(): MediaStreamTrack {
     return this.sent.microphone && this.#microphone ? this.#microphone : this.#silence.track;
   }
@@ -170,8 +174,8 @@ export class LocalMedia {
   }
 
   /**
-   * While muted the senders carry silence and not the disabled microphone, because JsSIP enables the track
-   * of every audio sender when it renegotiates.
+   * While muted the senders carry silence and not the disabled microphone, because JsSIP enables
+   * the track of every audio sender when it renegotiates.
    */
   async #give(sender: RTCRtpSender, kind: 'audio' | 'video'): Promise<void> {
     try {

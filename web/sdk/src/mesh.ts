@@ -1,10 +1,11 @@
 /**
  * Who calls whom, browser to browser: a pure machine from facts and times to actions.
  *
- * Of each pair the participant with the higher caller id calls the lower one. The called side reports a
- * call whose ICE failed, or that never came, to the conference, which tells the caller; the caller tries
- * again. A caller that sees the failure first leaves the called side a moment for its report, so that one
- * failure is one report. After two failures in a row the pair pauses, and the conference relays its sound.
+ * Of each pair the participant with the higher caller id calls the lower one. The called side
+ * reports a call whose ICE failed, or that never came, to the conference, which tells the caller;
+ * the caller tries again. A caller that sees the failure first leaves the called side a moment for
+ * its report, so that one failure is one report. After two failures in a row the pair pauses, and
+ * the conference relays its sound.
  *
  *             roster                 placed               ICE connected
  *   (unknown) ──────▶ idle (due) ──▶ trying ────────────▶ up

@@ -1,12 +1,9 @@
-/** One direct call with another browser: its connection, its streams, and what each side says it sends. */
+/**
+ * One direct call with another browser: its connection, its streams, and what each side says it
+ * sends.
+ */
 
-import {
-  boundGathering,
-  keepAfterIceFailure,
-  onJson,
-  sendJson,
-  type Session,
-} from './jssip.js';
+import { boundGathering, keepAfterIceFailure, onJson, sendJson, type Session } from './jssip.js';
 import { type LocalMedia, videoBitrate } from './media.js';
 import { parseSentMedia, writeSentMedia } from './messages.js';
 import { Outbox } from './outbox.js';

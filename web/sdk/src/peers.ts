@@ -1,4 +1,6 @@
-/** The other web participants: who they are, and the direct calls with them, as the mesh decides. */
+/**
+ * The other web participants: who they are, and the direct calls with them, as the mesh decides.
+ */
 
 import { headerLine, type Session } from './jssip.js';
 import type { Line } from './line.js';

@@ -18,8 +18,8 @@ export function compareIds(before: Iterable<string>, after: Iterable<string>): C
 }
 
 /**
- * The telephones after a roster with these caller ids, each with the key that it had before. Two with the
- * same caller id are two telephones.
+ * The telephones after a roster with these caller ids, each with the key that it had before. Two
+ * with the same caller id are two telephones.
  */
 export function matchPhones(before: readonly Phone[], callerIds: readonly string[]): Phone[] {
   const counts = new Map<string, number>();

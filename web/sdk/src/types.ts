@@ -98,12 +98,7 @@ export interface ConferenceEvents {
 }
 
 export type ConferenceErrorCode =
-  | 'message-refused'
-  | 'message-malformed'
-  | 'microphone'
-  | 'camera'
-  | 'screen'
-  | 'speaker';
+  'message-refused' | 'message-malformed' | 'microphone' | 'camera' | 'screen' | 'speaker';
 
 export interface JoinOptions {
   /** Origin of the server, such as `https://talk.example.org`. */

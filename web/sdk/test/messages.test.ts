@@ -56,7 +56,8 @@ describe('what arrives', () => {
   });
 
   test('the sender is who the conference says', () => {
-    const text = '{"type":"chat","from":"sip:eve@x","displayName":"Eve","data":{"text":"hi"},"to":"me"}';
+    const text =
+      '{"type":"chat","from":"sip:eve@x","displayName":"Eve","data":{"text":"hi"},"to":"me"}';
     expect(parseIncoming(text)).toEqual({
       kind: 'message',
       type: 'chat',

@@ -82,29 +82,29 @@ describe('identity', () => {
   const base = 'https://talk.example.org';
   const kept = () => {
     const storage = new MemoryStorage() as unknown as Storage;
-    keep(storage, base, '1234', ADMISSION);
+    keep(storage, base, '1234', 'anna', ADMISSION);
     return storage;
   };
   const before = ADMISSION.expiresAt - 60_000;
 
   test('survives for the same server, room and name', () => {
-    expect(recall(kept(), base, '1234', 'Anna', before)).toEqual(ADMISSION);
+    expect(recall(kept(), base, '1234', 'anna', before)).toEqual(ADMISSION);
     expect(recall(kept(), base, '1234', 'Bob', before)).toBeNull();
-    expect(recall(kept(), base, '99', 'Anna', before)).toBeNull();
-    expect(recall(kept(), 'https://other.example', '1234', 'Anna', before)).toBeNull();
+    expect(recall(kept(), base, '99', 'anna', before)).toBeNull();
+    expect(recall(kept(), 'https://other.example', '1234', 'anna', before)).toBeNull();
   });
 
   test('ends a little before its token', () => {
-    expect(recall(kept(), base, '1234', 'Anna', ADMISSION.expiresAt - 29_000)).toBeNull();
+    expect(recall(kept(), base, '1234', 'anna', ADMISSION.expiresAt - 29_000)).toBeNull();
   });
 
   test('is gone when forgotten, or when somebody wrote nonsense there', () => {
     const storage = kept();
     forget(storage, base, '1234');
-    expect(recall(storage, base, '1234', 'Anna', before)).toBeNull();
+    expect(recall(storage, base, '1234', 'anna', before)).toBeNull();
     storage.setItem('talkpath:talk.example.org/1234', '{');
-    expect(recall(storage, base, '1234', 'Anna', before)).toBeNull();
-    expect(recall(null, base, '1234', 'Anna', before)).toBeNull();
+    expect(recall(storage, base, '1234', 'anna', before)).toBeNull();
+    expect(recall(null, base, '1234', 'anna', before)).toBeNull();
   });
 });
 
