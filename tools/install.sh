@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what talkpath needs from Debian's packages, and nothing that is there already.
-# With --for-tests also the SIP clients that the tests call with.
+# With --for-tests also the SIP clients and the browser that the tests call with.
 set -eu
 
 need_rust="talkpath needs Rust 1.90 or newer; https://rustup.rs says how to get it."
@@ -9,7 +9,7 @@ command -v cargo >/dev/null 2>&1 || { echo "$need_rust" >&2; exit 1; }
 # package:proof that it is there
 wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
 if [ "${1:-}" = "--for-tests" ]; then
-    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip"
+    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium"
 fi
 
 missing=""

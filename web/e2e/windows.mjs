@@ -1,0 +1,242 @@
+/**
+ * Browser windows for end-to-end tests: Chromium with fake devices, each window with a tone of its
+ * own as microphone, and ears that tell which tones arrive.
+ *
+ *   const window = await openWindow({ toneHz: 600 });
+ *   await joinRoom(window, 'http://localhost:8080/join/1234', 'Anna');
+ *   await heardTones(window, [440, 600, 900])   // [440, 900]
+ */
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const RATE_HZ = 48_000;
+/** A tone counts as heard this many decibels above what lies between the tones. */
+const ABOVE_FLOOR_DB = 18;
+const AUDIBLE_DB = -70;
+
+/** Debian's Chromium, or `CHROMIUM`. */
+export function chromiumPath() {
+  const path = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  if (!existsSync(path)) throw new Error(`no Chromium at ${path}; tools/install.sh --for-tests`);
+  return path;
+}
+
+/**
+ * Opens a browser of its own with one page. `toneHz` is what its microphone hears; 0 for silence.
+ * `hasDevices` false: a machine without microphone and camera; `isAllowed` false: the user refuses
+ * them. Playwright's own page is `window.page`; `window.close()` ends the browser.
+ */
+export async function openWindow(options = {}) {
+  const {
+    toneHz = 0,
+    viewport,
+    colorScheme,
+    hasDevices = true,
+    isAllowed = true,
+    args = [],
+  } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
+  const wav = join(folder, 'microphone.wav');
+  writeFileSync(wav, toneWav(toneHz, 2));
+  const browser = await chromium.launch({
+    executablePath: chromiumPath(),
+    args: [
+      ...(hasDevices ? ['--use-fake-device-for-media-stream'] : []),
+      isAllowed ? '--use-fake-ui-for-media-stream' : '--deny-permission-prompts',
+      `--use-file-for-fake-audio-capture=${wav}`,
+      '--autoplay-policy=no-user-gesture-required',
+      '--auto-select-desktop-capture-source=Entire screen',
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      ...args,
+    ],
+  });
+  const context = await browser.newContext({
+    viewport: viewport ?? { width: 1280, height: 800 },
+    colorScheme: colorScheme ?? 'light',
+  });
+  await context.addInitScript(installEars);
+  const page = await context.newPage();
+  const faults = [];
+  page.on('pageerror', (fault) => faults.push(String(fault)));
+  page.on('console', (line) => line.type() === 'error' && faults.push(line.text()));
+  const close = async () => {
+    await browser.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { page, browser, context, faults, wav, close };
+}
+
+/** Joins by the conference page, as a person does. Resolves in the conference. */
+export async function joinRoom({ page }, url, name, { camera = true } = {}) {
+  await page.goto(url);
+  await page.getByLabel('Your name').fill(name);
+  await page.getByRole('button', { name: 'Join', exact: true, disabled: false }).waitFor();
+  const toggle = page.getByRole('button', { name: /camera/i });
+  const isOn = (await toggle.getAttribute('aria-pressed')) === 'true';
+  if (isOn !== camera) await toggle.click();
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.locator('[data-phase="connected"]').waitFor({ timeout: 20_000 });
+}
+
+/** Who is shown: `{id, name, link, hasVideo}` for people, `{id, name}` for telephones. */
+export async function readRoster({ page }) {
+  return page.evaluate(() => {
+    const tiles = [...document.querySelectorAll('[data-tile]')];
+    return tiles.map((tile) => ({
+      kind: tile.dataset.tile,
+      id: tile.dataset.id,
+      name: tile.dataset.name,
+      link: tile.dataset.link ?? '',
+      hasVideo: [...tile.querySelectorAll('video')].some(({ videoWidth }) => videoWidth > 0),
+    }));
+  });
+}
+
+/** Resolves when `check` of the roster is true; throws with the roster when it is not in time. */
+export async function waitForRoster(window, check, timeoutMs = 20_000) {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const roster = await readRoster(window);
+    if (check(roster)) return roster;
+    if (Date.now() > end) throw new Error(`the roster stayed ${JSON.stringify(roster)}`);
+    await window.page.waitForTimeout(100);
+  }
+}
+
+/**
+ * Which of `candidatesHz` are heard now, over all connections of the page (400 ms of listening).
+ */
+export async function heardTones(window, candidatesHz) {
+  const levels = await toneLevels(window, candidatesHz);
+  return candidatesHz.filter((hz) => levels[hz].isHeard);
+}
+
+/**
+ * Level of each tone in dB, loudest connection, and whether it stands out of what lies beside it.
+ */
+export async function toneLevels({ page }, candidatesHz) {
+  const spectra = await page.evaluate(() => globalThis.talkpathEars.listen(400));
+  const result = {};
+  for (const hz of candidatesHz) {
+    let best = { db: Number.NEGATIVE_INFINITY, isHeard: false };
+    for (const { binHz, bins } of spectra) {
+      const at = (f) => Math.max(...around(bins, f / binHz, 1));
+      const db = at(hz);
+      const floor = (at(hz * 0.93) + at(hz * 1.07)) / 2;
+      const isHeard = db > AUDIBLE_DB && db > floor + ABOVE_FLOOR_DB;
+      if (db > best.db) best = { db, isHeard: best.isHeard || isHeard };
+    }
+    result[hz] = best;
+  }
+  return result;
+}
+
+/**
+ * Takes the network away from a window for `ms`: its WebSockets and its media stand still, as when a
+ * cable is pulled. Chromium has one process for all its sockets, and that one is stopped.
+ */
+export async function cutNetwork({ wav }, ms) {
+  const pid = networkProcess(wav);
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+}
+
+/** The network process of the browser that was started with `wav` in its arguments. */
+function networkProcess(wav) {
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => ({ pid: Number(name), ...readProcess(name) }));
+  const browser = processes.find(({ args }) => args.includes(wav) && !args.includes('--type='));
+  const network = processes.find(
+    ({ parent, args }) => parent === browser?.pid && args.includes('network.mojom.NetworkService'),
+  );
+  if (!network) throw new Error('the browser has no network process of its own');
+  return network.pid;
+}
+
+function readProcess(name) {
+  try {
+    const args = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+    const status = readFileSync(`/proc/${name}/status`, 'utf8');
+    return { args, parent: Number(/^PPid:\s*(\d+)/m.exec(status)?.[1]) };
+  } catch {
+    // It ended between the listing and the reading.
+    return { args: '', parent: 0 };
+  }
+}
+
+/** A WAV of a sine; silence for 0 Hz. */
+export function toneWav(hz, seconds) {
+  const samples = Math.round(RATE_HZ * seconds);
+  const wav = Buffer.alloc(44 + samples * 2);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(36 + samples * 2, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(1, 22);
+  wav.writeUInt32LE(RATE_HZ, 24);
+  wav.writeUInt32LE(RATE_HZ * 2, 28);
+  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36);
+  wav.writeUInt32LE(samples * 2, 40);
+  for (let i = 0; i < samples; i += 1) {
+    wav.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * hz * i) / RATE_HZ)), 44 + i * 2);
+  }
+  return wav;
+}
+
+function around(bins, centre, width) {
+  const from = Math.max(0, Math.round(centre) - width);
+  return bins.slice(from, Math.round(centre) + width + 1);
+}
+
+/**
+ * Runs in the page before its own code: listens to every audio track that any connection receives.
+ */
+function installEars() {
+  const Original = globalThis.RTCPeerConnection;
+  const ears = new Map();
+  let context = null;
+  const attach = (connection, track) => {
+    context ??= new AudioContext();
+    const stream = new MediaStream([track]);
+    // Chromium feeds remote sound into WebAudio only while an element plays it too.
+    const element = new Audio();
+    element.muted = true;
+    element.srcObject = stream;
+    void element.play();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 8192;
+    analyser.smoothingTimeConstant = 0;
+    context.createMediaStreamSource(stream).connect(analyser);
+    ears.set(track.id, { connection, analyser, element });
+  };
+  globalThis.RTCPeerConnection = class extends Original {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener('track', ({ track }) => track.kind === 'audio' && attach(this, track));
+    }
+  };
+  globalThis.talkpathEars = {
+    async listen(ms) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      for (const [id, { connection }] of ears) {
+        if (connection.connectionState === 'closed') ears.delete(id);
+      }
+      return [...ears.values()].map(({ analyser }) => {
+        const bins = new Float32Array(analyser.frequencyBinCount);
+        analyser.getFloatFrequencyData(bins);
+        return { binHz: context.sampleRate / analyser.fftSize, bins: [...bins] };
+      });
+    },
+  };
+}

@@ -1,0 +1,67 @@
+/** Why joining failed, as a code for programs and a text for people. */
+
+export type JoinErrorCode =
+  | 'name-missing'
+  | 'name-refused'
+  | 'room-not-found'
+  | 'room-full'
+  | 'room-closed'
+  | 'not-allowed'
+  | 'too-many-requests'
+  | 'server-unreachable'
+  | 'server-error'
+  | 'microphone-refused'
+  | 'microphone-missing'
+  | 'microphone-busy'
+  | 'browser-too-old';
+
+export class JoinError extends Error {
+  readonly code: JoinErrorCode;
+  /** The server's own words; empty when it gave none. */
+  readonly detail: string;
+
+  constructor(code: JoinErrorCode, message: string, detail = '') {
+    super(message);
+    this.name = 'JoinError';
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+/** The code for an HTTP answer to a join request that is not a success. */
+export function codeOfStatus(status: number): JoinErrorCode {
+  switch (status) {
+    case 400:
+    case 422:
+      return 'name-refused';
+    case 401:
+    case 403:
+    case 423:
+      return 'not-allowed';
+    case 404:
+      return 'room-not-found';
+    case 409:
+      return 'room-full';
+    case 410:
+      return 'room-closed';
+    case 429:
+      return 'too-many-requests';
+    default:
+      return 'server-error';
+  }
+}
+
+/** The code for what `getUserMedia` threw. */
+export function codeOfMicrophoneFault(fault: unknown): JoinErrorCode {
+  const name = fault instanceof Error ? fault.name : '';
+  switch (name) {
+    case 'NotAllowedError':
+    case 'SecurityError':
+      return 'microphone-refused';
+    case 'NotFoundError':
+    case 'OverconstrainedError':
+      return 'microphone-missing';
+    default:
+      return 'microphone-busy';
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The door to JsSIP: the parts of it that we use, with types that say what they really are, and the
+ * places where its behaviour has to be bent.
+ */
+
+import { C, UA } from 'jssip';
+
+export interface SipMessage {
+  status_code?: number;
+  reason_phrase?: string;
+  from: { uri: { user: string }; display_name: string };
+  getHeader(name: string): string | undefined;
+}
+
+export interface SessionEnd {
+  originator: 'local' | 'remote' | 'system';
+  message: SipMessage | null;
+  cause: string;
+}
+
+interface RequestHandlers {
+  onSuccessResponse?: () => void;
+  onErrorResponse?: () => void;
+  onTransportError?: () => void;
+  onRequestTimeout?: () => void;
+  onDialogError?: () => void;
+}
+
+/** An INVITE dialog of JsSIP. */
+export interface Session {
+  readonly connection: RTCPeerConnection | null;
+  isEstablished(): boolean;
+  isEnded(): boolean;
+  answer(options: object): void;
+  terminate(options?: { status_code?: number; cause?: string; reason_phrase?: string }): void;
+  renegotiate(options: object, done?: () => void): boolean;
+  sendRequest(
+    method: string,
+    options: { extraHeaders: string[]; body: string; eventHandlers: RequestHandlers },
+  ): void;
+  on(name: 'peerconnection', listener: (e: { peerconnection: RTCPeerConnection }) => void): void;
+  on(name: 'confirmed' | 'progress' | 'accepted', listener: () => void): void;
+  on(name: 'ended' | 'failed', listener: (e: SessionEnd) => void): void;
+  on(
+    name: 'icecandidate',
+    listener: (e: { candidate: RTCIceCandidate; ready: () => void }) => void,
+  ): void;
+  on(
+    name: 'newInfo',
+    listener: (e: { originator: string; info: { contentType: string; body: string } }) => void,
+  ): void;
+}
+
+export interface IncomingCall {
+  originator: string;
+  session: Session;
+  request: SipMessage;
+}
+
+/** The part of JsSIP's UA that a line needs. */
+export interface UserAgent {
+  start(): void;
+  stop(): void;
+  register(): void;
+  isConnected(): boolean;
+  call(target: string, options: object): Session;
+  on(name: 'registered' | 'disconnected', listener: () => void): void;
+  on(name: 'registrationFailed', listener: (e: { response: SipMessage | null }) => void): void;
+  on(name: 'newRTCSession', listener: (e: IncomingCall) => void): void;
+}
+
+export function newUserAgent(configuration: object): UserAgent {
+  return new UA(configuration as never) as unknown as UserAgent;
+}
+
+/** After the first candidate, slower ones (a STUN server that is far away) get this long. */
+const GATHER_MS = 800;
+
+/**
+ * JsSIP waits for the very last candidate, which can take ten seconds behind a dead STUN server.
+ */
+export function boundGathering(session: Session): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let current: (() => void) | null = null;
+  session.on('icecandidate', ({ ready }) => {
+    if (ready === current) return;
+    current = ready;
+    clearTimeout(timer);
+    timer = setTimeout(ready, GATHER_MS);
+  });
+}
+
+/**
+ * JsSIP ends a session the moment its ICE fails. We decide that ourselves: a restart may save it.
+ * The one sign of that ending is its cause.
+ */
+export function keepAfterIceFailure(session: Session, onIceFailed: () => void): void {
+  const terminate = session.terminate.bind(session);
+  session.terminate = (options) => {
+    if (options?.cause === C.causes.RTP_TIMEOUT) onIceFailed();
+    else terminate(options);
+  };
+}
+
+/**
+ * Sends an INFO with JSON. Unlike JsSIP's `sendInfo`, an answer that is missing does not end the
+ * call.
+ */
+export function sendJson(session: Session, json: string): Promise<'ok' | 'refused' | 'lost'> {
+  return new Promise((resolve) => {
+    if (!session.isEstablished()) {
+      resolve('lost');
+      return;
+    }
+    session.sendRequest('INFO', {
+      extraHeaders: ['Content-Type: application/json'],
+      body: json,
+      eventHandlers: {
+        onSuccessResponse: () => resolve('ok'),
+        onErrorResponse: () => resolve('refused'),
+        onTransportError: () => resolve('lost'),
+        onRequestTimeout: () => resolve('lost'),
+        onDialogError: () => resolve('lost'),
+      },
+    });
+  });
+}
+
+/** JSON bodies that the other side sends on `session`. */
+export function onJson(session: Session, listener: (json: string) => void): void {
+  session.on('newInfo', ({ originator, info }) => {
+    const isJson = info.contentType.toLowerCase().startsWith('application/json');
+    if (originator === 'remote' && isJson) listener(info.body);
+  });
+}
+
+/** The words of a Reason header (RFC 3326), else the reason phrase. */
+export function reasonText(message: SipMessage | null): string {
+  const header = message?.getHeader('Reason') ?? '';
+  const quoted = /;\s*text\s*=\s*"((?:[^"\\]|\\.)*)"/i.exec(header)?.[1];
+  return quoted?.replace(/\\(.)/g, '$1') ?? message?.reason_phrase ?? '';
+}
+
+/** A header line with a value out of user text, which must not bring lines of its own. */
+export function headerLine(name: string, value: string): string {
+  return `${name}: ${value.replace(/\p{Cc}+/gu, ' ').trim()}`;
+}
