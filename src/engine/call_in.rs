@@ -173,6 +173,7 @@ impl Engine {
         let local = Local {
             rtp: SocketAddr::new(address, rtp.port()),
             rtcp: SocketAddr::new(address, rtcp.port()),
+            webrtc: None,
         };
         let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
         match before {
