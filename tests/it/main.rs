@@ -6,5 +6,6 @@ mod loopback_baresip;
 mod loopback_media;
 mod loopback_net;
 mod loopback_sipp;
+mod loopback_webrtc;
 mod server;
 mod tidy;

@@ -141,6 +141,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rubato", &["src/run/"]),
     ("regex", &["src/routing/", "src/config.rs", "src/config/"]),
     ("toml", &["src/routing/", "src/config.rs", "src/config/"]),
+    ("rtc", &["src/media/webrtc_leg.rs", "src/media/webrtc/"]),
     ("rustix", &["src/run/", "src/net/", "src/load/"]),
 ];
 
