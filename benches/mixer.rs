@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use talkpath::audio::{Tone, ToneSource};
 use talkpath::codec::{CodecInfo, g711, g722, opus};
 use talkpath::id::UnitId;
-use talkpath::media::{Channel, Command, Core, MediaSettings, StreamParams};
+use talkpath::media::{Channel, Command, Core, LegKind, MediaSettings, StreamParams};
 
 const TALKERS: usize = 3;
 const MIXER: UnitId = UnitId(1_000_000);
@@ -146,8 +146,15 @@ fn join(core: &mut Core, now: Instant, leg: usize, codec: &'static CodecInfo) {
         send: true,
         receive: true,
         relatch: false,
+        webrtc: None,
     };
-    core.handle_command(now, Command::OpenLeg { unit });
+    core.handle_command(
+        now,
+        Command::OpenLeg {
+            unit,
+            kind: LegKind::Rtp,
+        },
+    );
     core.handle_command(
         now,
         Command::UpdateLeg {

@@ -24,7 +24,7 @@ use crate::config::{Config, ListenTransport, LogFormat, SpeechEngine};
 use crate::engine::{self, Catalog, Engine};
 use crate::id::WorkerId;
 use crate::load::{self, Plan};
-use crate::media::{Core, MediaSettings};
+use crate::media::{Core, Identity, MediaSettings};
 use crate::net::{IncomingQueue, Listen, NetSettings, Transports};
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
@@ -79,7 +79,8 @@ pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
 fn log_filter(config: &Config) -> String {
     // The wire target holds whole messages, so it is only shown when it is asked for by name.
-    format!("{},wire=off", config.log.level.label())
+    // The DTLS crate warns of every datagram that it does not understand.
+    format!("{},wire=off,rtc_dtls=error", config.log.level.label())
 }
 
 async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
@@ -98,7 +99,9 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
     let (writer, sink) = Recordings::start(&config.recordings_dir, recorded)?;
-    let core = Core::new(media_settings(&config), Instant::now(), seed);
+    let identity = Identity::generate()?;
+    let settings = media_settings(&config, identity);
+    let core = Core::new(settings, Instant::now(), seed);
     let (worker, handle) =
         MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
     let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
@@ -321,10 +324,11 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
     Ok((engine, media_seed))
 }
 
-fn media_settings(config: &Config) -> MediaSettings {
+fn media_settings(config: &Config, identity: Identity) -> MediaSettings {
     MediaSettings {
         unix_time: unix_time(),
         timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
+        identity: Some(identity),
         ..MediaSettings::default()
     }
 }
@@ -336,6 +340,8 @@ fn worker_settings(config: &Config) -> MediaWorkerSettings {
         address: config.media.bind,
         port_first: config.media.ports.first,
         port_last: config.media.ports.last,
+        // 0 to 65535, as the configuration has checked.
+        webrtc_port: config.media.webrtc_port as u16,
     }
 }
 

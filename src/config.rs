@@ -261,6 +261,8 @@ part! {
         ports: PortRange = PortRange::DEFAULT,
             "\"FIRST-LAST\" within 1024 and 65535, with at least one even port and its odd \
              neighbour";
+        /// The UDP port that all browsers share for audio (ICE, DTLS, SRTP). 0 takes any free port.
+        webrtc_port: u32 = 9_000, 0..=65_535;
         /// Seconds without any packet after which a connected leg is told that its media timed out.
         timeout_s: u32 = 30, 1..=3_600;
         /// Media threads. 0 is one per core but one, and at least one.
@@ -406,6 +408,12 @@ impl Config {
             if let Some(address) = address.filter(|a| a.is_unspecified() || a.is_multicast()) {
                 fault(path, &format_args!("{address} cannot be reached by a peer"));
             }
+        }
+        let ports = self.media.ports;
+        if (ports.first.into()..=ports.last.into()).contains(&self.media.webrtc_port) {
+            let (first, last) = (ports.first, ports.last);
+            let path = "media.webrtc_port";
+            fault(path, &format_args!("within media.ports ({first}-{last})"));
         }
         if let Some(domain) = self
             .sip

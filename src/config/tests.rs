@@ -446,6 +446,11 @@ fn every_bad_override_is_named() {
             "--set sip.calls_max=0: sip.calls_max: 0 is out of range; allowed: 1 to 1000000",
         ),
         (
+            vec!["media.webrtc_port=10000"],
+            "--set media.webrtc_port=10000: media.webrtc_port: within media.ports (10000-20000); \
+             allowed: 0 to 65535",
+        ),
+        (
             vec!["log.level=debug", "speech.engine=command"],
             "--set speech.engine=command: speech.command: the list is empty; allowed: a list of \
              texts; not empty when the engine is \"command\"",

@@ -15,16 +15,16 @@ use tracing::{debug, info};
 
 use crate::codec::CODECS;
 use crate::id::{LegId, SessionId, UnitId};
-use crate::media::{Command, LegStats, StreamParams, TelephoneEventParams};
+use crate::media::{Command, LegKind, LegStats, StreamParams, TelephoneEventParams, WebRtcReady};
 use crate::pii::Pii;
 use crate::routing::{CallInfo, Source};
 use crate::script::{self, Headers, LegEvent, LegInfo, Place};
-use crate::sdp::{Agreed, Direction, Local, Negotiation};
+use crate::sdp::{self, Agreed, Direction, Local, Negotiation};
 use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::leg::{Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
+use super::leg::{self, Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
 use super::session::Birth;
 use super::{Engine, Output};
 
@@ -156,11 +156,12 @@ impl Engine {
         &mut self,
         now: Instant,
         unit: UnitId,
-        rtp: SocketAddr,
-        rtcp: SocketAddr,
+        (rtp, rtcp): (SocketAddr, SocketAddr),
+        webrtc: Option<WebRtcReady>,
     ) {
         let id = LegId(unit.0);
         let media_address = self.settings.media_address;
+        let webrtc = webrtc.map(|ready| (ready, self.next_ice()));
         let Some(leg) = self.legs.get_mut(&id) else {
             self.media(Command::Close { unit });
             return;
@@ -173,6 +174,7 @@ impl Engine {
         let local = Local {
             rtp: SocketAddr::new(address, rtp.port()),
             rtcp: SocketAddr::new(address, rtcp.port()),
+            webrtc: sip.local_webrtc(webrtc, SocketAddr::new(address, rtp.port())),
         };
         let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
         match before {
@@ -192,7 +194,14 @@ impl Engine {
         match &sip.media {
             MediaState::Closed => {
                 sip.media = MediaState::Opening(wanted);
-                self.media(Command::OpenLeg { unit: id.unit() });
+                let kind = match sip.over_dtls {
+                    true => self.webrtc_kind(id),
+                    false => LegKind::Rtp,
+                };
+                self.media(Command::OpenLeg {
+                    unit: id.unit(),
+                    kind,
+                });
             }
             // An answer overtakes early media that is still waiting.
             MediaState::Opening(_) => sip.media = MediaState::Opening(wanted),
@@ -201,6 +210,17 @@ impl Engine {
                 Wanted::EarlyMedia => self.early_media_now(now, id),
             },
         }
+    }
+
+    fn webrtc_kind(&mut self, id: LegId) -> LegKind {
+        let ice = self.next_ice();
+        let kind = LegKind::WebRtc {
+            ice: leg::media_ice(&ice),
+        };
+        if let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) {
+            sip.ice = Some(ice);
+        }
+        kind
     }
 
     fn early_media_now(&mut self, now: Instant, id: LegId) {
@@ -286,9 +306,11 @@ impl Engine {
 
     /// Tells media and script what has been agreed.
     fn apply_stream(&mut self, now: Instant, id: LegId, agreed: &Agreed) {
+        let fresh = agreed.webrtc.is_some().then(|| self.next_ice());
         let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
             return;
         };
+        sip.note_restart(agreed, fresh);
         let held_before = std::mem::replace(&mut sip.on_hold, agreed.remote_hold);
         let stream = StreamParams {
             codec: agreed.codec,
@@ -304,6 +326,7 @@ impl Engine {
             send: agreed.direction.send(),
             receive: agreed.direction.receive(),
             relatch: sip.remote_rtp != Some(agreed.remote_rtp),
+            webrtc: agreed.webrtc.as_deref().map(leg::webrtc_params),
         };
         sip.remote_rtp = Some(agreed.remote_rtp);
         self.media(Command::UpdateLeg {
@@ -601,6 +624,11 @@ impl SipLink {
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
             negotiation: Negotiation::new(seed >> 1, CODECS),
             media: MediaState::Closed,
+            over_dtls: match request.body.is_empty() {
+                true => flow.transport.is_web(),
+                false => sdp::wants_webrtc(&request.body),
+            },
+            ice: None,
             local_body: None,
             remote_rtp: None,
             on_hold: false,

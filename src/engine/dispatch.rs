@@ -11,6 +11,7 @@ use tracing::{debug, info};
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::media;
 use crate::script::{self, LegEvent};
+use crate::sdp::IceCredentials;
 use crate::sip::{self, CallKey, Endpoint, RequestKey};
 use crate::termination::Reason;
 
@@ -209,7 +210,12 @@ impl Engine {
     fn handle_media(&mut self, now: Instant, event: media::Event) {
         use media::Event as M;
         match event {
-            M::LegReady { unit, rtp, rtcp } => self.handle_leg_ready(now, unit, rtp, rtcp),
+            M::LegReady {
+                unit,
+                rtp,
+                rtcp,
+                webrtc,
+            } => self.handle_leg_ready(now, unit, (rtp, rtcp), webrtc),
             M::LegFailed { unit, error } => {
                 info!(%unit, error, "No media port for a leg");
                 self.hang_up(now, LegId(unit.0), Reason::NoMediaPort, &[]);
@@ -234,6 +240,12 @@ impl Engine {
             }
             M::PlaybackFinished { unit, playback } => {
                 self.handle_playback(now, unit, playback, true);
+            }
+            M::IceConnected { unit } => debug!(%unit, "WebRTC leg connected"),
+            M::LegLost { unit, loss } => {
+                info!(%unit, ?loss, "WebRTC leg lost");
+                self.tell_leg(now, LegId(unit.0), LegEvent::MediaTimeout);
+                self.hang_up(now, LegId(unit.0), Reason::MediaTimeout, &[]);
             }
             M::MediaTimeout { unit } => {
                 self.tell_leg(now, LegId(unit.0), LegEvent::MediaTimeout);
@@ -275,6 +287,12 @@ impl Engine {
 
     pub(super) fn next_seed(&mut self) -> u64 {
         self.random.next_u64()
+    }
+
+    /// Credentials for a session of ICE that is to come.
+    pub(super) fn next_ice(&mut self) -> IceCredentials {
+        let random = &mut self.random;
+        IceCredentials::from_random(std::array::from_fn(|_| random.next_u64()))
     }
 
     /// Unix time in milliseconds.

@@ -7,8 +7,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::media::{self, WebRtcParams, WebRtcReady};
 use crate::script::{Headers, LegInfo, Place};
-use crate::sdp::{Local, Negotiation};
+use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, Negotiation, RemoteWebRtc, Setup};
 use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
 /// A leg.
@@ -49,6 +50,10 @@ pub(super) struct SipLink {
     pub(super) offer: Option<Bytes>,
     pub(super) negotiation: Negotiation,
     pub(super) media: MediaState,
+    /// The peer is a browser: ICE and DTLS carry its media.
+    pub(super) over_dtls: bool,
+    /// What a leg that is being opened will tell its peer.
+    pub(super) ice: Option<IceCredentials>,
     /// The body of our answer or offer, repeated in the 200 after early media.
     pub(super) local_body: Option<Vec<u8>>,
     pub(super) remote_rtp: Option<SocketAddr>,
@@ -151,6 +156,57 @@ pub(super) struct Playing {
     pub(super) source: String,
     pub(super) looped: bool,
     pub(super) gain_db: f32,
+}
+
+impl SipLink {
+    /// Our side of ICE and DTLS at `address`, with the credentials of the next restart.
+    pub(super) fn local_webrtc(
+        &mut self,
+        ready: Option<(WebRtcReady, IceCredentials)>,
+        address: SocketAddr,
+    ) -> Option<LocalWebRtc> {
+        let (ready, restart) = ready?;
+        Some(LocalWebRtc {
+            ice: self.ice.take()?,
+            restart,
+            fingerprint: ready.fingerprint,
+            candidates: vec![address],
+        })
+    }
+
+    /// Puts `fresh` credentials in the place of those that a restart of ICE has used.
+    pub(super) fn note_restart(&mut self, agreed: &Agreed, fresh: Option<IceCredentials>) {
+        let MediaState::Ready(Local {
+            webrtc: Some(local),
+            ..
+        }) = &mut self.media
+        else {
+            return;
+        };
+        let used = agreed.webrtc.as_ref().map(|webrtc| &webrtc.local_ice);
+        if let Some(fresh) = fresh.filter(|_| used == Some(&local.restart)) {
+            local.restart = fresh;
+        }
+    }
+}
+
+/// Credentials as the media core takes them.
+pub(super) fn media_ice(ice: &IceCredentials) -> media::IceCredentials {
+    media::IceCredentials {
+        ufrag: ice.ufrag.clone(),
+        pwd: ice.pwd.clone(),
+    }
+}
+
+/// What was agreed for ICE and DTLS, as the media core takes it.
+pub(super) fn webrtc_params(agreed: &RemoteWebRtc) -> Box<WebRtcParams> {
+    Box::new(WebRtcParams {
+        local: media_ice(&agreed.local_ice),
+        remote: media_ice(&agreed.ice),
+        fingerprint_sha256: agreed.fingerprint_sha256,
+        dtls_client: agreed.setup == Setup::Passive,
+        audio_level_extension: agreed.audio_level_extension,
+    })
 }
 
 impl Leg {

@@ -16,6 +16,8 @@ pub enum Command {
     OpenLeg {
         /// The unit.
         unit: UnitId,
+        /// What carries it.
+        kind: LegKind,
     },
     /// Sets or changes what has been negotiated for a leg.
     UpdateLeg {
@@ -152,6 +154,35 @@ pub enum Command {
     },
 }
 
+/// What carries a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegKind {
+    /// Plain RTP on sockets of its own.
+    Rtp,
+    /// ICE, DTLS and SRTP on the socket that all such legs share. The fragment must be no other
+    /// leg's.
+    WebRtc {
+        /// What the peer is told.
+        ice: IceCredentials,
+    },
+}
+
+/// User name fragment and password of ICE (RFC 8445 §5.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// The fragment.
+    pub ufrag: String,
+    /// The password.
+    pub pwd: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceCredentials({})", self.ufrag)
+    }
+}
+
 /// What a recorder takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordSource {
@@ -183,6 +214,41 @@ pub struct StreamParams {
     pub receive: bool,
     /// The remote address changed: latching starts anew.
     pub relatch: bool,
+    /// ICE and DTLS, for a leg of [`LegKind::WebRtc`] and only for it.
+    pub webrtc: Option<Box<WebRtcParams>>,
+}
+
+/// What offer and answer agreed for ICE and DTLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebRtcParams {
+    /// Ours that the peer was told last; others than before are an ICE restart.
+    pub local: IceCredentials,
+    /// The peer's.
+    pub remote: IceCredentials,
+    /// SHA-256 of the peer's certificate.
+    pub fingerprint_sha256: [u8; 32],
+    /// We open the DTLS association.
+    pub dtls_client: bool,
+    /// Id of the header extension with the level of the audio (RFC 6464).
+    pub audio_level_extension: Option<u8>,
+}
+
+/// What the peer of a WebRTC leg must be told beside addresses and credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebRtcReady {
+    /// Hash and value of our certificate: `sha-256 AA:BB…`.
+    pub fingerprint: String,
+}
+
+/// Why a WebRTC leg can carry nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// No valid check and no genuine packet for 15 s, or none ever.
+    Consent,
+    /// The DTLS association cannot be trusted or does not come about: it …
+    Dtls(&'static str),
+    /// The peer has closed it.
+    Closed,
 }
 
 /// Payload types and clock of telephone-event (RFC 4733 §2.1).
@@ -207,6 +273,8 @@ pub enum Event {
         rtp: SocketAddr,
         /// Address of the RTCP socket.
         rtcp: SocketAddr,
+        /// What the peer must be told beside, for [`LegKind::WebRtc`] and only for it.
+        webrtc: Option<WebRtcReady>,
     },
     /// No socket could be bound.
     LegFailed {
@@ -260,7 +328,19 @@ pub enum Event {
         /// Names the playback in its events.
         playback: PlaybackId,
     },
-    /// No packet for the media timeout.
+    /// A WebRTC leg is connected: ICE has nominated, DTLS has found who the peer is.
+    IceConnected {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// A WebRTC leg is lost. It is told once; the leg is to be closed.
+    LegLost {
+        /// The unit.
+        unit: UnitId,
+        /// Why.
+        loss: Loss,
+    },
+    /// No packet for the media timeout. Not told of WebRTC legs, see [`Event::LegLost`].
     MediaTimeout {
         /// The unit.
         unit: UnitId,

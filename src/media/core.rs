@@ -18,9 +18,12 @@ use super::outbox::{Channel, Outbox};
 use super::plan::{self, Slot};
 use super::playback::Player;
 use super::reports::WallClock;
+use super::rtp_leg::Transport;
 use super::sender::Silence;
 use super::tick::{self, Outputs, Scratch, Tick};
 use super::units::Units;
+use super::webrtc::Identity;
+use super::webrtc::demux::Shared;
 use crate::audio::{Gain, Rate};
 use crate::id::UnitId;
 
@@ -36,6 +39,8 @@ pub struct MediaSettings {
     pub legs_max: usize,
     /// Time since 1970 at the instant that [`Core::new`] is given, for sender reports.
     pub unix_time: Duration,
+    /// Our certificate for WebRTC, one per process; without it there are no such legs.
+    pub identity: Option<Identity>,
 }
 
 impl Default for MediaSettings {
@@ -45,6 +50,7 @@ impl Default for MediaSettings {
             ducking_db: -12.0,
             legs_max: 8192,
             unix_time: Duration::ZERO,
+            identity: None,
         }
     }
 }
@@ -56,6 +62,8 @@ pub enum Output {
     Bind {
         /// The leg.
         unit: UnitId,
+        /// It is the socket of all WebRTC legs, whose address is asked for.
+        shared: bool,
     },
     /// Close the sockets of a leg, whether they are bound or not, after what
     /// [`Core::drain_packets`] gives has been sent: the last packet is a goodbye.
@@ -155,6 +163,7 @@ pub struct Core {
     pub(super) random: ChaCha8Rng,
     pub(super) clock: Clock,
     pub(super) units: Units,
+    pub(super) shared: Shared,
     /// Legs, and those with a stream.
     pub(super) legs: usize,
     pub(super) streams: usize,
@@ -188,6 +197,7 @@ impl Core {
             random,
             clock: Clock::new(now),
             units: Units::default(),
+            shared: Shared::default(),
             legs: 0,
             streams: 0,
             slots: Default::default(),
@@ -232,10 +242,16 @@ impl Core {
             .graph
             .node(unit)
             .and_then(|node| self.units.legs.get_mut(node));
+        let leg = leg.filter(|leg| matches!(leg.transport, Transport::Plain { .. }));
         let taken = leg.is_some_and(|leg| match channel {
             Channel::Rtp => leg.handle_packet(now, from, bytes, wall),
             Channel::Rtcp => leg.handle_rtcp_socket(now, from, bytes, wall),
+            Channel::Shared => false,
         });
+        self.count_packet(taken);
+    }
+
+    pub(super) fn count_packet(&mut self, taken: bool) {
         if taken {
             self.counters.packets_in += 1;
         } else {
@@ -251,17 +267,19 @@ impl Core {
         unit: UnitId,
         bound: Result<(SocketAddr, SocketAddr), String>,
     ) {
-        let is_leg = self
-            .units
-            .graph
-            .node(unit)
-            .is_some_and(|n| self.units.legs.get(n).is_some());
-        let event = match bound {
-            Ok((rtp, rtcp)) if is_leg => Event::LegReady { unit, rtp, rtcp },
+        let node = self.units.graph.node(unit);
+        let leg = node.and_then(|node| self.units.legs.get(node));
+        let event = match (bound, leg) {
+            (Ok((rtp, rtcp)), Some(leg)) => Event::LegReady {
+                unit,
+                rtp,
+                rtcp,
+                webrtc: self.webrtc_ready(leg),
+            },
             // The leg was closed in the meantime.
-            Ok(_) => return self.outputs.push(Output::Unbind { unit }),
-            Err(_) if !is_leg => return,
-            Err(error) => Event::LegFailed { unit, error },
+            (Ok(_), None) => return self.outputs.push(Output::Unbind { unit }),
+            (Err(_), None) => return,
+            (Err(error), Some(_)) => Event::LegFailed { unit, error },
         };
         self.outputs.push(Output::Event(event));
     }

@@ -7,12 +7,13 @@ use rand_core::RngCore;
 use super::command::Event;
 use super::digits::Outgoing;
 use super::mixer::Bus;
-use super::outbox::Channel;
 use super::playback::Progress;
-use super::rtp_leg::{RtpLeg, Stream};
+use super::rtp_leg::{RtpLeg, Stream, Transport};
 use super::sender::{Audible, Source};
+use super::shared;
 use super::signal::Signal;
 use super::tick::{Scratch, Tick};
+use super::webrtc::Protected;
 use crate::audio::{Gain, mix};
 use crate::rtp::rtcp;
 
@@ -26,7 +27,7 @@ pub(super) fn deliver(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'
     if let Some(tap) = &mut leg.tap {
         tap.heard.clear();
     }
-    if leg.sends() {
+    if leg.sends() && leg.is_open() {
         let outgoing = poll_digits(leg, tick);
         match outgoing {
             Outgoing::Event {
@@ -34,10 +35,13 @@ pub(super) fn deliver(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'
                 packet,
             } => {
                 let target = leg.rtp_target();
-                if let (Some(stream), Some(to)) = (&mut leg.stream, target) {
+                if let (Some(stream), Some((channel, to))) = (&mut leg.stream, target) {
                     let (kind, at) = ((payload_type, packet.marker), packet.timestamp);
-                    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| {
+                    let transport = &mut leg.transport;
+                    tick.outbox.push(leg.unit, channel, to, |out| {
+                        let start = out.len();
                         stream.sender.write_as(kind, at, &packet.payload, out);
+                        transport.protect(Protected::Rtp, out, start);
                     });
                     tick.counters.packets_out += 1;
                 }
@@ -107,12 +111,14 @@ fn audio(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: boo
         }
         (Source::Shared, None) | (Source::Silence, _) => tick.silence.payload(codec),
     };
-    let (Some(stream), Some(to)) = (&mut leg.stream, target) else {
+    let (Some(stream), Some((channel, to))) = (&mut leg.stream, target) else {
         return;
     };
-    let period = tick.period;
-    tick.outbox.push(leg.unit, Channel::Rtp, to, |out| {
-        stream.sender.write(period, payload, out)
+    let (period, transport) = (tick.period, &mut leg.transport);
+    tick.outbox.push(leg.unit, channel, to, |out| {
+        let start = out.len();
+        stream.sender.write(period, payload, out);
+        transport.protect(Protected::Rtp, out, start);
     });
     tick.counters.packets_out += 1;
 }
@@ -197,7 +203,14 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
         return;
     };
     let (now, unit) = (tick.now, leg.unit);
-    let expected = stream.params.receive && stream.params.send;
+    let expected = match &mut leg.transport {
+        Transport::Plain { .. } => stream.params.receive && stream.params.send,
+        Transport::WebRtc(webrtc) => {
+            webrtc.timeout(now);
+            shared::settle(unit, webrtc, (&mut *tick.outbox, &mut *tick.outputs));
+            false
+        }
+    };
     if expected && stream.reports.poll_timed_out(now, tick.settings.timeout) {
         tick.event(Event::MediaTimeout { unit });
     }
@@ -211,8 +224,11 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
         let Stream {
             reports, sender, ..
         } = &mut **stream;
+        let transport = &mut leg.transport;
         tick.outbox.push(unit, channel, to, |out| {
+            let start = out.len();
             reports.write(now, tick.wall, (sender, timestamp), tick.cname, out);
+            transport.protect(Protected::Rtcp, out, start);
         });
     }
 }
@@ -227,8 +243,11 @@ pub(super) fn say_goodbye(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     let Stream {
         reports, sender, ..
     } = &mut **stream;
+    let transport = &mut leg.transport;
     tick.outbox.push(leg.unit, channel, to, |out| {
+        let start = out.len();
         reports.write(tick.now, tick.wall, (sender, timestamp), tick.cname, out);
         rtcp::write_goodbye(out, sender.ssrc(), "");
+        transport.protect(Protected::Rtcp, out, start);
     });
 }

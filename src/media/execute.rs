@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use rand_core::RngCore;
 
-use super::command::{Command, DigitKind, Event, RecordSource, StreamParams};
+use super::command::{Command, DigitKind, Event, LegKind, RecordSource, StreamParams};
 use super::core::{Core, Output};
 use super::deliver::say_goodbye;
 use super::digits::SendDigitsError;
 use super::graph::{GraphError, Kind, Node};
 use super::playback::Player;
 use super::record::Recorder;
-use super::rtp_leg::{RtpLeg, StreamSeed};
+use super::rtp_leg::{RtpLeg, StreamSeed, Transport};
+use super::webrtc_leg::WebRtcLeg;
 use crate::audio::{Gain, TalkDetector};
 use crate::id::UnitId;
 
@@ -25,6 +26,10 @@ pub(super) enum Refused {
     WrongKind,
     #[error("a core has no more than {0} legs")]
     Legs(usize),
+    #[error("there is no certificate for WebRTC")]
+    NoIdentity,
+    #[error("another leg has this ICE user name fragment")]
+    Ufrag,
     #[error(transparent)]
     Digits(#[from] SendDigitsError),
 }
@@ -34,7 +39,7 @@ impl Core {
     // tidy: table
     pub(super) fn execute(&mut self, now: Instant, command: Command) -> Result<(), Refused> {
         match command {
-            Command::OpenLeg { unit } => self.open_leg(unit)?,
+            Command::OpenLeg { unit, kind } => self.open_leg(unit, kind)?,
             Command::UpdateLeg { unit, stream } => self.update_leg(now, unit, *stream)?,
             Command::AddMixer { unit } => self.add_player(unit, Kind::Mixer)?,
             Command::AddPlayer { unit } => self.add_player(unit, Kind::Player)?,
@@ -116,20 +121,34 @@ impl Core {
         Ok(())
     }
 
-    fn open_leg(&mut self, unit: UnitId) -> Result<(), Refused> {
-        if self.legs >= self.settings.legs_max {
-            let refused = Refused::Legs(self.settings.legs_max);
-            self.event(Event::LegFailed {
-                unit,
-                error: refused.to_string(),
-            });
-            return Err(refused);
-        }
+    fn open_leg(&mut self, unit: UnitId, kind: LegKind) -> Result<(), Refused> {
+        let transport = match kind {
+            _ if self.legs >= self.settings.legs_max => Err(Refused::Legs(self.settings.legs_max)),
+            LegKind::Rtp => Ok((Transport::plain(), None)),
+            LegKind::WebRtc { ice } => match self.settings.identity.clone() {
+                None => Err(Refused::NoIdentity),
+                Some(_) if self.shared.has_ufrag(&ice.ufrag) => Err(Refused::Ufrag),
+                Some(identity) => {
+                    let ufrag = ice.ufrag.clone();
+                    let webrtc = Box::new(WebRtcLeg::new(identity, ice));
+                    Ok((Transport::WebRtc(webrtc), Some(ufrag)))
+                }
+            },
+        };
+        let (transport, ufrag) = transport.inspect_err(|refused| {
+            let error = refused.to_string();
+            self.outputs
+                .push(Output::Event(Event::LegFailed { unit, error }));
+        })?;
         let node = self.units.graph.add(unit, Kind::Leg)?;
         self.units.forget(node);
-        self.units.legs.insert(node, RtpLeg::new(unit));
+        self.units.legs.insert(node, RtpLeg::new(unit, transport));
         self.legs += 1;
-        self.outputs.push(Output::Bind { unit });
+        let shared = ufrag.is_some();
+        if let Some(ufrag) = ufrag {
+            self.shared.claim_ufrag(&ufrag, node);
+        }
+        self.outputs.push(Output::Bind { unit, shared });
         Ok(())
     }
 
@@ -146,6 +165,7 @@ impl Core {
             report: self.random.next_u32(),
         };
         let period = self.clock.period();
+        self.update_webrtc(now, unit, params.webrtc.as_deref())?;
         let leg = self.leg_of(unit)?;
         let first = leg.stream.is_none();
         leg.update(now, period, params, seed);
@@ -204,6 +224,7 @@ impl Core {
             let period = self.clock.period();
             let (_, _, mut tick) = self.tick_of(now, period);
             say_goodbye(&mut leg, &mut tick);
+            self.close_webrtc(now, node, &mut leg);
             self.legs -= 1;
             self.streams -= usize::from(leg.stream.is_some());
             self.event(Event::LegClosed {
@@ -255,7 +276,7 @@ impl Core {
         Ok(())
     }
 
-    fn leg_of(&mut self, unit: UnitId) -> Result<&mut RtpLeg, Refused> {
+    pub(super) fn leg_of(&mut self, unit: UnitId) -> Result<&mut RtpLeg, Refused> {
         let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
         self.units.legs.get_mut(node).ok_or(Refused::WrongKind)
     }

@@ -1,5 +1,6 @@
 //! The speaking side of a leg at the tick: its 20 ms of received sound, and what they tell: level,
-//! talk, digits. A leg that nobody hears is not decoded; its packets pass all the same.
+//! talk, digits. A leg that nobody hears, or that says itself that it is silent (RFC 6464), is
+//! not decoded; its packets pass all the same.
 
 use super::command::{DigitKind, Event};
 use super::rtp_leg::RtpLeg;
@@ -20,8 +21,9 @@ pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
             duration_ms: 0,
         });
     }
-    let needed =
+    let wanted =
         leg.seat.heard || leg.tap.is_some() || leg.talk.is_some() || leg.digits.wants_audio();
+    let needed = wanted && leg.is_audible(tick.now);
     let sound = receive(leg, tick, needed);
     if let Some(tap) = &mut leg.tap {
         tap.said.clear();

@@ -9,6 +9,7 @@
 //! | `clock`, `tick` | when, and in which order |
 //! | `hear`, `mixer`, `deliver` | what everyone says, the sums, what everyone is sent |
 //! | `rtp_leg`, `latch`, `receiver`, `sender`, `reports`, `digits` | an RTP leg and its parts |
+//! | `webrtc_leg`, `webrtc`, `shared` | what carries a leg to a browser, and their one socket |
 //! | `signal`, `playback`, `record` | sources, clips, recordings |
 //!
 //! **Invariants**: time is a parameter; a packet costs no allocation once its leg has settled; a
@@ -33,6 +34,7 @@ mod record;
 mod reports;
 mod rtp_leg;
 mod sender;
+mod shared;
 mod signal;
 mod slab;
 mod source;
@@ -40,11 +42,15 @@ mod source;
 mod tests;
 mod tick;
 mod units;
+mod webrtc;
+mod webrtc_leg;
 
 pub use crate::audio::Clip;
 
 pub use self::core::{Core, Counters, MediaSettings, Output};
 pub use command::{
-    Command, DigitKind, Event, LegStats, Quality, RecordSource, StreamParams, TelephoneEventParams,
+    Command, DigitKind, Event, IceCredentials, LegKind, LegStats, Loss, Quality, RecordSource,
+    StreamParams, TelephoneEventParams, WebRtcParams, WebRtcReady,
 };
 pub use outbox::Channel;
+pub use webrtc::{Identity, IdentityError};

@@ -12,6 +12,8 @@ pub enum Channel {
     Rtp,
     /// The RTCP socket.
     Rtcp,
+    /// The socket that all WebRTC legs share.
+    Shared,
 }
 
 /// Bytes that may wait; the shell drains after each call, so that more means a stuck shell. The
@@ -34,7 +36,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Appends a packet: `write` appends its bytes.
+    /// Appends a packet: `write` appends its bytes, or none when there is nothing to send.
     pub(super) fn push(
         &mut self,
         unit: UnitId,
@@ -46,7 +48,11 @@ impl Outbox {
             self.dropped += 1;
             return;
         }
+        let start = self.bytes.len();
         write(&mut self.bytes);
+        if self.bytes.len() == start {
+            return;
+        }
         self.entries.push(Entry {
             unit,
             channel,

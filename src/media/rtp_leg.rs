@@ -1,9 +1,9 @@
-//! One RTP leg: what was negotiated, where its packets come from and go to, and the parts that take
-//! them. This file owns its packets in; what it says is made in `hear.rs`, what it is sent in
-//! `deliver.rs`.
+//! One RTP leg, plain or within WebRTC: what was negotiated, where its packets come from and
+//! go to, and the parts that take them. This file owns its packets in; what it says is made in
+//! `hear.rs`, what it is sent in `deliver.rs`.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::command::{LegStats, StreamParams};
 use super::digits::Digits;
@@ -15,12 +15,50 @@ use super::reports::{Reports, WallClock};
 use super::sender::Sender;
 use super::signal::Signal;
 use super::source::Source;
+use super::webrtc::Protected;
+use super::webrtc_leg::WebRtcLeg;
 use crate::audio::{Gain, Rate, TalkDetector};
 use crate::id::UnitId;
 use crate::rtp::{self, PushOutcome, RtpPacket};
 
 /// Comfort noise (RFC 3389) is not played; its packets are silence that is not missed.
 const COMFORT_NOISE: u8 = 13;
+
+/// The level below which a packet that tells it (RFC 6464) is heard by nobody: a little lower than
+/// the gate of the mix, which judges the decoded frame.
+const SILENT_DBOV: i8 = -65;
+/// How long a leg is decoded after its last packet that may be heard: the longest wait in the
+/// jitter buffer, and the hangover of the gate.
+const AUDIBLE_FOR: Duration = Duration::from_millis(800);
+
+/// What carries the packets of a leg.
+pub(super) enum Transport {
+    /// Sockets of its own.
+    Plain {
+        latch: Latch,
+        rtcp_source: Option<SocketAddr>,
+    },
+    /// ICE, DTLS and SRTP on the shared socket.
+    WebRtc(Box<WebRtcLeg>),
+}
+
+impl Transport {
+    /// Plain RTP whose peer has not been heard.
+    pub(super) fn plain() -> Transport {
+        Transport::Plain {
+            latch: Latch::default(),
+            rtcp_source: None,
+        }
+    }
+
+    /// Protects a packet that was appended to `packet` at `start`, where that is called for.
+    pub(super) fn protect(&mut self, kind: Protected, packet: &mut Vec<u8>, start: usize) {
+        match self {
+            Transport::Plain { .. } => {}
+            Transport::WebRtc(webrtc) => webrtc.protect(kind, packet, start),
+        }
+    }
+}
 
 /// Where the leg stands in the plan of the graph.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,8 +113,9 @@ pub(super) struct RtpLeg {
     pub(super) seat: Seat,
     pub(super) tap: Option<Box<Tap>>,
     pub(super) stats: LegStats,
-    latch: Latch,
-    rtcp_source: Option<SocketAddr>,
+    pub(super) transport: Transport,
+    /// Until when a peer that tells its level may be heard.
+    audible_until: Option<Instant>,
     source: Source,
 }
 
@@ -91,7 +130,7 @@ pub(super) struct StreamSeed {
 
 impl RtpLeg {
     /// A leg without a stream.
-    pub(super) fn new(unit: UnitId) -> RtpLeg {
+    pub(super) fn new(unit: UnitId, transport: Transport) -> RtpLeg {
         RtpLeg {
             unit,
             stream: None,
@@ -107,8 +146,8 @@ impl RtpLeg {
             seat: Seat::default(),
             tap: None,
             stats: LegStats::default(),
-            latch: Latch::default(),
-            rtcp_source: None,
+            transport,
+            audible_until: None,
             source: Source::default(),
         }
     }
@@ -121,9 +160,8 @@ impl RtpLeg {
         params: StreamParams,
         seed: StreamSeed,
     ) {
-        if params.relatch {
-            self.latch = Latch::default();
-            self.rtcp_source = None;
+        if params.relatch && matches!(self.transport, Transport::Plain { .. }) {
+            self.transport = Transport::plain();
         }
         self.digits.renegotiate(params.telephone_event);
         self.signal.set_rate(params.codec.audio_rate);
@@ -156,22 +194,55 @@ impl RtpLeg {
         stream.params = params;
     }
 
-    /// Where RTP goes; nothing while nothing usable is known.
-    pub(super) fn rtp_target(&self) -> Option<SocketAddr> {
+    /// Where RTP goes, and from which socket; nothing while nothing usable is known.
+    pub(super) fn rtp_target(&self) -> Option<(Channel, SocketAddr)> {
         let signalled = self.stream.as_ref()?.params.remote_rtp;
-        self.latch.source().or_else(|| reachable(signalled))
+        match &self.transport {
+            Transport::Plain { latch, .. } => {
+                let to = latch.source().or_else(|| reachable(signalled))?;
+                Some((Channel::Rtp, to))
+            }
+            Transport::WebRtc(webrtc) => Some((Channel::Shared, webrtc.target()?)),
+        }
     }
 
     /// Where RTCP goes, and from which socket.
     pub(super) fn rtcp_target(&self) -> Option<(Channel, SocketAddr)> {
         let params = &self.stream.as_ref()?.params;
-        if params.remote_rtcp == params.remote_rtp {
-            return Some((Channel::Rtp, self.rtp_target()?));
+        match &self.transport {
+            Transport::Plain { rtcp_source, .. } if params.remote_rtcp != params.remote_rtp => {
+                let to = rtcp_source.or_else(|| reachable(params.remote_rtcp))?;
+                Some((Channel::Rtcp, to))
+            }
+            Transport::Plain { .. } | Transport::WebRtc(_) => self.rtp_target(),
         }
-        Some((
-            Channel::Rtcp,
-            self.rtcp_source.or_else(|| reachable(params.remote_rtcp))?,
-        ))
+    }
+
+    /// Packets can go out: always over plain RTP, after DTLS within WebRTC.
+    pub(super) fn is_open(&self) -> bool {
+        match &self.transport {
+            Transport::Plain { .. } => true,
+            Transport::WebRtc(webrtc) => webrtc.target().is_some(),
+        }
+    }
+
+    /// Somebody may hear what comes next: false only when the peer says itself that it is silent.
+    pub(super) fn is_audible(&self, now: Instant) -> bool {
+        self.audio_level_extension().is_none()
+            || self.audible_until.is_some_and(|until| now < until)
+    }
+
+    /// The ICE, DTLS and SRTP of a WebRTC leg.
+    pub(super) fn webrtc(&mut self) -> Option<&mut WebRtcLeg> {
+        match &mut self.transport {
+            Transport::Plain { .. } => None,
+            Transport::WebRtc(webrtc) => Some(webrtc),
+        }
+    }
+
+    fn audio_level_extension(&self) -> Option<u8> {
+        let webrtc = self.stream.as_ref()?.params.webrtc.as_ref()?;
+        webrtc.audio_level_extension
     }
 
     /// Takes a datagram from the RTP socket; false when it was refused.
@@ -211,16 +282,26 @@ impl RtpLeg {
         let Ok(packet) = RtpPacket::parse(bytes) else {
             return false;
         };
+        let level_id = stream
+            .params
+            .webrtc
+            .as_ref()
+            .and_then(|webrtc| webrtc.audio_level_extension);
         let is_audio = packet.payload_type.0 == stream.params.payload_type_in;
         let is_event = self.digits.payload_type_in() == Some(packet.payload_type.0);
         if !(is_audio || is_event || packet.payload_type.0 == COMFORT_NOISE) {
             return false;
         }
         // A stranger must not become the source, so the latch is asked first.
-        if !self.latch.accept(now, from, stream.params.remote_rtp)
-            || !self.source.accept(now, &packet)
-        {
+        let is_the_peer = match &mut self.transport {
+            Transport::Plain { latch, .. } => latch.accept(now, from, stream.params.remote_rtp),
+            Transport::WebRtc(_) => true,
+        };
+        if !is_the_peer || !self.source.accept(now, &packet) {
             return false;
+        }
+        if level_id.is_some_and(|id| may_be_heard(&packet, id)) {
+            self.audible_until = Some(now + AUDIBLE_FOR);
         }
         self.stats.packets_in += 1;
         stream.reports.handle_packet(now, &packet, is_event);
@@ -244,20 +325,25 @@ impl RtpLeg {
         bytes: &[u8],
         wall: WallClock,
     ) -> bool {
-        let rtp_source = self.rtp_target();
+        let rtp_target = self.rtp_target();
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        let known = rtp_source.is_some_and(|source| source.ip() == from.ip())
-            || stream.params.remote_rtcp.ip() == from.ip();
+        let known = match &self.transport {
+            Transport::Plain { .. } => {
+                rtp_target.is_some_and(|(_, source)| source.ip() == from.ip())
+                    || stream.params.remote_rtcp.ip() == from.ip()
+            }
+            Transport::WebRtc(_) => true,
+        };
         if !known {
             return false;
         }
         let read = stream
             .reports
             .handle_rtcp(now, bytes, wall, Some(&mut stream.sender));
-        if read.is_ok() {
-            self.rtcp_source = Some(from);
+        if let (Ok(()), Transport::Plain { rtcp_source, .. }) = (&read, &mut self.transport) {
+            *rtcp_source = Some(from);
         }
         read.is_ok()
     }
@@ -288,6 +374,14 @@ impl RtpLeg {
             .as_ref()
             .map(|stream| stream.params.codec.audio_rate)
     }
+}
+
+/// Whether a packet that tells its level, 0 to 127 below full scale, is loud enough; one that does
+/// not is taken to be.
+fn may_be_heard(packet: &RtpPacket<'_>, id: u8) -> bool {
+    let element = packet.extension.and_then(|extension| extension.element(id));
+    let level = element.and_then(<[u8]>::first).map(|byte| byte & 0x7f);
+    level.is_none_or(|below| -i16::from(below) >= i16::from(SILENT_DBOV))
 }
 
 fn reachable(address: SocketAddr) -> Option<SocketAddr> {

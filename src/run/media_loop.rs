@@ -51,6 +51,8 @@ pub trait Machine: Send + 'static {
         from: SocketAddr,
         bytes: &[u8],
     );
+    /// See [`Core::handle_shared_packet`].
+    fn handle_shared_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]);
     /// See [`Core::handle_bound`].
     fn handle_bound(
         &mut self,
@@ -84,6 +86,8 @@ pub struct MediaWorkerSettings {
     pub port_first: u16,
     /// Last port of the range.
     pub port_last: u16,
+    /// The port that all WebRTC legs share, outside the range; 0 is any free one.
+    pub webrtc_port: u16,
 }
 
 /// A running worker. Dropping it carries out the commands that wait, sends what that produces, and
@@ -150,7 +154,8 @@ impl MediaWorker {
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         let counters = Arc::new(MediaCounters::default());
         let pool = PortPool::new(settings.bind, settings.port_first, settings.port_last);
-        let sockets = MediaSockets::new(pool, settings.address, Arc::clone(&counters))?;
+        let shared = SocketAddr::new(settings.bind, settings.webrtc_port);
+        let sockets = MediaSockets::new(pool, settings.address, shared, Arc::clone(&counters))?;
         let stop = Arc::new(AtomicBool::new(false));
         let waker = sockets.waker();
         let core_counters = Arc::new(Mutex::default());
@@ -234,8 +239,11 @@ impl<M: Machine> Loop<M> {
             // one.
             self.perform(now);
             // Priority 2: packets, all that are there.
-            self.sockets.read(|unit, channel, from, bytes| {
-                self.core.handle_packet(now, unit, channel, from, bytes);
+            self.sockets.read(|leg, from, bytes| match leg {
+                Some((unit, channel)) => {
+                    self.core.handle_packet(now, unit, channel, from, bytes);
+                }
+                None => self.core.handle_shared_packet(now, from, bytes),
             });
             // Priority 3: time. The tick comes after the packets that belong to it.
             let now = Instant::now();
@@ -279,8 +287,11 @@ impl<M: Machine> Loop<M> {
         self.retry_events();
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Bind { unit } => {
-                    let bound = self.sockets.open(now, unit);
+                Output::Bind { unit, shared } => {
+                    let bound = match shared {
+                        true => Ok(self.sockets.shared_address()),
+                        false => self.sockets.open(now, unit),
+                    };
                     if let Err(error) = &bound {
                         count(&self.counters.bind_failed);
                         tracing::warn!(%unit, %error, "A leg got no media ports");
@@ -369,6 +380,10 @@ impl Machine for Core {
         bytes: &[u8],
     ) {
         Core::handle_packet(self, now, unit, channel, from, bytes);
+    }
+
+    fn handle_shared_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        Core::handle_shared_packet(self, now, from, bytes);
     }
 
     fn handle_bound(

@@ -1,6 +1,6 @@
-//! The sockets of one media worker: one epoll over the RTP and RTCP sockets of its legs and the
-//! eventfd that wakes the worker. Owns readiness and the receive buffer; ports come from
-//! [`PortPool`].
+//! The sockets of one media worker: one epoll over the RTP and RTCP sockets of its legs and
+//! the eventfd that wakes the worker, and the socket that all WebRTC legs share. Owns
+//! readiness and the receive buffer; ports come from [`PortPool`].
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -24,8 +24,15 @@ const READY_MAX: usize = 256;
 /// Packets of one socket, and turns over all, in one reading. A flood on one socket costs the
 /// others no more.
 const ROUNDS_MAX: usize = 64;
+/// Packets of the shared socket in one of those turns: many peers are behind it.
+const SHARED_PACKETS_MAX: usize = 256;
+/// Bytes that the system is asked to keep of the shared socket: all packets of a thousand peers for
+/// 20 ms. It gives what it allows.
+const SHARED_BUFFER_BYTES: usize = 4 << 20;
 /// The epoll data of the eventfd; unit ids are far below.
 const WAKE: u64 = u64::MAX;
+/// The epoll data of the shared socket.
+const SHARED: u64 = u64::MAX - 1;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -109,6 +116,8 @@ pub(super) struct MediaSockets {
     /// The address that goes into SDP.
     address: IpAddr,
     legs: HashMap<UnitId, PortPair>,
+    shared: UdpSocket,
+    shared_port: u16,
     /// Epoll data of the sockets that the last wait named.
     ready: Vec<u64>,
     buffer: Box<[u8; PACKET_BYTES_MAX]>,
@@ -119,18 +128,24 @@ impl MediaSockets {
     pub fn new(
         pool: PortPool,
         address: IpAddr,
+        shared: SocketAddr,
         counters: Arc<MediaCounters>,
     ) -> std::io::Result<Self> {
+        let shared = bind_shared(shared)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Waker::new()?;
         let data = epoll::EventData::new_u64(WAKE);
         epoll::add(&epoll, &*waker.0, data, epoll::EventFlags::IN)?;
+        let data = epoll::EventData::new_u64(SHARED);
+        epoll::add(&epoll, &shared, data, epoll::EventFlags::IN)?;
         Ok(MediaSockets {
             epoll,
             waker,
             pool,
             address,
             legs: HashMap::new(),
+            shared_port: shared.local_addr()?.port(),
+            shared,
             ready: Vec::with_capacity(READY_MAX),
             buffer: Box::new([0; PACKET_BYTES_MAX]),
             counters,
@@ -169,6 +184,12 @@ impl MediaSockets {
         ))
     }
 
+    /// The address of the shared socket for SDP; RTP and RTCP have the same.
+    pub fn shared_address(&self) -> (SocketAddr, SocketAddr) {
+        let address = SocketAddr::new(self.address, self.shared_port);
+        (address, address)
+    }
+
     /// Closes the sockets of a leg; with its sockets the leg leaves the epoll.
     pub fn close(&mut self, now: Instant, unit: UnitId) {
         if let Some(pair) = self.legs.remove(&unit) {
@@ -186,8 +207,9 @@ impl MediaSockets {
         }
     }
 
-    /// Takes one packet from each socket that has one, and again, until there are none.
-    pub fn read(&mut self, mut take: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
+    /// Takes one packet from each socket that has one, several from the shared one, and again,
+    /// until there are none. Packets of the shared socket have no leg.
+    pub fn read(&mut self, mut take: impl FnMut(Option<(UnitId, Channel)>, SocketAddr, &[u8])) {
         for _ in 0..ROUNDS_MAX {
             self.wait(Some(Duration::ZERO));
             let ready = std::mem::take(&mut self.ready);
@@ -231,26 +253,37 @@ impl MediaSockets {
     fn read_one(
         &mut self,
         data: u64,
-        take: &mut impl FnMut(UnitId, Channel, SocketAddr, &[u8]),
+        take: &mut impl FnMut(Option<(UnitId, Channel)>, SocketAddr, &[u8]),
     ) -> bool {
         if data == WAKE {
             self.waker.clear();
             return false;
         }
-        let (unit, channel) = unit_of(data);
-        let Some(pair) = self.legs.get(&unit) else {
-            return false;
+        if data == SHARED {
+            let read = (0..SHARED_PACKETS_MAX).take_while(|_| self.receive(None, take));
+            return read.count() > 0;
+        }
+        self.receive(Some(unit_of(data)), take)
+    }
+
+    /// Whether there was a packet, or an error in the place of one.
+    fn receive(
+        &mut self,
+        leg: Option<(UnitId, Channel)>,
+        take: &mut impl FnMut(Option<(UnitId, Channel)>, SocketAddr, &[u8]),
+    ) -> bool {
+        let socket = match leg {
+            None => &self.shared,
+            Some((unit, channel)) => match self.legs.get(&unit) {
+                Some(pair) => socket_of(pair, channel),
+                None => return false,
+            },
         };
-        match socket_of(pair, channel).recv_from(self.buffer.as_mut_slice()) {
+        match socket.recv_from(self.buffer.as_mut_slice()) {
             Ok((PACKET_BYTES_MAX, _)) => count(&self.counters.oversized),
             Ok((length, from)) => {
                 count(&self.counters.packets_in);
-                take(
-                    unit,
-                    channel,
-                    from,
-                    self.buffer.get(..length).unwrap_or_default(),
-                );
+                take(leg, from, self.buffer.get(..length).unwrap_or_default());
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
             // An ICMP message for an earlier packet, for instance; reading it cleared it.
@@ -260,14 +293,35 @@ impl MediaSockets {
     }
 
     fn socket(&self, unit: UnitId, channel: Channel) -> Option<&UdpSocket> {
-        self.legs.get(&unit).map(|pair| socket_of(pair, channel))
+        match channel {
+            Channel::Shared => Some(&self.shared),
+            Channel::Rtp | Channel::Rtcp => {
+                self.legs.get(&unit).map(|pair| socket_of(pair, channel))
+            }
+        }
     }
 }
 
+fn bind_shared(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    let told = |error: std::io::Error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("media.webrtc_port: {address}: {error}"),
+        )
+    };
+    let socket = UdpSocket::bind(address).map_err(told)?;
+    socket.set_nonblocking(true)?;
+    let options = socket2::SockRef::from(&socket);
+    options.set_recv_buffer_size(SHARED_BUFFER_BYTES)?;
+    options.set_send_buffer_size(SHARED_BUFFER_BYTES)?;
+    Ok(socket)
+}
+
+/// The socket of a leg of its own for RTCP, else the one for RTP.
 fn socket_of(pair: &PortPair, channel: Channel) -> &UdpSocket {
     match channel {
-        Channel::Rtp => &pair.rtp,
         Channel::Rtcp => &pair.rtcp,
+        Channel::Rtp | Channel::Shared => &pair.rtp,
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::description::{Attribute, Connection, Description, Media};
 use super::format::Formats;
+use super::webrtc_line::{self, OurWebRtc};
 use super::{Direction, Local, Refusal};
 
 /// The packet time that we send and ask for, in milliseconds.
@@ -28,13 +29,32 @@ pub(super) struct RemoteAudio {
     pub ptime_ms: Option<u32>,
 }
 
+/// What an audio line of ours is carried by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Transport<'a> {
+    Plain { rtcp_mux: bool },
+    WebRtc(&'a OurWebRtc),
+}
+
+/// Whether a line is audio, not refused by port 0, and over what `local` has: plain RTP, or DTLS.
+pub(super) fn is_usable(media: &Media, local: &Local) -> bool {
+    match local.webrtc {
+        Some(_) => is_audio(media) && webrtc_line::is_profile(&media.protocol),
+        None => is_plain(media),
+    }
+}
+
 /// Whether a line is audio over plain RTP and not refused by port 0.
-pub(super) fn is_usable(media: &Media) -> bool {
-    media.kind.eq_ignore_ascii_case("audio")
-        && media.port != 0
+pub(super) fn is_plain(media: &Media) -> bool {
+    is_audio(media)
         && PLAIN_PROFILES
             .iter()
             .any(|profile| media.protocol.eq_ignore_ascii_case(profile))
+}
+
+/// Whether a line is audio and not refused by port 0.
+pub(super) fn is_audio(media: &Media) -> bool {
+    media.kind.eq_ignore_ascii_case("audio") && media.port != 0
 }
 
 impl RemoteAudio {
@@ -47,8 +67,16 @@ impl RemoteAudio {
             .connection
             .as_ref()
             .or(description.connection.as_ref());
-        let connection = connection.ok_or(Refusal::NoAddress { line: media.line })?;
-        let address = address(connection, local.rtp.ip())?;
+        let is_webrtc = local.webrtc.is_some();
+        let address = if is_webrtc {
+            // Before its candidates are known a browser writes 0.0.0.0 and port 9 (RFC 9429
+            // §5.2.1), which holds nobody; and no candidate of the peer's is of use to a lite
+            // agent.
+            webrtc_line::unknown_address(local.rtp)
+        } else {
+            let connection = connection.ok_or(Refusal::NoAddress { line: media.line })?;
+            address(connection, local.rtp.ip())?
+        };
         let rtp = SocketAddr::new(address, media.port);
         let rtcp_mux = value_of(&media.attributes, "rtcp-mux").is_some();
         let announced = value_of(&media.attributes, "rtcp");
@@ -56,7 +84,7 @@ impl RemoteAudio {
         let said = direction(&media.attributes).or(direction(&description.attributes));
         let said = said.unwrap_or(Direction::SendRecv);
         // RFC 2543 hold, which RFC 3264 §8.4 keeps alive.
-        let hears = said.receive() && !address.is_unspecified();
+        let hears = said.receive() && (is_webrtc || !address.is_unspecified());
         let ptime_ms = value_of(&media.attributes, "ptime")
             .and_then(|value| value.trim().parse().ok())
             .filter(|ptime_ms| REMOTE_PTIME_MS.contains(ptime_ms));
@@ -87,12 +115,15 @@ pub(super) fn write(
     formats: &Formats,
     local: &Local,
     direction: Direction,
-    rtcp_mux: bool,
+    transport: Transport<'_>,
 ) -> Media {
     let mut attributes = formats.attributes();
-    attributes.extend(rtcp_attribute(local));
-    if rtcp_mux {
-        attributes.push(Attribute::property("rtcp-mux"));
+    match transport {
+        Transport::Plain { rtcp_mux } => {
+            attributes.extend(rtcp_attribute(local));
+            attributes.extend(rtcp_mux.then(|| Attribute::property("rtcp-mux")));
+        }
+        Transport::WebRtc(ours) => attributes.extend(ours.attributes()),
     }
     attributes.push(Attribute::new("ptime", PTIME_MS.to_string()));
     attributes.push(Attribute::property(direction.attribute()));
@@ -119,7 +150,7 @@ fn rtcp_attribute(local: &Local) -> Option<Attribute> {
     (!is_next).then(|| Attribute::new("rtcp", rtcp.port().to_string()))
 }
 
-fn value_of<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+pub(super) fn value_of<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
     attributes
         .iter()
         .find(|attribute| attribute.name == name)

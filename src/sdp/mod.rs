@@ -5,9 +5,12 @@
 //! telephone-event (RFC 4733), static and dynamic payload types (RFC 3551), `a=rtcp` (RFC 3605) and
 //! `a=rtcp-mux` (RFC 5761).
 //!
-//! It does not know sockets, dialogs or timers; it resolves no names; it does not negotiate
-//! encryption or ICE, so lines that demand them are refused with port 0. `docs/sdp.md` lists what
-//! is done, by section.
+//! A peer with ICE and DTLS (a browser) is met where [`Local::webrtc`] is given: audio over
+//! UDP/TLS/RTP/SAVPF (RFC 5764, RFC 8829), we as a lite agent (RFC 8839); [`wants_webrtc`] tells
+//! beforehand. Otherwise such lines are refused with port 0.
+//!
+//! It does not know sockets, dialogs or timers; it resolves no names. `docs/sdp.md` lists what is
+//! done, by section.
 //!
 //! | state | input | state | output |
 //! |---|---|---|---|
@@ -26,21 +29,123 @@ mod description;
 mod format;
 mod offer_answer;
 mod refusal;
+mod webrtc_line;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod webrtc_tests;
 
 pub use description::{BODY_BYTES_MAX, FORMATS_MAX, MEDIA_LINES_MAX, SdpError};
 pub use offer_answer::Negotiation;
 pub use refusal::Refusal;
+pub use webrtc_line::wants_webrtc;
 
 /// Where we receive, as the peer must see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
     /// RTP; its address is that of the c= line.
     pub rtp: SocketAddr,
     /// RTCP; unused once rtcp-mux is agreed.
     pub rtcp: SocketAddr,
+    /// ICE and DTLS instead of plain RTP; it stays so for the whole dialog.
+    pub webrtc: Option<LocalWebRtc>,
+}
+
+/// Our side of ICE and DTLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalWebRtc {
+    /// What the first exchange says.
+    pub ice: IceCredentials,
+    /// What the answer to the next ICE restart says (RFC 8445 §9). Whoever finds it agreed
+    /// ([`RemoteWebRtc::local_ice`]) puts another here.
+    pub restart: IceCredentials,
+    /// Hash and value of our certificate: `sha-256 AA:BB…`.
+    pub fingerprint: String,
+    /// Our host candidates, the preferred first.
+    pub candidates: Vec<SocketAddr>,
+}
+
+/// User name fragment and password of one ICE session (RFC 8445 §5.3).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// 4 to 256 ice-chars.
+    pub ufrag: String,
+    /// 22 to 256 ice-chars.
+    pub pwd: String,
+}
+
+impl IceCredentials {
+    /// Makes 8 and 24 ice-chars of 192 random bits.
+    pub fn from_random(random: [u64; 3]) -> Self {
+        const CHARS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        // Ten characters of six bits are taken from each number, and two of what is left of all.
+        let mut text = String::with_capacity(32);
+        let mut left = 0;
+        for number in random {
+            for place in 0..10 {
+                text.push(char::from(CHARS[(number >> (6 * place)) as usize & 63]));
+            }
+            left = left << 4 | (number >> 60) as usize;
+        }
+        text.push(char::from(CHARS[left & 63]));
+        text.push(char::from(CHARS[left >> 6 & 63]));
+        let pwd = text.split_off(8);
+        IceCredentials { ufrag: text, pwd }
+    }
+}
+
+impl std::fmt::Debug for IceCredentials {
+    /// Leaves the password out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceCredentials({})", self.ufrag)
+    }
+}
+
+/// Which side opens the DTLS association (RFC 8842 §5, the names of RFC 4145).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// Either.
+    Actpass,
+    /// The one who says it.
+    Active,
+    /// The other one.
+    Passive,
+}
+
+impl Setup {
+    /// The value of its attribute.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Setup::Actpass => "actpass",
+            Setup::Active => "active",
+            Setup::Passive => "passive",
+        }
+    }
+
+    fn from_attribute(value: &str) -> Option<Self> {
+        [Setup::Actpass, Setup::Active, Setup::Passive]
+            .into_iter()
+            .find(|setup| setup.attribute() == value)
+    }
+}
+
+/// What was agreed with a peer over ICE and DTLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteWebRtc {
+    /// The peer's.
+    pub ice: IceCredentials,
+    /// Ours that the peer was told with it: [`LocalWebRtc::ice`], after a restart the
+    /// [`LocalWebRtc::restart`] of that time.
+    pub local_ice: IceCredentials,
+    /// SHA-256 of the peer's certificate.
+    pub fingerprint_sha256: [u8; 32],
+    /// The peer's role, settled: active or passive.
+    pub setup: Setup,
+    /// The id of the header extension with the level of the audio (RFC 6464), 1 to 14; nothing
+    /// when the peer does not send it.
+    pub audio_level_extension: Option<u8>,
 }
 
 /// Which ways audio flows, seen from whoever says it (RFC 3264 §5.1).
@@ -147,4 +252,7 @@ pub struct Agreed {
     pub remote_hold: bool,
     /// The packet time the peer asks for, 10 to 60 ms; nothing when it names none or another.
     pub remote_ptime_ms: Option<u32>,
+    /// ICE and DTLS; nothing over plain RTP. `remote_rtp` says nothing where it is given: the
+    /// address comes from ICE.
+    pub webrtc: Option<Box<RemoteWebRtc>>,
 }

@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::audio_line::{self, RemoteAudio};
+use super::audio_line::{self, RemoteAudio, Transport};
 use super::description::{Connection, Description, Media, Origin};
 use super::format::{Formats, GivenNumbers, Meaning};
+use super::webrtc_line::{self, OurWebRtc, Theirs};
 use super::{Agreed, Direction, Local, Refusal, TelephoneEvent};
 use crate::codec::CodecInfo;
 
@@ -44,6 +45,7 @@ struct Pending {
     local: Local,
     want: Direction,
     rtcp_mux: bool,
+    webrtc: Option<OurWebRtc>,
     body: Vec<u8>,
     answered: bool,
 }
@@ -53,7 +55,16 @@ struct Current {
     agreed: Agreed,
     media: Vec<Media>,
     audio_index: usize,
+    webrtc: Option<OurWebRtc>,
     body: Vec<u8>,
+}
+
+/// The line that is taken of an offer.
+struct Chosen {
+    audio_index: usize,
+    formats: Formats,
+    agreed: Agreed,
+    webrtc: Option<OurWebRtc>,
 }
 
 impl Negotiation {
@@ -96,24 +107,32 @@ impl Negotiation {
             return Err(Refusal::OfferPending);
         }
         let offer = Description::parse(offer)?;
-        let (audio_index, formats, agreed) = self.choose(&offer, local, want)?;
+        let Chosen {
+            audio_index,
+            formats,
+            agreed,
+            webrtc,
+        } = self.choose(&offer, local, want)?;
         let ours = agreed_formats(&agreed);
+        let transport = transport(webrtc.as_ref(), agreed.rtcp_mux);
         let write = |(index, line): (usize, &Media)| {
             if index == audio_index {
-                let mux = agreed.rtcp_mux;
-                audio_line::write(&line.protocol, &ours, local, agreed.direction, mux)
+                audio_line::write(&line.protocol, &ours, local, agreed.direction, transport)
+            } else if webrtc.is_some() {
+                webrtc_line::refused(line)
             } else {
                 line.refused()
             }
         };
         let media: Vec<Media> = offer.media.iter().enumerate().map(write).collect();
-        let body = self.written.write(local, media.clone());
+        let body = self.written.write(local, media.clone(), webrtc.as_ref());
         self.given.learn(&formats);
         self.pending = None;
         self.current = Some(Current {
             agreed: agreed.clone(),
             media,
             audio_index,
+            webrtc,
             body: body.clone(),
         });
         Ok((body, agreed))
@@ -131,23 +150,29 @@ impl Negotiation {
         let rtcp_mux = current.is_some_and(|current| current.agreed.rtcp_mux);
         let audio_index = current.map_or(0, |current| current.audio_index);
         let lines = current.map_or(&[][..], |current| current.media.as_slice());
+        let webrtc = local.webrtc.as_ref().map(|ours| {
+            OurWebRtc::offer(ours, current.and_then(|current| current.webrtc.as_ref()))
+        });
+        let first = webrtc.as_ref().map_or(PROFILE, |_| webrtc_line::PROFILE);
         let profile = lines
             .get(audio_index)
-            .map_or(PROFILE, |line| line.protocol.as_str());
-        let audio = audio_line::write(profile, &formats, local, want, rtcp_mux);
+            .map_or(first, |line| line.protocol.as_str());
+        let transport = transport(webrtc.as_ref(), rtcp_mux);
+        let audio = audio_line::write(profile, &formats, local, want, transport);
         let mut media = lines.to_vec();
         match media.get_mut(audio_index) {
             Some(line) => *line = audio,
             None => media.push(audio),
         }
-        let body = self.written.write(local, media.clone());
+        let body = self.written.write(local, media.clone(), webrtc.as_ref());
         self.pending = Some(Pending {
             media,
             audio_index,
             formats,
-            local: *local,
+            local: local.clone(),
             want,
             rtcp_mux,
+            webrtc,
             body: body.clone(),
             answered: false,
         });
@@ -171,6 +196,7 @@ impl Negotiation {
             agreed: agreed.clone(),
             media: pending.media.clone(),
             audio_index: pending.audio_index,
+            webrtc: pending.webrtc.clone(),
             body: pending.body.clone(),
         });
         Ok(agreed)
@@ -197,15 +223,20 @@ impl Negotiation {
         offer: &Description,
         local: &Local,
         want: Direction,
-    ) -> Result<(usize, Formats, Agreed), Refusal> {
+    ) -> Result<Chosen, Refusal> {
         let mut refusal = None;
         let lines = offer.media.iter().enumerate();
-        for (index, media) in lines.filter(|(_, media)| audio_line::is_usable(media)) {
+        for (index, media) in lines.filter(|(_, media)| audio_line::is_usable(media, local)) {
             let formats = Formats::of(media, self.codecs, &[]);
             match self.read_offer(offer, media, &formats, local) {
-                Ok(mut agreed) => {
+                Ok((mut agreed, webrtc)) => {
                     agreed.direction = agreed.direction.limited_to(want);
-                    return Ok((index, formats, agreed));
+                    return Ok(Chosen {
+                        audio_index: index,
+                        formats,
+                        agreed,
+                        webrtc,
+                    });
                 }
                 Err(error) => _ = refusal.get_or_insert(error),
             }
@@ -219,7 +250,7 @@ impl Negotiation {
         media: &Media,
         formats: &Formats,
         local: &Local,
-    ) -> Result<Agreed, Refusal> {
+    ) -> Result<(Agreed, Option<OurWebRtc>), Refusal> {
         let (payload_type, codec) = formats
             .first_codec()
             .ok_or(Refusal::NoCommonCodec { line: media.line })?;
@@ -236,7 +267,21 @@ impl Negotiation {
                 .into_iter()
                 .flatten()
                 .all(audio_line::suits_rtcp_mux);
-        Ok(Agreed {
+        let earlier = self.current().and_then(|agreed| agreed.webrtc.as_deref());
+        let webrtc = match &local.webrtc {
+            None => None,
+            Some(local) => {
+                let theirs = Theirs::read(offer, media)?;
+                if !rtcp_mux {
+                    let (line, problem) = (media.line, "has payload types that look like RTCP");
+                    return Err(Refusal::WebRtc { line, problem });
+                }
+                let ours = theirs.answer(local, earlier);
+                Some((theirs.agreed(&ours), ours))
+            }
+        };
+        let (remote_webrtc, our_webrtc) = webrtc.unzip();
+        let agreed = Agreed {
             codec,
             payload_type_out: payload_type,
             payload_type_in: payload_type,
@@ -247,7 +292,9 @@ impl Negotiation {
             direction: remote.direction.reversed(),
             remote_hold: !remote.direction.receive(),
             remote_ptime_ms: remote.ptime_ms,
-        })
+            webrtc: remote_webrtc.map(Box::new),
+        };
+        Ok((agreed, our_webrtc))
     }
 }
 
@@ -264,7 +311,7 @@ impl Pending {
         if !media.kind.eq_ignore_ascii_case("audio") {
             return Err(Refusal::AnswerMismatch);
         }
-        if !audio_line::is_usable(media) {
+        if !audio_line::is_usable(media, &self.local) {
             return Err(Refusal::NoAudio);
         }
         let formats = Formats::of(media, codecs, &self.formats.0);
@@ -289,7 +336,11 @@ impl Pending {
                     })
                 });
         let remote = RemoteAudio::read(answer, media, &self.local)?;
-        let rtcp_mux = self.rtcp_mux && remote.rtcp_mux;
+        let webrtc = match &self.webrtc {
+            None => None,
+            Some(ours) => Some(Box::new(Theirs::read(answer, media)?.agreed(ours))),
+        };
+        let rtcp_mux = webrtc.is_some() || self.rtcp_mux && remote.rtcp_mux;
         Ok(Agreed {
             codec,
             payload_type_out,
@@ -302,6 +353,7 @@ impl Pending {
             // Who was not offered anything to hear does not hold us by not hearing.
             remote_hold: self.want.send() && !remote.direction.receive(),
             remote_ptime_ms: remote.ptime_ms,
+            webrtc,
         })
     }
 }
@@ -309,14 +361,14 @@ impl Pending {
 impl Written {
     /// The body for `media`. Its version is the last one when nothing else changed, else one more
     /// (RFC 3264 §8), also after an offer that was refused.
-    fn write(&mut self, local: &Local, media: Vec<Media>) -> Vec<u8> {
+    fn write(&mut self, local: &Local, media: Vec<Media>, webrtc: Option<&OurWebRtc>) -> Vec<u8> {
         let connection = Some(Connection {
             address: local.rtp.ip().to_string(),
             line: 0,
         });
         let description = Description {
             connection,
-            attributes: Vec::new(),
+            attributes: webrtc.map_or_else(Vec::new, OurWebRtc::session_attributes),
             media,
         };
         if self.description.as_ref() != Some(&description) {
@@ -332,6 +384,10 @@ impl Written {
         self.description = Some(description);
         body
     }
+}
+
+fn transport(webrtc: Option<&OurWebRtc>, rtcp_mux: bool) -> Transport<'_> {
+    webrtc.map_or(Transport::Plain { rtcp_mux }, Transport::WebRtc)
 }
 
 /// The formats of an answer: one codec, and telephone-event where the offer has it.

@@ -43,6 +43,14 @@ pub enum Refusal {
     /// The answer has no audio line where the offer has one.
     #[error("the answer's media lines are not those of the offer")]
     AnswerMismatch,
+    /// The audio line over DTLS cannot be used.
+    #[error("line {line}: this audio line over DTLS {problem}")]
+    WebRtc {
+        /// Line of the m= line.
+        line: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// An offer while ours waits for its answer.
     #[error("an offer of ours waits for its answer")]
     OfferPending,
@@ -63,6 +71,7 @@ impl Refusal {
             | Refusal::Address { .. }
             | Refusal::CodecNotOffered { .. }
             | Refusal::AnswerMismatch
+            | Refusal::WebRtc { .. }
             | Refusal::NoOffer => 488,
         }
     }
@@ -78,6 +87,7 @@ impl Refusal {
             | Refusal::NoAddress { .. }
             | Refusal::Address { .. }
             | Refusal::AnswerMismatch
+            | Refusal::WebRtc { .. }
             | Refusal::OfferPending
             | Refusal::NoOffer => Reason::BadOffer,
         }

@@ -537,7 +537,14 @@ impl World {
     fn perform_media(&mut self, output: media::Output) {
         let now = self.now;
         match output {
-            media::Output::Bind { unit } => {
+            media::Output::Bind { unit, shared: true } => {
+                let error = "simulated callers have no WebRTC".to_owned();
+                self.core.handle_bound(now, unit, Err(error));
+            }
+            media::Output::Bind {
+                unit,
+                shared: false,
+            } => {
                 let host = Ipv4Addr::new(10, 0, 0, 1);
                 let rtp = SocketAddr::from((host, self.next_port));
                 let rtcp = SocketAddr::from((host, self.next_port + 1));

@@ -1,6 +1,7 @@
 //! Whole calls in virtual time: the shipped rules and scenarios, the real engine and media core,
 //! simulated phones.
 
+mod browser;
 mod direct;
 mod faults;
 mod logins;

@@ -309,6 +309,7 @@ fn run(dir: &Path, line: &[String]) -> Output {
         for setting in [
             "http.listen=127.0.0.1:0".to_owned(),
             "sip.listen=[\"udp:127.0.0.1:0\"]".to_owned(),
+            "media.webrtc_port=0".to_owned(),
             format!("data_dir={}", dir.join("data").display()),
             format!("recordings_dir={}", dir.join("recordings").display()),
         ] {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use talkpath::codec::by_static_payload_type;
 use talkpath::id::{UnitId, WorkerId};
 use talkpath::media::{
-    Channel, Command, Core, Counters, Event, MediaSettings, Output, StreamParams,
+    Channel, Command, Core, Counters, Event, LegKind, MediaSettings, Output, StreamParams,
 };
 use talkpath::run::media_loop::{Machine, MediaHandle, MediaWorker, MediaWorkerSettings};
 use talkpath::run::recordings::{RecordingSink, Recordings};
@@ -46,6 +46,7 @@ fn start(core: impl Machine, events_max: usize) -> Fixture {
         address: LOCALHOST,
         port_first,
         port_last,
+        webrtc_port: 0,
     };
     let (worker, handle) = MediaWorker::start(settings, core, sender, sink).expect("a thread");
     Fixture {
@@ -70,12 +71,15 @@ impl Fixture {
     }
 
     fn open(&mut self, unit: UnitId) -> (SocketAddr, SocketAddr) {
-        self.handle.send(Command::OpenLeg { unit }).expect("room");
+        let kind = LegKind::Rtp;
+        let command = Command::OpenLeg { unit, kind };
+        self.handle.send(command).expect("room");
         let event = self.event();
         let Event::LegReady {
             unit: ready,
             rtp,
             rtcp,
+            webrtc: None,
         } = event
         else {
             panic!("{event:?}")
@@ -105,8 +109,9 @@ struct Echo {
 
 impl Machine for Echo {
     fn handle_command(&mut self, _: Instant, command: Command) {
-        if let Command::OpenLeg { unit } = command {
-            self.outputs.push_back(Output::Bind { unit });
+        if let Command::OpenLeg { unit, .. } = command {
+            let shared = false;
+            self.outputs.push_back(Output::Bind { unit, shared });
         } else if let Command::Close { unit } = command {
             let to = SocketAddr::new(LOCALHOST, unit.0 as u16);
             self.packets.push((A, Channel::Rtcp, to, b"bye".to_vec()));
@@ -130,6 +135,11 @@ impl Machine for Echo {
         self.tick.get_or_insert(now + Duration::from_millis(20));
     }
 
+    fn handle_shared_packet(&mut self, _: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.packets
+            .push((A, Channel::Shared, from, bytes.to_vec()));
+    }
+
     fn handle_bound(
         &mut self,
         _: Instant,
@@ -137,7 +147,12 @@ impl Machine for Echo {
         bound: Result<(SocketAddr, SocketAddr), String>,
     ) {
         let event = match bound {
-            Ok((rtp, rtcp)) => Event::LegReady { unit, rtp, rtcp },
+            Ok((rtp, rtcp)) => Event::LegReady {
+                unit,
+                rtp,
+                rtcp,
+                webrtc: None,
+            },
             Err(error) => Event::LegFailed { unit, error },
         };
         self.outputs.push_back(Output::Event(event));
@@ -248,7 +263,10 @@ fn no_free_port_is_a_failed_leg() {
     }
     worker
         .handle
-        .send(Command::OpenLeg { unit: UnitId(20) })
+        .send(Command::OpenLeg {
+            unit: UnitId(20),
+            kind: LegKind::Rtp,
+        })
         .expect("room");
     let Event::LegFailed { unit, error } = worker.event() else {
         panic!("a 21st pair")
@@ -311,6 +329,7 @@ fn pcmu_to(remote: SocketAddr) -> Box<StreamParams> {
         remote_rtcp: SocketAddr::new(remote.ip(), remote.port() + 1),
         send: true,
         receive: true,
+        webrtc: None,
         relatch: false,
     })
 }

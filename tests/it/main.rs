@@ -7,6 +7,7 @@ mod loopback_baresip;
 mod loopback_media;
 mod loopback_net;
 mod loopback_sipp;
+mod loopback_webrtc;
 mod loopback_ws;
 mod server;
 mod tidy;

@@ -375,7 +375,10 @@ fn nothing_ticks_when_there_is_nothing_to_send() {
     let mut world = World::new();
     world.mixer(100);
     assert_eq!(world.core.poll_timeout(), None);
-    world.tell(Command::OpenLeg { unit: unit(1) });
+    world.tell(Command::OpenLeg {
+        unit: unit(1),
+        kind: LegKind::Rtp,
+    });
     world.join(&[(1, 100)]);
     assert_eq!(world.core.poll_timeout(), None, "a leg without a stream");
     world.phone(2, "PCMU", None);
@@ -424,14 +427,26 @@ fn legs_beyond_the_limit_are_refused() {
     };
     let mut core = Core::new(settings, Instant::now(), [0; 32]);
     for id in 1..=3 {
-        core.handle_command(Instant::now(), Command::OpenLeg { unit: unit(id) });
+        core.handle_command(
+            Instant::now(),
+            Command::OpenLeg {
+                unit: unit(id),
+                kind: LegKind::Rtp,
+            },
+        );
     }
     let outputs: Vec<Output> = std::iter::from_fn(|| core.poll_output()).collect();
     assert_eq!(
         outputs[..2],
         [
-            Output::Bind { unit: unit(1) },
-            Output::Bind { unit: unit(2) }
+            Output::Bind {
+                unit: unit(1),
+                shared: false
+            },
+            Output::Bind {
+                unit: unit(2),
+                shared: false
+            }
         ]
     );
     let failed = matches!(

@@ -24,6 +24,7 @@ mod network;
 mod playback;
 mod properties;
 mod recording;
+mod webrtc;
 
 /// The level of each tone.
 pub(super) const TONE_DBOV: f32 = -20.0;
@@ -78,7 +79,15 @@ pub(super) struct World {
     /// Recordings by unit.
     pub(super) records: BTreeMap<u64, (Rate, u8, Vec<i16>)>,
     pub(super) outputs: Vec<Output>,
+    /// Datagrams from the shared socket, and where they go.
+    pub(super) shared: Vec<(SocketAddr, Vec<u8>)>,
 }
+
+/// The address of the shared socket.
+pub(super) const SHARED: SocketAddr = SocketAddr::new(
+    std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 5)),
+    9000,
+);
 
 pub(super) fn codec(name: &str) -> &'static CodecInfo {
     match name {
@@ -125,9 +134,13 @@ pub(super) fn tone_clip(rate: Rate, hz: f32, ms: usize) -> Arc<Clip> {
 
 impl World {
     pub(super) fn new() -> World {
+        Self::with(MediaSettings::default())
+    }
+
+    pub(super) fn with(settings: MediaSettings) -> World {
         let start = Instant::now();
         World {
-            core: Core::new(MediaSettings::default(), start, [7; 32]),
+            core: Core::new(settings, start, [7; 32]),
             start,
             now: start,
             peers: BTreeMap::new(),
@@ -136,6 +149,7 @@ impl World {
             events: Vec::new(),
             records: BTreeMap::new(),
             outputs: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -159,6 +173,7 @@ impl World {
             send: true,
             receive: true,
             relatch: false,
+            webrtc: None,
         }
     }
 
@@ -169,35 +184,15 @@ impl World {
 
     pub(super) fn phone_with(&mut self, params: StreamParams, id: u64, voice: Option<usize>) {
         let codec = params.codec;
-        self.tell(Command::OpenLeg { unit: unit(id) });
+        self.tell(Command::OpenLeg {
+            unit: unit(id),
+            kind: LegKind::Rtp,
+        });
         self.tell(Command::UpdateLeg {
             unit: unit(id),
             stream: Box::new(params),
         });
-        let peer = Peer {
-            unit: unit(id),
-            address: address(id),
-            codec,
-            encoder: (codec.encoder)(),
-            decoder: (codec.decoder)(),
-            voice: voice.map(|voice| tone(codec.audio_rate, TONES[voice])),
-            ptime_ms: 20,
-            sends: true,
-            ssrc: Ssrc(id as u32 * 1000),
-            seq: SeqNo(65_530),
-            timestamp: RtpTimestamp(u32::MAX - 1000),
-            // Peers are not in step with the core, nor with each other.
-            next_at: self.now + Duration::from_millis(id * 7 % 20),
-            heard: Vec::new(),
-            payloads: Vec::new(),
-            headers: Vec::new(),
-            events: Vec::new(),
-            rtcp: Vec::new(),
-            strays: Vec::new(),
-            network: |_| vec![0],
-            sent: 0,
-        };
-        self.peers.insert(id, peer);
+        self.peers.insert(id, Peer::new(id, codec, voice, self.now));
     }
 
     pub(super) fn connect(&mut self, pairs: &[(u64, u64)]) {
@@ -299,16 +294,22 @@ impl World {
 
     pub(super) fn collect(&mut self) {
         let ms = self.ms();
-        let peers = &mut self.peers;
+        let (peers, shared) = (&mut self.peers, &mut self.shared);
         self.core.drain_packets(|unit, channel, to, bytes| {
+            if channel == Channel::Shared {
+                shared.push((to, bytes.to_vec()));
+            }
             if let Some(peer) = peers.get_mut(&unit.0) {
                 peer.hear(ms, channel, to, bytes);
             }
         });
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Bind { unit } => {
-                    let bound = Ok((address(unit.0 + 5000), address(unit.0 + 6000)));
+                Output::Bind { unit, shared } => {
+                    let bound = Ok(match shared {
+                        true => (SHARED, SHARED),
+                        false => (address(unit.0 + 5000), address(unit.0 + 6000)),
+                    });
                     self.core.handle_bound(self.now, unit, bound);
                 }
                 Output::Event(Event::LegReady { .. }) => {}
@@ -381,6 +382,32 @@ pub(super) fn address(id: u64) -> SocketAddr {
 }
 
 impl Peer {
+    fn new(id: u64, codec: &'static CodecInfo, voice: Option<usize>, now: Instant) -> Peer {
+        Peer {
+            unit: unit(id),
+            address: address(id),
+            codec,
+            encoder: (codec.encoder)(),
+            decoder: (codec.decoder)(),
+            voice: voice.map(|voice| tone(codec.audio_rate, TONES[voice])),
+            ptime_ms: 20,
+            sends: true,
+            ssrc: Ssrc(id as u32 * 1000),
+            seq: SeqNo(65_530),
+            timestamp: RtpTimestamp(u32::MAX - 1000),
+            // Peers are not in step with the core, nor with each other.
+            next_at: now + Duration::from_millis(id * 7 % 20),
+            heard: Vec::new(),
+            payloads: Vec::new(),
+            headers: Vec::new(),
+            events: Vec::new(),
+            rtcp: Vec::new(),
+            strays: Vec::new(),
+            network: |_| vec![0],
+            sent: 0,
+        }
+    }
+
     /// Says the tone in another codec.
     pub(super) fn change_codec(&mut self, name: &str, voice: usize) {
         self.codec = codec(name);

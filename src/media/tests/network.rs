@@ -140,7 +140,7 @@ fn a_stranger_is_neither_heard_nor_answered() {
         world.run(20);
     }
     world.assert_hears(2, &[0], "stranger");
-    assert_eq!(world.peer(1).strays, []);
+    assert!(world.peer(1).strays.is_empty());
     assert_eq!(world.core.counters().refused, 50);
     assert_eq!(stats(&mut world, 1).refused, 50);
 }
@@ -396,8 +396,20 @@ fn another_codec_in_the_midst_of_a_call_is_taken() {
 fn a_leg_whose_sockets_cannot_be_bound_fails() {
     let now = Instant::now();
     let mut core = Core::new(MediaSettings::default(), now, [0; 32]);
-    core.handle_command(now, Command::OpenLeg { unit: unit(1) });
-    assert_eq!(core.poll_output(), Some(Output::Bind { unit: unit(1) }));
+    core.handle_command(
+        now,
+        Command::OpenLeg {
+            unit: unit(1),
+            kind: LegKind::Rtp,
+        },
+    );
+    assert_eq!(
+        core.poll_output(),
+        Some(Output::Bind {
+            unit: unit(1),
+            shared: false
+        })
+    );
     core.handle_bound(now, unit(1), Err("no port is free".into()));
     let failed = Event::LegFailed {
         unit: unit(1),

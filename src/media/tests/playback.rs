@@ -211,7 +211,10 @@ fn a_deaf_leg_hears_its_prompt() {
 #[test]
 fn early_media_plays_before_anything_has_come_in() {
     let mut world = World::new();
-    world.tell(Command::OpenLeg { unit: unit(1) });
+    world.tell(Command::OpenLeg {
+        unit: unit(1),
+        kind: LegKind::Rtp,
+    });
     world.play(1, 1, tone_clip(Rate::Hz8000, TONES[4], 1000), false);
     world.run(500);
     assert_eq!(names(&world), [""; 0], "without a stream it waits");

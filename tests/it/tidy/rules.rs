@@ -155,6 +155,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("toml", &["src/routing/", "src/config.rs", "src/config/"]),
     ("sqlx", &["src/store/"]),
     ("jwt_compact", &["src/api/token.rs"]),
+    ("rtc", &["src/media/webrtc_leg.rs", "src/media/webrtc/"]),
     ("rustix", &["src/run/", "src/net/", "src/load/"]),
 ];
 

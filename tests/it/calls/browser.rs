@@ -1,0 +1,269 @@
+//! The engine and a browser's dialog: which leg is opened, what is answered, what the media core is
+//! told at the first offer, at hold, at a restart of ICE, and when the browser is gone. The media
+//! core is played by the test.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use talkpath::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Settings};
+use talkpath::id::{FlowId, UnitId};
+use talkpath::media::{Command, Event, LegKind, Loss, WebRtcParams, WebRtcReady};
+use talkpath::script::Host;
+use talkpath::sip::{Flow, Transport};
+
+use super::load;
+
+const MEDIA: &str = "0.0.0.0:9000";
+const FINGERPRINT: &str = "sha-256 00:11:22:33";
+
+const RULES: &str = r#"
+[[rule]]
+name = "test"
+pattern = "100"
+source = ["phone", "web"]
+scenarios = ["main.rhai"]
+"#;
+
+/// An engine with one browser, and what it has said.
+struct Browser {
+    engine: Engine,
+    host: Host,
+    now: Instant,
+    flow: Flow,
+    cseq: u32,
+    unit: UnitId,
+    to: String,
+    commands: VecDeque<Command>,
+    messages: VecDeque<String>,
+}
+
+impl Browser {
+    fn new(transport: Transport) -> Browser {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        std::fs::write(dir.path().join("videoconf.toml"), RULES).expect("rules");
+        let script = "fn on_incoming(e) { e.leg.answer(); }";
+        std::fs::write(dir.path().join("main.rhai"), script).expect("a script");
+        let setup = load(dir.path(), dir.path());
+        let now = Instant::now();
+        let mut engine = Engine::new(Settings::default(), (now, 0), [3; 32]);
+        engine.handle(now, Input::Catalog(setup.catalog));
+        let address = |text: &str| -> SocketAddr { text.parse().expect("an address") };
+        Browser {
+            engine,
+            host: setup.host,
+            now,
+            flow: Flow {
+                id: FlowId(1),
+                transport,
+                local: address("203.0.113.5:5060"),
+                remote: address("198.51.100.9:40000"),
+            },
+            cseq: 0,
+            unit: UnitId(0),
+            to: "<sip:100@203.0.113.5>".to_owned(),
+            commands: VecDeque::new(),
+            messages: VecDeque::new(),
+        }
+    }
+
+    fn send(&mut self, method: &str, body: &str) {
+        if method != "ACK" {
+            self.cseq += 1;
+        }
+        let (cseq, to, length) = (self.cseq, &self.to, body.len());
+        let via = self.flow.transport.via_token();
+        let kind = match body {
+            "" => "",
+            _ => "Content-Type: application/sdp\r\n",
+        };
+        let message = format!(
+            "{method} sip:100@203.0.113.5 SIP/2.0\r\n\
+             Via: SIP/2.0/{via} 198.51.100.9;branch=z9hG4bK-{cseq}-{method}\r\nMax-Forwards: 70\r\n\
+             From: <sip:web@198.51.100.9>;tag=web\r\nTo: {to}\r\nCall-ID: one@198.51.100.9\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:web@198.51.100.9;transport=tcp>\r\n{kind}\
+             Content-Length: {length}\r\n\r\n{body}",
+        );
+        let (flow, bytes) = (self.flow, message.into());
+        self.handle(Input::Sip { flow, bytes });
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Sip { bytes, .. } => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    self.messages.push_back(text);
+                }
+                Output::Media(command) => self.commands.push_back(command),
+                Output::Script(job) => {
+                    let ScriptJob {
+                        session,
+                        mut instance,
+                        event,
+                        turn,
+                    } = *job;
+                    let outcome = Ok(self.host.handle(&mut instance, &event, turn));
+                    let done = ScriptDone {
+                        session,
+                        instance: Some(instance),
+                        outcome,
+                    };
+                    let done = Input::Script(Box::new(done));
+                    self.engine.handle(self.now, done);
+                }
+                Output::Clip { .. } | Output::OpenRecording { .. } | Output::Log { .. } => {}
+            }
+        }
+    }
+
+    /// Opens the media of the call as the media core would; our credentials.
+    fn open(&mut self) -> String {
+        let opened = self.commands.pop_front();
+        let Some(Command::OpenLeg { unit, kind }) = opened else {
+            panic!("{opened:?}");
+        };
+        let LegKind::WebRtc { ice } = kind else {
+            panic!("{kind:?}");
+        };
+        self.unit = unit;
+        let rtp = MEDIA.parse().expect("an address");
+        self.handle(Input::Media(Event::LegReady {
+            unit,
+            rtp,
+            rtcp: rtp,
+            webrtc: Some(WebRtcReady {
+                fingerprint: FINGERPRINT.to_owned(),
+            }),
+        }));
+        ice.ufrag
+    }
+
+    /// The last 200.
+    fn answer(&mut self) -> String {
+        let found = self.messages.iter().rfind(|text| text.contains(" 200 OK"));
+        let answer = found.expect("a 200").clone();
+        let to = answer.lines().find_map(|line| line.strip_prefix("To: "));
+        self.to = to.expect("a To header").to_owned();
+        self.messages.clear();
+        answer
+    }
+
+    /// What the media core was told last.
+    fn told(&mut self) -> (WebRtcParams, bool) {
+        let mut told = self.commands.drain(..).rev();
+        let found = told.find_map(|command| {
+            let Command::UpdateLeg { stream, .. } = command else {
+                return None;
+            };
+            let send = stream.send;
+            stream.webrtc.map(|webrtc| (*webrtc, send))
+        });
+        found.expect("an update of the leg")
+    }
+}
+
+fn fixture(name: &str) -> String {
+    let path = format!("{}/fixtures/sdp/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn a_browser_is_answered_held_restarted_and_missed() {
+    let mut browser = Browser::new(Transport::Wss);
+    browser.send("INVITE", &fixture("webrtc-chrome-audio.offer.sdp"));
+    let ufrag = browser.open();
+    let answer = browser.answer();
+    for line in [
+        "c=IN IP4 203.0.113.5".to_owned(),
+        "a=ice-lite".to_owned(),
+        "m=audio 9000 UDP/TLS/RTP/SAVPF 111 110".to_owned(),
+        format!("a=ice-ufrag:{ufrag}"),
+        format!("a=fingerprint:{FINGERPRINT}"),
+        "a=setup:passive".to_owned(),
+        "a=candidate:1 1 udp 2130706431 203.0.113.5 9000 typ host".to_owned(),
+    ] {
+        assert!(
+            answer.contains(&format!("{line}\r\n")),
+            "{line} in {answer}"
+        );
+    }
+    let (first, send) = browser.told();
+    assert_eq!((first.local.ufrag.as_str(), send), (ufrag.as_str(), true));
+    assert_eq!(first.remote.ufrag, "yMUw");
+    assert!(!first.dtls_client);
+    assert_eq!(first.audio_level_extension, Some(1));
+    browser.send("ACK", "");
+
+    browser.send("INVITE", &fixture("webrtc-chrome-hold.offer.sdp"));
+    assert!(browser.answer().contains("a=recvonly\r\n"));
+    let (held, send) = browser.told();
+    assert_eq!((&held, send), (&first, false));
+    browser.send("ACK", "");
+
+    let mut ufrags = vec![ufrag];
+    for pwd in ["Zm8PpK1vYB2t0sQxwE5rL9uC", "Zm8PpK1vYB2t0sQxwE5rL9uD"] {
+        let offer = fixture("webrtc-chrome-restart.offer.sdp");
+        let offer = offer.replace("Zm8PpK1vYB2t0sQxwE5rL9uC", pwd);
+        browser.send("INVITE", &offer);
+        let answer = browser.answer();
+        let (restarted, _) = browser.told();
+        let ufrag = restarted.local.ufrag;
+        assert!(
+            answer.contains(&format!("a=ice-ufrag:{ufrag}\r\n")),
+            "{answer}"
+        );
+        assert!(!ufrags.contains(&ufrag), "each restart has its own");
+        assert_eq!(restarted.remote.pwd, pwd);
+        ufrags.push(ufrag);
+        browser.send("ACK", "");
+    }
+
+    offered_and_missed(&mut browser, &ufrags[2]);
+}
+
+/// A re-INVITE without offer, then the loss of the peer.
+fn offered_and_missed(browser: &mut Browser, ufrag: &str) {
+    browser.send("INVITE", "");
+    let offer = browser.answer();
+    assert!(offer.contains("a=setup:actpass\r\n"), "{offer}");
+    assert!(offer.contains(&format!("a=ice-ufrag:{ufrag}\r\n")));
+    browser.send(
+        "ACK",
+        &fixture("webrtc-chrome-audio.offer.sdp").replace("actpass", "active"),
+    );
+    let (told, send) = browser.told();
+    assert_eq!((told.local.ufrag.as_str(), send), (ufrag, true));
+
+    let stats = browser.engine.stats();
+    assert_eq!(stats.legs, 1);
+    let (unit, loss) = (browser.unit, Loss::Consent);
+    browser.handle(Input::Media(Event::LegLost { unit, loss }));
+    let bye = browser.messages.iter().any(|text| text.starts_with("BYE "));
+    assert!(bye, "{:?}", browser.messages);
+}
+
+#[test]
+fn a_browser_without_an_offer_is_offered_and_a_phone_has_plain_rtp() {
+    let mut browser = Browser::new(Transport::Wss);
+    browser.send("INVITE", "");
+    let ufrag = browser.open();
+    let offer = browser.answer();
+    assert!(offer.contains("a=setup:actpass\r\n"), "{offer}");
+    assert!(
+        offer.contains(&format!("a=ice-ufrag:{ufrag}\r\n")),
+        "{offer}"
+    );
+    let mut phone = Browser::new(Transport::Tcp);
+    phone.send("INVITE", &fixture("sipp.offer.sdp"));
+    let opened = phone.commands.pop_front();
+    let is_plain = matches!(
+        opened,
+        Some(Command::OpenLeg {
+            kind: LegKind::Rtp,
+            ..
+        })
+    );
+    assert!(is_plain, "{opened:?}");
+}
