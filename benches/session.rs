@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use talkpath::id::{LegId, SessionId};
-use talkpath::script::{Event, Host, Instance, LegInfo, Limits, Program, SessionInfo, Source, Turn};
+use talkpath::script::{
+    Event, Host, Instance, LegInfo, Limits, Program, SessionInfo, Source, Turn,
+};
 
 const SESSIONS: u64 = 20_000;
 
@@ -15,7 +17,10 @@ fn main() {
     for file in ["pstn_gatekeeper.rhai", "conference.rhai"] {
         let path = format!("{}/scripts/{file}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&path).expect("the shipped scenario is there");
-        let source = Source { file: file.to_owned(), text };
+        let source = Source {
+            file: file.to_owned(),
+            text,
+        };
         let program = Program::compile(&host, &[source]).expect("the shipped scenario compiles");
         measure(&host, file, &program);
     }
@@ -54,7 +59,10 @@ fn begin(host: &Host, program: &Arc<Program>, id: u64) -> Instance {
         user: String::new(),
     };
     for (event, first) in [(Event::Started, 10), (Event::Incoming { leg }, 1000)] {
-        let turn = Turn { now_ms: 0, ids: first..first + 500 };
+        let turn = Turn {
+            now_ms: 0,
+            ids: first..first + 500,
+        };
         let outcome = host.handle(&mut instance, &event, turn);
         assert!(outcome.error.is_none(), "{:?}", outcome.error);
     }
@@ -63,6 +71,12 @@ fn begin(host: &Host, program: &Arc<Program>, id: u64) -> Instance {
 
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("Linux tells");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse().ok())
+        .expect("a number")
 }

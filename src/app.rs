@@ -106,6 +106,11 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
+    let sip_ws = api::SipWebSocket {
+        transports: transports.clone(),
+        tokens: Arc::new(api::NoTokens),
+        local: http_address,
+    };
     let shells = Shells {
         host: host.clone(),
         pool,
@@ -124,7 +129,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
     let (stop_http, stop) = watch::channel(false);
-    let http_task = tokio::spawn(api::serve(http, asker, stop));
+    let http_task = tokio::spawn(api::serve(http, asker, sip_ws, stop));
     let engine_task = tokio::spawn(engine_loop.run());
     say(&greeting(&config, &catalog, &bound, http_address));
 
@@ -368,7 +373,10 @@ fn greeting(
         .iter()
         .map(|(transport, at)| format!("{} {at}", transport.via_token()))
         .collect();
-    lines.push(format!("  SIP    {}", listens.join(", ")));
+    lines.push(format!(
+        "  SIP    {}, WS ws://{http}/sip",
+        listens.join(", ")
+    ));
     lines.push(format!("  HTTP   http://{http}/health, /metrics"));
     for application in &catalog.applications {
         let rules = &application.router.ruleset().rules;

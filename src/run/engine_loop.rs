@@ -403,6 +403,7 @@ fn sip_input(incoming: Incoming) -> Input {
             flow: received.flow,
             bytes: received.bytes,
         },
+        Incoming::FlowOpened { flow, identity } => Input::FlowOpened { flow, identity },
         Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
     }
 }

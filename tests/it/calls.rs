@@ -2,7 +2,9 @@
 //! simulated phones.
 
 mod browser;
+mod direct;
 mod faults;
+mod logins;
 mod meet;
 mod messages;
 mod scenarios;

@@ -332,7 +332,9 @@ fn the_greeting_says_where_and_how() {
     let version = env!("CARGO_PKG_VERSION");
     let (udp, tcp) = (server.udp, server.tcp);
     assert_eq!(lines[0], format!("talkpath {version} is up"));
-    assert_eq!(lines[1], format!("  SIP    UDP {udp}, TCP {tcp}"));
+    let (sip, web) = lines[1].rsplit_once(", WS ws://").expect("a WebSocket");
+    assert_eq!(sip, format!("  SIP    UDP {udp}, TCP {tcp}"));
+    assert!(web.ends_with("/sip"), "{web}");
     assert!(lines[2].ends_with("/health, /metrics"), "{}", lines[2]);
     assert_eq!(lines[3], "  rules  videoconf: phones dial in, conference");
     assert_eq!(lines[4], "  voice  espeak-ng");

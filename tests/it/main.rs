@@ -7,5 +7,6 @@ mod loopback_media;
 mod loopback_net;
 mod loopback_sipp;
 mod loopback_webrtc;
+mod loopback_ws;
 mod server;
 mod tidy;

@@ -51,7 +51,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("load", &["audio", "codec"]),
     ("store", &[]),
-    ("api", &["engine", "store", "routing", "run", "telemetry"]),
+    (
+        "api",
+        &["engine", "store", "routing", "run", "telemetry", "net"],
+    ),
     ("web", &[]),
     ("cluster", &[]),
 ];
@@ -136,6 +139,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audio_codec", &["src/codec/g722.rs"]),
     ("sdp_types", &["src/sdp/"]),
     ("axum", &["src/api/"]),
+    ("tungstenite", &["src/api/"]),
     ("hound", &["src/run/"]),
     ("symphonia", &["src/run/"]),
     ("rubato", &["src/run/"]),
