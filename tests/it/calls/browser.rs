@@ -10,7 +10,7 @@ use talkpath::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Settings};
 use talkpath::id::{FlowId, UnitId};
 use talkpath::media::{Command, Event, LegKind, Loss, WebRtcParams, WebRtcReady};
 use talkpath::script::Host;
-use talkpath::sip::{Flow, Transport};
+use talkpath::sip::{Flow, Transport, User};
 
 use super::load;
 
@@ -122,7 +122,7 @@ impl Browser {
     fn open(&mut self) -> String {
         let opened = self.commands.pop_front();
         let Some(Command::OpenLeg { unit, kind }) = opened else {
-            panic!("{opened:?}");
+            panic!("{opened:?} {:?}", self.messages);
         };
         let LegKind::WebRtc { ice } = kind else {
             panic!("{kind:?}");
@@ -171,7 +171,7 @@ fn fixture(name: &str) -> String {
 
 #[test]
 fn a_browser_is_answered_held_restarted_and_missed() {
-    let mut browser = Browser::new(Transport::Wss);
+    let mut browser = Browser::new(Transport::Tcp);
     browser.send("INVITE", &fixture("webrtc-chrome-audio.offer.sdp"));
     let ufrag = browser.open();
     let answer = browser.answer();
@@ -247,6 +247,14 @@ fn offered_and_missed(browser: &mut Browser, ufrag: &str) {
 #[test]
 fn a_browser_without_an_offer_is_offered_and_a_phone_has_plain_rtp() {
     let mut browser = Browser::new(Transport::Wss);
+    let user = User {
+        name: "web".to_owned(),
+        display_name: String::new(),
+        ha1: Vec::new(),
+    };
+    browser.handle(Input::PutUser(Box::new(user)));
+    let (flow, identity) = (browser.flow, Some("web".to_owned()));
+    browser.handle(Input::FlowOpened { flow, identity });
     browser.send("INVITE", "");
     let ufrag = browser.open();
     let offer = browser.answer();
