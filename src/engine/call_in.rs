@@ -477,7 +477,12 @@ impl Engine {
         };
         if let Some(sip) = leg.sip() {
             let call = sip.call;
-            let mut extra = reason_header(reason);
+            let told = headers.iter().any(|(name, _)| name == "Reason");
+            let mut extra = if told {
+                Vec::new()
+            } else {
+                reason_header(reason)
+            };
             extra.extend_from_slice(headers);
             let done = match leg.state {
                 LegState::Alerting | LegState::Early => {

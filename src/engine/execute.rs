@@ -166,9 +166,17 @@ impl Engine {
             LegCommand::Answer { headers } => return self.answer(now, id, headers, place),
             LegCommand::Ring => return self.ring(now, id),
             LegCommand::Reject { code, reason } => return self.reject(now, id, code, &reason),
-            LegCommand::Hangup { headers } => {
-                let headers = extra_headers(headers)?;
-                self.hang_up(now, id, Reason::ScriptHangup, &headers);
+            LegCommand::Hangup { headers, reason } => {
+                let mut headers = extra_headers(headers)?;
+                let why = match reason.as_str() {
+                    "replaced" => Reason::Replaced,
+                    _ => Reason::ScriptHangup,
+                };
+                if !reason.is_empty() {
+                    let value = format!("SIP;cause=200;text=\"{reason}\"");
+                    headers.push(("Reason".to_owned(), value));
+                }
+                self.hang_up(now, id, why, &headers);
             }
             LegCommand::StartEarlyMedia => return self.start_early_media(now, id),
             LegCommand::Play {

@@ -110,7 +110,7 @@ pub enum LegCommand {
     /// A final refusal.
     Reject { code: u16, reason: String },
     /// BYE, CANCEL or a refusal, as the state needs.
-    Hangup { headers: Headers },
+    Hangup { headers: Headers, reason: String },
     /// 183 with media before the answer.
     StartEarlyMedia,
     /// Plays a sound to this leg, replacing what plays.

@@ -50,7 +50,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "reject(code, reason)",
         "Refuses the call; 603 when no code is given.",
     ),
-    entry("leg", "hangup(#{headers})", "Ends it, whatever its state."),
+    entry(
+        "leg",
+        "hangup(#{headers, reason})",
+        "Ends it, whatever its state. `reason` is a word or sentence for the other side's Reason \
+         header; `replaced` says that the same caller joined again.",
+    ),
     entry(
         "leg",
         "start_early_media()",
@@ -226,6 +231,7 @@ fn register_call(engine: &mut Engine) {
             *leg,
             LegCommand::Hangup {
                 headers: Vec::new(),
+                reason: String::new(),
             },
         )
     });
@@ -233,9 +239,10 @@ fn register_call(engine: &mut Engine) {
         engine,
         "hangup",
         |ctx: NativeCallContext, leg: &mut Leg, options: Map| {
-            options::only(&options, &["headers"])?;
+            options::only(&options, &["headers", "reason"])?;
             let headers = options::headers(options.get("headers"))?;
-            push(&ctx, *leg, LegCommand::Hangup { headers })
+            let reason = options::words(options.get("reason"))?;
+            push(&ctx, *leg, LegCommand::Hangup { headers, reason })
         },
     );
     function(

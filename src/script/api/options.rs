@@ -81,6 +81,23 @@ pub(super) fn decibels(value: f64, name: &str) -> Answer<f32> {
     Ok(value as f32)
 }
 
+/// A sentence of one line, at most 200 characters, that can stand between quotes; empty when there
+/// is none.
+pub(super) fn words(value: Option<&Dynamic>) -> Answer<String> {
+    let Some(value) = value else {
+        return Ok(String::new());
+    };
+    let text = value.to_string();
+    if text.len() > 200
+        || text
+            .chars()
+            .any(|c| c.is_control() || c == '"' || c == '\\')
+    {
+        return refuse("`reason` is a sentence without quotes and line ends");
+    }
+    Ok(text)
+}
+
 /// Headers from a map or from received headers. Only `X-…` names pass, and values of one line.
 pub(super) fn headers(value: Option<&Dynamic>) -> Answer<Headers> {
     let Some(value) = value else {

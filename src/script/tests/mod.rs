@@ -275,7 +275,11 @@ fn show_leg(command: &LegCommand) -> String {
         LegCommand::Answer { headers } => format!("answer{}", show_headers(headers)),
         LegCommand::Ring => "ring".to_owned(),
         LegCommand::Reject { code, reason } => format!("reject {code} {reason}"),
-        LegCommand::Hangup { headers } => format!("hangup{}", show_headers(headers)),
+        LegCommand::Hangup { headers, reason } => {
+            format!("hangup{} {reason}", show_headers(headers))
+                .trim_end()
+                .to_owned()
+        }
         LegCommand::StartEarlyMedia => "early media".to_owned(),
         LegCommand::Play {
             sound: sound @ Sound::Speech { .. },
