@@ -103,7 +103,6 @@ pub struct Api(Arc<Parts>);
 /// What is behind [`Api`].
 pub struct Parts {
     settings: Settings,
-    pages: Pages,
     store: Store,
     tokens: Tokens,
     key: KeyHash,
@@ -148,7 +147,6 @@ impl Api {
             }
         };
         let parts = Parts {
-            pages: settings.pages,
             store,
             tokens: Tokens::new(&secret),
             key,
