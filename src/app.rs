@@ -91,9 +91,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
     let http_address = listener.local_addr()?;
-    let (changes, mut changed) = mpsc::channel(api::USER_CHANGES_MAX);
-    let (api, fresh_key) = http::open(&config, changes).await?;
-
+    let (api, fresh_key, users) = http::open(&config).await?;
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
@@ -111,6 +109,11 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
+    let sip_ws = api::SipWebSocket {
+        transports: transports.clone(),
+        tokens: Arc::new(api.clone()),
+        local: http_address,
+    };
     let shells = Shells {
         host: host.clone(),
         pool,
@@ -124,14 +127,13 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         media,
         turns,
         recordings,
+        users,
         wishes,
     };
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
     let (stop_http, stop) = watch::channel(false);
-    let http_task = tokio::spawn(api::serve(listener, api, asker, stop));
-    // SIP asks nobody for a login yet, so nobody is to be told of users.
-    tokio::spawn(async move { while changed.recv().await.is_some() {} });
+    let http_task = tokio::spawn(api::serve(listener, api, asker, sip_ws, stop));
     let engine_task = tokio::spawn(engine_loop.run());
     say(&greeting(&config, &catalog, &bound, http_address));
     if let Some(key) = fresh_key {
@@ -375,7 +377,10 @@ fn greeting(
         .iter()
         .map(|(transport, at)| format!("{} {at}", transport.via_token()))
         .collect();
-    lines.push(format!("  SIP    {}", listens.join(", ")));
+    lines.push(format!(
+        "  SIP    {}, WS ws://{http}/sip",
+        listens.join(", ")
+    ));
     lines.push(format!("  HTTP   http://{http}/health, /metrics, /api/v1"));
     lines.push(match Pages::embedded().are_built() {
         true => format!("  page   http://{http}/"),

@@ -1,9 +1,11 @@
-//! The HTTP face: health, metrics, `/api/v1` and the pages. One file per resource; the only place
-//! that knows axum. Handlers ask the engine through bounded channels and see none of its types.
+//! The HTTP face: health, metrics, `/api/v1`, SIP over WebSocket and the pages. One file per
+//! resource; the only place that knows axum. Handlers ask the engine through bounded channels and
+//! see none of its types.
 //!
 //! | path | who may |
 //! |---|---|
 //! | `/health`, `/metrics`, pages, `/api/v1/openapi.json` | everybody |
+//! | `/sip` | everybody; the endpoint asks for logins itself |
 //! | `POST /api/v1/rooms/{id}/join` | everybody, so often per address |
 //! | the rest of `/api/v1` | who has the API key |
 //!
@@ -23,6 +25,7 @@ mod random;
 mod rate;
 mod request;
 mod rooms;
+mod sip_ws;
 mod token;
 mod users;
 
@@ -46,6 +49,7 @@ pub use ice::{IceServer, IceSettings};
 pub use openapi::document;
 pub use request::Origin;
 pub use rooms::GUESTS_MAX;
+pub use sip_ws::{LoginTokens, NoTokens, SipWebSocket, router as sip_router};
 pub use token::{Login, TokenError, Tokens};
 pub use users::USERS_MAX;
 
@@ -269,6 +273,15 @@ impl Api {
     }
 }
 
+/// A token that is good but whose guest is gone names no user that the engine knows, and binds
+/// nothing there.
+impl LoginTokens for Api {
+    fn check(&self, token: &str) -> Option<String> {
+        let login = self.tokens.check(token, self.now());
+        login.ok().map(|login| login.username)
+    }
+}
+
 /// Every route but those that ask the engine.
 pub fn router(api: Api) -> Router {
     finish(routes(api))
@@ -298,6 +311,7 @@ pub async fn serve(
     listener: TcpListener,
     api: Api,
     asker: Asker,
+    sip: SipWebSocket,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     match api.announce_users().await {
@@ -306,7 +320,7 @@ pub async fn serve(
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
-    let router = finish(routes(api.clone()).merge(health));
+    let router = finish(routes(api.clone()).merge(health).merge(sip_ws::router(sip)));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service)
         .with_graceful_shutdown(async move {

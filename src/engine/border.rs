@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::id::{FlowId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{self, Instance, Outcome, Sound, Turn};
-use crate::sip::Flow;
+use crate::sip::{Flow, User};
 
 use super::Catalog;
 
@@ -21,8 +21,19 @@ pub enum Input {
         /// The message.
         bytes: Bytes,
     },
+    /// A stream connection was opened by somebody who has proved a name.
+    FlowOpened {
+        /// The connection.
+        flow: Flow,
+        /// The user; `None` when it still has to log in.
+        identity: Option<String>,
+    },
     /// A stream connection is gone.
     FlowClosed(FlowId),
+    /// A user to be known from here on, or its new passwords.
+    PutUser(Box<User>),
+    /// The name of a user that is no more.
+    RemoveUser(String),
     /// A fact from the media core.
     Media(media::Event),
     /// A script turn is over.

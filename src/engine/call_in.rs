@@ -24,7 +24,7 @@ use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::leg::{Leg, LegState, Link, MediaState, SipLink, Wanted};
+use super::leg::{Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
 use super::session::Birth;
 use super::{Engine, Output};
 
@@ -48,10 +48,10 @@ impl Engine {
         now: Instant,
         call: CallKey,
         request: Request,
-        flow: Flow,
+        (flow, user): (Flow, Option<String>),
     ) {
         self.stats.calls_total += 1;
-        let info = self.describe(&request, flow);
+        let info = self.describe(&request, flow, user);
         let catalog = self.catalog.clone();
         let headers: Headers = request
             .headers
@@ -112,7 +112,7 @@ impl Engine {
         self.set_alarm(now + self.settings.unanswered, Alarm::Unanswered(id));
     }
 
-    fn describe(&mut self, request: &Request, flow: Flow) -> LegInfo {
+    fn describe(&mut self, request: &Request, flow: Flow, user: Option<String>) -> LegInfo {
         let from = request.headers.from().ok();
         let caller_id = from
             .as_ref()
@@ -137,7 +137,7 @@ impl Engine {
             display_name: from.and_then(|from| from.display_name).unwrap_or_default(),
             destination,
             headers: script_headers(request),
-            user: String::new(),
+            user: user.unwrap_or_default(),
         }
     }
 
@@ -512,6 +512,7 @@ impl Engine {
                 class,
             }
         };
+        self.drop_direct(now, id, leg.session);
         self.close_sound(now, &leg);
         self.leave_conferences(now, leg.session, id);
         self.media(Command::Close { unit: leg.unit() });
@@ -595,6 +596,7 @@ impl SipLink {
             call,
             sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             reached_at: flow.local.ip(),
+            invite: Invite::of(request),
             offer: Some(request.body.clone()).filter(|body: &Bytes| !body.is_empty()),
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
             negotiation: Negotiation::new(seed >> 1, CODECS),

@@ -28,6 +28,11 @@ pub struct Engine {
     pub(super) legs: BTreeMap<LegId, Leg>,
     pub(super) calls: BTreeMap<CallKey, LegId>,
     pub(super) requests: BTreeMap<RequestKey, LegId>,
+    /// Direct calls by the caller's leg, and the leg of each of their branches.
+    pub(super) direct: BTreeMap<LegId, super::direct::Direct>,
+    pub(super) direct_calls: BTreeMap<CallKey, LegId>,
+    /// Requests that we passed on, and the request that each one answers.
+    pub(super) relays: BTreeMap<RequestKey, RequestKey>,
     /// The one live session of each (application, conference name).
     pub(super) directory: BTreeMap<(String, String), SessionId>,
     /// Which session a conference, player or recorder belongs to.
@@ -56,6 +61,9 @@ impl Engine {
         let sip_settings = sip::Settings {
             user_agent: settings.user_agent.clone(),
             calls_max: settings.calls_max,
+            realm: settings.realm.clone(),
+            domain: settings.domain.clone(),
+            clock: Some(epoch),
             ..sip::Settings::default()
         };
         Engine {
@@ -66,6 +74,9 @@ impl Engine {
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
+            direct: BTreeMap::new(),
+            direct_calls: BTreeMap::new(),
+            relays: BTreeMap::new(),
             directory: BTreeMap::new(),
             units: BTreeMap::new(),
             clips: BTreeMap::new(),
@@ -84,6 +95,11 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Sip { flow, bytes } => self.sip.handle_message(now, flow, bytes),
+            Input::FlowOpened { flow, identity } => {
+                self.sip.handle_flow_opened(now, flow, identity);
+            }
+            Input::PutUser(user) => self.sip.put_user(*user),
+            Input::RemoveUser(name) => self.sip.remove_user(&name),
             Input::FlowClosed(flow) => self.sip.handle_flow_closed(now, flow),
             Input::Media(event) => self.handle_media(now, event),
             Input::Script(done) => self.handle_script(now, *done),
@@ -147,13 +163,18 @@ impl Engine {
     }
 
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
+        if self.is_direct(&event) {
+            self.handle_direct(now, event);
+            return;
+        }
         match event {
             sip::Event::Invite {
                 call,
                 request,
                 flow,
+                user,
             } => {
-                self.handle_invite(now, call, request, flow);
+                self.handle_invite(now, call, request, (flow, user));
             }
             sip::Event::Cancelled { call } => self.call_ended(now, call, Reason::Cancelled),
             sip::Event::Acked { call, body } => self.handle_acked(now, call, body),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Local, Negotiation};
-use crate::sip::{CallKey, RequestKey};
+use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
 /// A leg.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(super) struct SipLink {
     pub(super) sip_call_id: String,
     /// Our address as the peer reached it.
     pub(super) reached_at: IpAddr,
+    /// What a direct call passes on; absent when From or To cannot be read.
+    pub(super) invite: Option<Box<Invite>>,
     /// The offer of the INVITE; absent for a late offer.
     pub(super) offer: Option<Bytes>,
     pub(super) negotiation: Negotiation,
@@ -55,6 +57,41 @@ pub(super) struct SipLink {
     pub(super) answer_due: bool,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) in_flight: Option<(RequestKey, Place)>,
+}
+
+/// The parts of an INVITE that are passed on when the call is forwarded.
+#[derive(Clone, Debug)]
+pub(super) struct Invite {
+    pub(super) uri: Uri,
+    pub(super) from: NameAddr,
+    pub(super) to: NameAddr,
+    /// `X-…` only.
+    pub(super) headers: Headers,
+    pub(super) body: Option<Body>,
+}
+
+impl Invite {
+    pub(super) fn of(request: &Request) -> Option<Box<Invite>> {
+        Some(Box::new(Invite {
+            uri: request.uri.clone(),
+            from: request.headers.from().ok()?,
+            to: request.headers.to().ok()?,
+            headers: x_headers(&request.headers),
+            body: Body::of(&request.headers, &request.body),
+        }))
+    }
+}
+
+/// The `X-…` headers, which pass in both directions.
+pub(super) fn x_headers(headers: &crate::sip::Headers) -> Headers {
+    headers
+        .iter()
+        .filter(|(name, _)| {
+            name.get(..2)
+                .is_some_and(|head| head.eq_ignore_ascii_case("x-"))
+        })
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// An INFO that waits for its turn.

@@ -32,6 +32,10 @@ pub struct Settings {
     pub apology_text: String,
     /// `User-Agent` and `Server`.
     pub user_agent: String,
+    /// The realm of all logins.
+    pub realm: String,
+    /// The only domain that users register at; absent: any.
+    pub domain: Option<String>,
 }
 
 impl Default for Settings {
@@ -49,6 +53,8 @@ impl Default for Settings {
             idle: Duration::from_secs(60),
             apology: Duration::from_secs(10),
             apology_text: "We are sorry, something went wrong. Goodbye.".to_owned(),
+            realm: crate::sip::DEFAULT_REALM.to_owned(),
+            domain: None,
             user_agent: concat!("talkpath/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -12,7 +12,7 @@ use crate::sip::{Body, CallKey, Request, RequestKey};
 
 use super::Engine;
 use super::execute::{Refused, refuse};
-use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing};
+use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
 
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
@@ -65,7 +65,7 @@ impl Engine {
             _ => LegEvent::Info {
                 mime: mime.clone(),
                 body: text.to_owned(),
-                headers: x_headers(request),
+                headers: x_headers(&request.headers),
             },
         };
         self.respond(now, key, 200, Vec::new(), None);
@@ -289,15 +289,6 @@ impl Engine {
         }
         self.send_next_info(now, id);
     }
-}
-
-fn x_headers(request: &Request) -> Headers {
-    request
-        .headers
-        .iter()
-        .filter(|(name, _)| name.to_ascii_lowercase().starts_with("x-"))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
 
 /// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of

@@ -15,7 +15,8 @@
 //! that a session sees one event at a time and other sessions never wait for it.
 //!
 //! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`,
-//! `execute` (commands of scenarios), `call_in` (SIP calls), `internal_call`, `sound` (playing and
+//! `execute` (commands of scenarios), `call_in` (SIP calls), `internal_call`, `direct`
+//! (calls between users), `sound` (playing and
 //! recording), `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their
 //! programs).
 
@@ -23,6 +24,7 @@ mod alarm;
 mod border;
 mod call_in;
 mod catalog;
+mod direct;
 mod dispatch;
 mod execute;
 mod internal_call;

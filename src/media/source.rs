@@ -1,5 +1,5 @@
-//! Which SSRC a leg listens to (RFC 3550 §8, appendix A.1). Owns the memory of the source before and
-//! of the one that may be next; knows no addresses, which are `latch`'s.
+//! Which SSRC a leg listens to (RFC 3550 §8, appendix A.1). Owns the memory of the source before
+//! and of the one that may be next; knows no addresses, which are `latch`'s.
 //!
 //! | packet of | is |
 //! |---|---|

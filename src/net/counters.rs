@@ -60,6 +60,12 @@ counters! {
     closed_not_reading,
     /// Connections closed because what came is not SIP.
     closed_not_sip,
+    /// WebSockets closed because a frame was too large.
+    closed_too_large,
+    /// Frames of WebSockets that are not SIP.
+    not_sip_frames,
+    /// Messages for WebSockets that are gone; nobody can open those but the peer.
+    unreachable,
     /// Connections closed because nothing, or only half a message, came in time.
     closed_silent,
     /// Failures to accept a connection.

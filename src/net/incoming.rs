@@ -21,6 +21,13 @@ pub(super) const KEPT_MAX: usize = 4096;
 pub enum Incoming {
     /// A whole message.
     Message(Received),
+    /// A WebSocket was opened; its messages follow.
+    FlowOpened {
+        /// The connection.
+        flow: Flow,
+        /// The user that it has proved to be.
+        identity: Option<String>,
+    },
     /// A connection is gone; its id is not used again.
     FlowClosed(FlowId),
 }
@@ -127,15 +134,18 @@ impl IncomingSender {
             .map_err(|_| QueueFull)
     }
 
-    /// Waits for a place: a notice is never lost while the engine lives.
+    pub async fn flow_opened(&self, flow: Flow, identity: Option<String>) {
+        self.notify(Incoming::FlowOpened { flow, identity }).await;
+    }
+
     pub async fn flow_closed(&self, flow: FlowId) {
-        if self
-            .sender
-            .send((Incoming::FlowClosed(flow), Places::default()))
-            .await
-            .is_err()
-        {
-            tracing::debug!(%flow, "Nobody is left to hear of a closed flow");
+        self.notify(Incoming::FlowClosed(flow)).await;
+    }
+
+    /// Waits for a place: a notice is never lost while the engine lives.
+    async fn notify(&self, notice: Incoming) {
+        if let Err(unheard) = self.sender.send((notice, Places::default())).await {
+            tracing::debug!(notice = ?unheard.0.0, "Nobody is left to hear of a flow");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The SIP transports: sockets in, whole messages out, and back. Owns every socket, connection and
 //! deadline of SIP; knows where a message ends and which may be shed, not what it means. RFC 3261
-//! §18, RFC 5626 §3.5.1.
+//! §18, RFC 5626 §3.5.1, RFC 7118.
 //!
 //! Policies, each with its limit beside it:
 //!
@@ -20,8 +20,12 @@ mod shed;
 mod stream;
 mod transports;
 mod udp;
+mod websocket;
 
 pub use counters::{Counters, CountersRead};
 pub use incoming::{Incoming, IncomingQueue, Received};
 pub use stream::StreamDeadlines;
 pub use transports::{BindError, Listen, NetSettings, NoFlow, Transports};
+pub use websocket::{
+    FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, WsDeadlines, WsLink,
+};

@@ -24,11 +24,11 @@ const WRITE_MESSAGES_MAX: usize = 1024;
 /// Bytes that may wait to be written to one connection; at least one message of 64 KiB fits.
 const WRITE_BYTES_MAX: usize = 512 * 1024;
 /// Messages of one connection that may wait for the engine.
-const UNHANDLED_MAX: usize = 32;
+pub(super) const UNHANDLED_MAX: usize = 32;
 /// Bytes that are read at once.
 const READ_BYTES: usize = 4 * 1024;
 /// Time for what is queued when the transports close.
-const FLUSH: Duration = Duration::from_secs(1);
+pub(super) const FLUSH: Duration = Duration::from_secs(1);
 
 /// How long a connection may keep us waiting.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +68,17 @@ pub(super) struct Outbox {
 
 /// The writer's end.
 pub(super) struct OutboxQueue {
-    messages: Receiver<Bytes>,
-    bytes: Arc<AtomicUsize>,
+    pub messages: Receiver<Bytes>,
+    /// Bytes that wait in `messages` or are being written.
+    pub bytes: Arc<AtomicUsize>,
     overflow: Arc<Notify>,
+}
+
+impl OutboxQueue {
+    /// Notified when a message found no room.
+    pub fn overflow(&self) -> Arc<Notify> {
+        Arc::clone(&self.overflow)
+    }
 }
 
 pub(super) fn outbox() -> (Outbox, OutboxQueue) {
@@ -127,6 +135,8 @@ pub(super) enum End {
     Peer,
     /// What came is not SIP.
     NotSip,
+    /// A frame was larger than any message.
+    TooLarge,
     /// Nothing, or half a message, in time.
     Silent,
     /// The peer does not read.
@@ -147,7 +157,7 @@ impl Connection {
             deadlines,
             mut closing,
         } = self;
-        let overflow = Arc::clone(&queue.overflow);
+        let overflow = queue.overflow();
         let (read, write) = stream.into_split();
         let reader = Reader {
             flow,
@@ -167,13 +177,20 @@ impl Connection {
         if end == End::Closing && timeout(FLUSH, writer).await.is_err() {
             tracing::debug!(flow = %flow.id, "A connection was closed with messages unsent");
         }
-        match end {
+        end.count_in(&counters);
+        end
+    }
+}
+
+impl End {
+    pub fn count_in(self, counters: &Counters) {
+        match self {
             End::NotReading => count(&counters.closed_not_reading),
             End::NotSip => count(&counters.closed_not_sip),
+            End::TooLarge => count(&counters.closed_too_large),
             End::Silent => count(&counters.closed_silent),
             End::Peer | End::Closing => {}
         }
-        end
     }
 }
 
@@ -274,7 +291,7 @@ fn may_begin_message(bytes: &[u8]) -> bool {
 
 /// Whether the start line names a SIP version, in any of its shapes. A broken SIP message is
 /// answered with 400; what was never meant to be SIP is not.
-fn has_sip_version(message: &[u8]) -> bool {
+pub(super) fn has_sip_version(message: &[u8]) -> bool {
     let start = message.trim_ascii_start();
     let line = start
         .split(|byte| *byte == b'\n')

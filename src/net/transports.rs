@@ -18,6 +18,7 @@ use super::incoming::{self, IncomingQueue, IncomingSender, KEPT_MAX, ORDINARY_MA
 use super::local_address::LocalAddress;
 use super::stream::{self, Connection, Outbox, StreamDeadlines};
 use super::udp::{self, UdpListener};
+use super::websocket::{Registered, WsDeadlines, WsLink};
 use crate::id::FlowId;
 use crate::sip::flow::{Flow, Transport};
 
@@ -51,6 +52,8 @@ pub struct NetSettings {
     pub connections_per_address_max: usize,
     /// Deadlines of stream connections.
     pub deadlines: StreamDeadlines,
+    /// Deadlines of WebSockets.
+    pub websocket: WsDeadlines,
 }
 
 impl Default for NetSettings {
@@ -60,6 +63,7 @@ impl Default for NetSettings {
             connections_max: 10_000,
             connections_per_address_max: 200,
             deadlines: StreamDeadlines::default(),
+            websocket: WsDeadlines::default(),
         }
     }
 }
@@ -95,8 +99,8 @@ pub struct Transports {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    settings: NetSettings,
+pub(super) struct Shared {
+    pub(super) settings: NetSettings,
     udp: Vec<Arc<UdpListener>>,
     tcp: Vec<Arc<LocalAddress>>,
     table: Mutex<Table>,
@@ -196,7 +200,8 @@ impl Transports {
     /// Sends a message: on the connection of the flow, or for UDP from the flow's listener to its
     /// remote address. Never waits; what cannot be taken is dropped and counted. Where the
     /// connection is gone, a new one is opened to the flow's remote address under the same id; if
-    /// that fails, the flow is reported as closed.
+    /// that fails, the flow is reported as closed. A WebSocket is not opened again: only its peer
+    /// can do that.
     pub fn send(&self, flow: &Flow, bytes: Bytes) {
         let shared = &self.shared;
         if let Some(listener) = flow_id::udp_listener(flow.id) {
@@ -212,6 +217,11 @@ impl Transports {
             .map(|entry| entry.outbox.clone());
         let outbox = match outbox {
             Some(outbox) => outbox,
+            None if flow.transport.is_web() => {
+                count(&shared.counters.unreachable);
+                tracing::debug!(flow = %flow.id, "A message had no WebSocket");
+                return;
+            }
             None => match shared.open(*flow) {
                 Ok(outbox) => outbox,
                 Err(error) => {
@@ -247,7 +257,8 @@ impl Transports {
                     .table()
                     .connections
                     .values()
-                    .find_map(|entry| (entry.flow.remote == remote).then_some(entry.flow));
+                    .map(|entry| entry.flow)
+                    .find(|flow| (flow.transport, flow.remote) == (transport, remote));
                 if let Some(flow) = open {
                     return Ok(flow);
                 }
@@ -266,6 +277,50 @@ impl Transports {
                 shared.open(flow).map(|_| flow)
             }
             Transport::Tls | Transport::Ws | Transport::Wss => Err(NoFlow::NoListener),
+        }
+    }
+
+    /// Gives a WebSocket its place among the connections. `peer` is the address that it came from,
+    /// `local` that of the listener which took it, `secure` whether TLS is ours. [`WsLink::carry`]
+    /// comes next; dropping the link gives the place back.
+    ///
+    /// # Errors
+    /// [`NoFlow::TooManyConnections`] at a limit, and while the transports close.
+    pub fn attach_websocket(
+        &self,
+        peer: SocketAddr,
+        local: SocketAddr,
+        secure: bool,
+    ) -> Result<WsLink, NoFlow> {
+        let shared = &self.shared;
+        let transport = match secure {
+            true => Transport::Wss,
+            false => Transport::Ws,
+        };
+        let running = shared.running.lock();
+        let running = running.unwrap_or_else(PoisonError::into_inner).clone();
+        let flow = Flow {
+            id: shared.next_id(),
+            transport,
+            local: LocalAddress::new(local, shared.settings.advertised).reached_by(peer.ip()),
+            remote: peer,
+        };
+        let registered = running.ok_or(NoFlow::TooManyConnections);
+        match registered.and_then(|running| Ok((running, shared.register(flow)?))) {
+            Ok((running, connection)) => {
+                count(&shared.counters.connections_accepted);
+                let shared = Arc::clone(shared);
+                Ok(WsLink {
+                    connection,
+                    registered: Registered { shared, flow },
+                    running,
+                })
+            }
+            Err(error) => {
+                count(&shared.counters.connections_refused);
+                tracing::debug!(%error, "A WebSocket was refused");
+                Err(error)
+            }
         }
     }
 
@@ -480,7 +535,7 @@ impl Shared {
         }
     }
 
-    fn forget(&self, flow: Flow) {
+    pub(super) fn forget(&self, flow: Flow) {
         let mut table = self.table();
         table.connections.remove(&flow.id);
         if let Some(left) = table.per_address.get_mut(&flow.remote.ip()) {

@@ -688,7 +688,13 @@ fn the_lint_finds_rules_that_cannot_work_as_meant() {
 #[test]
 fn the_shipped_rules_are_free_of_findings() {
     let ruleset = Ruleset::parse("videoconf", "rules/videoconf.toml", SHIPPED).expect("valid");
-    let files = ["pstn_gatekeeper.rhai", "conference.rhai"].map(|name| (name.to_owned(), Ok(())));
+    let files = [
+        "pstn_gatekeeper.rhai",
+        "gatekeeper.rhai",
+        "conference.rhai",
+        "p2p.rhai",
+    ]
+    .map(|name| (name.to_owned(), Ok(())));
     assert_eq!(lint(&ruleset, &ScenarioFiles::from(files)), []);
 }
 

@@ -168,6 +168,8 @@ pub struct Inputs {
     pub turns: mpsc::Receiver<TurnDone>,
     /// From the recordings thread.
     pub recordings: mpsc::Receiver<RecordedFile>,
+    /// Users that come and go, from the HTTP API.
+    pub users: mpsc::Receiver<Input>,
     /// From the signals of the process.
     pub wishes: watch::Receiver<Wish>,
 }
@@ -245,6 +247,7 @@ impl EngineLoop {
             Some(done) = inputs.turns.recv() => turn_input(done),
             Some((id, result)) = self.clips.1.recv() => Input::Clip { id, result },
             Some(done) = inputs.recordings.recv() => recording_input(done),
+            Some(user) = inputs.users.recv() => user,
             Some(question) = self.questions.recv() => {
                 self.answer(question);
                 return true;
@@ -403,6 +406,7 @@ fn sip_input(incoming: Incoming) -> Input {
             flow: received.flow,
             bytes: received.bytes,
         },
+        Incoming::FlowOpened { flow, identity } => Input::FlowOpened { flow, identity },
         Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
     }
 }

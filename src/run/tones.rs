@@ -9,6 +9,8 @@ use crate::audio::{Clip, Rate};
 
 /// Level of each sine.
 const LEVEL_DBOV: f32 = -16.0;
+/// Level of each of the two notes of hold music.
+const HOLD_LEVEL_DBOV: f32 = -26.0;
 /// A steady tone: whole periods of every frequency in whole Hz, so that its loop has no click.
 const STEADY: &[u32] = &[1000];
 
@@ -16,7 +18,7 @@ const STEADY: &[u32] = &[1000];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ToneError {
     /// Not one of the names.
-    #[error("there is no tone {0:?}; there are ringback, busy, congestion, dial and beep")]
+    #[error("there is no tone {0:?}; there are ringback, busy, congestion, dial, beep and hold")]
     Name(String),
     /// Not a country code.
     #[error("{0:?} is not a country code of two letters")]
@@ -99,6 +101,9 @@ pub fn tone(name: &str, country: &str) -> Result<Arc<Clip>, ToneError> {
         .iter()
         .find(|country| country.code == code)
         .unwrap_or(&OTHER);
+    if name == "hold" {
+        return Ok(hold_music());
+    }
     let (hz, second_hz, cadence) = match name {
         "ringback" => country.ringback,
         "busy" => country.busy,
@@ -129,6 +134,42 @@ pub fn tone(name: &str, country: &str) -> Result<Arc<Clip>, ToneError> {
     }))
 }
 
+/// Something to wait by: broken chords of C, A minor, F and G, softly, eight seconds.
+fn hold_music() -> Arc<Clip> {
+    const CHORDS: [[f32; 4]; 4] = [
+        [261.63, 329.63, 392.00, 523.25],
+        [220.00, 329.63, 440.00, 523.25],
+        [174.61, 349.23, 440.00, 523.25],
+        [196.00, 392.00, 493.88, 587.33],
+    ];
+    let note = |hz, second_hz| ToneStep {
+        tone: Some(Tone {
+            hz,
+            second_hz,
+            level_dbov: HOLD_LEVEL_DBOV,
+        }),
+        duration_ms: 240,
+    };
+    let rest = ToneStep {
+        tone: None,
+        duration_ms: 10,
+    };
+    let steps = CHORDS.iter().flat_map(|[bass, low, middle, high]| {
+        [low, middle, high, middle, low, middle, high, middle]
+            .into_iter()
+            .flat_map(move |hz| [note(*hz, *bass), rest])
+    });
+    let steps: Vec<ToneStep> = steps.collect();
+    let duration_ms: u32 = steps.iter().map(|step| step.duration_ms).sum();
+    let mut samples = vec![0; (duration_ms * (Rate::Hz8000.hz() / 1000)) as usize];
+    ToneSource::new(Rate::Hz8000, steps, false).fill(&mut samples);
+    Arc::new(Clip {
+        name: "hold".to_owned(),
+        rate: Rate::Hz8000,
+        samples,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +185,7 @@ mod tests {
             ("congestion", "es", 1600, Some(1300)),
             ("dial", "nl", 1000, None),
             ("beep", "fr", 200, None),
+            ("hold", "", 8000, None),
         ] {
             let clip = tone(name, country).expect(name);
             assert_eq!(
@@ -157,7 +199,7 @@ mod tests {
                     .max()
                     .unwrap_or_default()
             };
-            assert!(loudest(50) > 3000, "{name} {country}: {}", loudest(50));
+            assert!(loudest(50) > 900, "{name} {country}: {}", loudest(50));
             if let Some(at) = silent_at_ms {
                 assert_eq!(loudest(at), 0, "{name} {country}");
             }

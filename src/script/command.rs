@@ -53,6 +53,8 @@ pub enum Command {
         name: String,
         options: CallOptions,
     },
+    /// Forwards a waiting leg to the user that it dialled, media between the two.
+    ForwardDirect { leg: LegId },
     /// Something on one leg.
     Leg { leg: LegId, command: LegCommand },
     /// A new conference mixer.
@@ -183,7 +185,8 @@ pub enum Sound {
     File { path: String },
     /// Text to be spoken.
     Speech { text: String, voice: VoiceChoice },
-    /// A progress tone: `ringback`, `busy`, `congestion`, `dial`, `beep`, with a country.
+    /// A progress tone: `ringback`, `busy`, `congestion`, `dial`, `beep`, with a country, or
+    /// `hold`, which is music.
     Tone { name: String, country: String },
 }
 

@@ -25,8 +25,12 @@ pub struct PhoneOptions {
     pub late_offer: bool,
     /// Digits go as INFO instead of telephone-event.
     pub info_digits: bool,
+    /// It speaks SIP over a WebSocket and is logged in under its number.
+    pub web: bool,
     /// Never sends ACK.
     pub no_ack: bool,
+    /// What it says to a call: 200, a refusal, or 180 and nothing more.
+    pub answers_with: u16,
     /// Further headers of the INVITE, such as `X-ClientType: web`.
     pub headers: Vec<(String, String)>,
 }
@@ -58,6 +62,14 @@ pub struct Phone {
     pub messages: Vec<String>,
     /// What was spoken or played to it: texts and file names, in order.
     pub said: Vec<String>,
+    /// Session descriptions that it was offered, as they came.
+    pub offers: Vec<String>,
+    /// Session descriptions that answered its own, as they came.
+    pub answers: Vec<String>,
+    /// The session description that it answers a call with.
+    pub own_answer: String,
+    /// The call that it rang for was taken back.
+    pub cancelled: bool,
     /// The other side hung up.
     pub hung_up_on: bool,
     pub(super) options: PhoneOptions,
@@ -68,8 +80,11 @@ pub struct Phone {
     pub(super) outbox: Vec<Bytes>,
     to: String,
     target: String,
+    call_id: String,
     destination: String,
     cseq: u32,
+    /// CSeq of the INVITE that began the call.
+    invite_seq: u32,
     sdp_version: u32,
     direction: &'static str,
     pending: BTreeMap<u32, Pending>,
@@ -94,6 +109,10 @@ impl Phone {
             state: PhoneState::Idle,
             messages: Vec::new(),
             said: Vec::new(),
+            offers: Vec::new(),
+            answers: Vec::new(),
+            own_answer: String::new(),
+            cancelled: false,
             hung_up_on: false,
             options,
             flow,
@@ -103,8 +122,10 @@ impl Phone {
             outbox: Vec::new(),
             to: String::new(),
             target: String::new(),
+            call_id: format!("sim-{}@{}", id.0, flow.remote),
             destination: String::new(),
             cseq: 0,
+            invite_seq: 0,
             sdp_version: 0,
             direction: "sendrecv",
             pending: BTreeMap::new(),
@@ -115,6 +136,7 @@ impl Phone {
         self.destination = destination.to_owned();
         self.to = format!("<sip:{destination}@{}>", self.flow.local);
         self.target = format!("sip:{destination}@{}", self.flow.local);
+        self.invite_seq = self.cseq + 1;
         self.state = PhoneState::Calling;
         let extra: String = self
             .options
@@ -128,6 +150,14 @@ impl Phone {
             self.sdp()
         };
         self.request(now, "INVITE", &extra, "application/sdp", &body);
+    }
+
+    /// Says where it is (RFC 3261 §10).
+    pub(super) fn register(&mut self, now: Instant) {
+        let domain = self.flow.local;
+        self.to = format!("<sip:{}@{domain}>", self.number);
+        self.target = format!("sip:{domain}");
+        self.request(now, "REGISTER", "Expires: 600\r\n", "", "");
     }
 
     pub(super) fn cancel(&mut self, now: Instant) {
@@ -188,10 +218,11 @@ impl Phone {
             "{method} {target} SIP/2.0\r\n\
              Via: SIP/2.0/{transport} {remote};rport;branch=z9hG4bK-sim-{id}-{cseq}-{branch}\r\n\
              Max-Forwards: 70\r\nFrom: \"Phone {id}\" <sip:{number}@{remote}>;tag=sim{id}\r\n\
-             To: {to}\r\nCall-ID: sim-{id}@{remote}\r\nCSeq: {cseq} {method}\r\n\
+             To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:{number}@{remote}>\r\n{extra}{kind}\
              Content-Length: {length}\r\n\r\n{body}",
             target = self.target,
+            call_id = self.call_id,
             transport = self.flow.transport.via_token(),
             to = self.to,
             length = body.len(),
@@ -287,7 +318,7 @@ impl Phone {
                 if self.options.no_ack {
                     return;
                 }
-                let body = if self.options.late_offer && seq == 1 {
+                let body = if self.options.late_offer && seq == self.invite_seq {
                     self.sdp()
                 } else {
                     String::new()
@@ -304,7 +335,7 @@ impl Phone {
                 self.to = response.headers.get("To").unwrap_or_default().to_owned();
                 let ack = self.compose("ACK", seq, "", "", "");
                 self.outbox.push(ack.into());
-                if seq == 1 {
+                if seq == self.invite_seq {
                     self.state = PhoneState::Ended(code);
                     self.ear = None;
                 } else {
@@ -315,6 +346,10 @@ impl Phone {
     }
 
     fn handle_request(&mut self, request: &Request) {
+        if request.method.as_str() == "INVITE" {
+            self.handle_invite(request);
+            return;
+        }
         let mut reply = "SIP/2.0 200 OK\r\n".to_owned();
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             for value in request.headers.values(name) {
@@ -328,6 +363,7 @@ impl Phone {
                 self.hung_up_on = true;
                 self.ear = None;
             }
+            "CANCEL" => self.cancelled = true,
             "INFO" => self
                 .messages
                 .push(String::from_utf8_lossy(&request.body).into_owned()),
@@ -337,8 +373,68 @@ impl Phone {
         self.outbox.push(reply.into());
     }
 
+    /// Somebody calls, or changes the call.
+    fn handle_invite(&mut self, request: &Request) {
+        self.offers
+            .push(String::from_utf8_lossy(&request.body).into_owned());
+        let inside = self.state == PhoneState::Connected;
+        let code = if inside {
+            200
+        } else {
+            self.options.answers_with
+        };
+        let tag = format!(";tag=sim{}", self.id.0);
+        let from = request.headers.get("From").unwrap_or_default().to_owned();
+        if !inside {
+            self.to = from;
+            if let Ok(contacts) = request.headers.contacts()
+                && let Some(contact) = contacts.first()
+            {
+                self.target = contact.uri.to_string();
+            }
+            self.call_id = request
+                .headers
+                .get("Call-ID")
+                .unwrap_or_default()
+                .to_owned();
+            self.state = if code == 200 {
+                PhoneState::Connected
+            } else {
+                PhoneState::Ringing
+            };
+        }
+        let body = if code == 200 {
+            self.sdp()
+        } else {
+            String::new()
+        };
+        self.own_answer.clone_from(&body);
+        let mut reply = format!("SIP/2.0 {code} Sim\r\n");
+        for name in ["Via", "From", "To", "Call-ID", "CSeq", "Record-Route"] {
+            for value in request.headers.values(name) {
+                let tag = if name == "To" && !inside {
+                    tag.as_str()
+                } else {
+                    ""
+                };
+                reply.push_str(&format!("{name}: {value}{tag}\r\n"));
+            }
+        }
+        let (number, remote) = (&self.number, self.flow.remote);
+        reply.push_str(&format!("Contact: <sip:{number}@{remote}>\r\n"));
+        if !body.is_empty() {
+            reply.push_str("Content-Type: application/sdp\r\n");
+        }
+        reply.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        self.outbox.push(reply.into());
+    }
+
     /// Opens the media of an answer (or of the engine's offer).
     fn take_answer(&mut self, now: Instant, body: &[u8]) {
+        if !body.is_empty() {
+            self.answers
+                .push(String::from_utf8_lossy(body).into_owned());
+        }
         let Some(remote) = rtp_address(body) else {
             return;
         };

@@ -11,6 +11,7 @@ use crate::engine::{self, Catalog, Engine, Recorded, ScriptDone, ScriptJob};
 use crate::id::{FlowId, PlaybackId, UnitId};
 use crate::media::{self, Core, MediaSettings};
 use crate::script::{Host, Sound};
+use crate::sip::login::User;
 use crate::sip::{Flow, Transport};
 
 use super::ear::{hears_tone, tone_of};
@@ -121,16 +122,34 @@ impl World {
             late_offer: false,
             info_digits: false,
             no_ack: false,
+            answers_with: 200,
+            web: false,
             headers: Vec::new(),
         };
         change(&mut options);
         let host = Ipv4Addr::from(0x0a01_0000 + id.0 as u32 + 1);
         let flow = Flow {
             id: FlowId(id.0 as u64 + 1),
-            transport: Transport::Udp,
+            transport: if options.web {
+                Transport::Ws
+            } else {
+                Transport::Udp
+            },
             local: SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 5060)),
             remote: SocketAddr::from((host, 5060)),
         };
+        if options.web {
+            let user = User {
+                name: number.to_owned(),
+                display_name: String::new(),
+                ha1: Vec::new(),
+            };
+            self.engine
+                .handle(self.now, engine::Input::PutUser(Box::new(user)));
+            let identity = Some(number.to_owned());
+            self.engine
+                .handle(self.now, engine::Input::FlowOpened { flow, identity });
+        }
         self.phones.push(Phone::new(id, number, options, flow));
         id
     }
@@ -146,6 +165,22 @@ impl World {
         let now = self.now;
         self.phones[phone.0].dial(now, number);
         self.settle();
+    }
+
+    /// Says where it is.
+    pub fn register(&mut self, phone: PhoneId) {
+        self.note(phone, "→ REGISTER".to_owned());
+        let now = self.now;
+        self.phones[phone.0].register(now);
+        self.settle();
+        self.advance(Duration::from_millis(100));
+    }
+
+    /// The engine knows nothing of this phone's user any more.
+    pub fn forget_login(&mut self, phone: PhoneId) {
+        let name = self.phones[phone.0].number.clone();
+        self.engine
+            .handle(self.now, engine::Input::RemoveUser(name));
     }
 
     /// Gives up before the answer.

@@ -49,4 +49,12 @@ counters! {
     repeated_answers,
     /// Further answers of a forked INVITE that were acknowledged and hung up.
     forks_ended,
+    /// Digest logins that were right.
+    logins,
+    /// Digest logins with a wrong password or of an unknown user.
+    logins_failed,
+    /// Digest logins that were not looked at after too many wrong ones.
+    logins_blocked,
+    /// Requests in the name of another user than the one that logged in.
+    login_spoofs,
 }

@@ -3,8 +3,9 @@
 //!
 //! It owns the transactions, the dialogs and the calls, and answers by itself what needs no
 //! decision: OPTIONS, CANCEL, BYE, retransmissions, and every request that must be refused. What an
-//! INVITE means, and which body answers it, is its user's. It does not read session descriptions,
-//! resolve names, open connections, register or authenticate.
+//! INVITE means, and which body answers it, is its user's. It is the registrar of the users that it
+//! is given, and asks browsers for their login (`admission`). It does not read session
+//! descriptions, resolve names, open connections, or register anywhere.
 //!
 //! Order of use: `handle_message`, `handle_timeout` or a request of the user; then `poll_output`
 //! until it returns nothing; then wait until `poll_timeout`.
@@ -18,11 +19,17 @@
 //! dialog that arrives over another flow moves the call there. When the user needs the lost flow
 //! first, `bye` succeeds silently and any other request ends the call with `PeerGone`.
 //!
+//! A call of a user who logged in is kept even then, since browsers do come back: such a request is
+//! refused with `flow-lost`, and only the user of the endpoint, who sees whether media still flow,
+//! ends the call. It is taken over by the first request inside the dialog, from whatever flow, that
+//! proves to be of the same user.
+//!
 //! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of
 //! calls, or any new request outside of dialogs over the limit of transactions, gets 503 with
 //! Retry-After. ACK, BYE, CANCEL and requests inside dialogs are always served, without absorbing
 //! their retransmissions when no transaction is free.
 
+mod admission;
 mod arrive;
 mod emit;
 mod reply;
@@ -46,7 +53,9 @@ use super::dialog::DialogId;
 use super::flow::Flow;
 use super::headers::Headers;
 use super::invite::{Call, OutgoingInvite};
+use super::login::{DEFAULT_REALM, Logins};
 use super::message::{Message, Request, Response};
+use super::registrar::Registrar;
 use super::transaction::{Deadlines, Layer, Machine, Tell, TransactionId};
 use super::wire;
 use crate::id::FlowId;
@@ -62,6 +71,13 @@ pub struct Settings {
     /// Most transactions at once. A finished one lives for 32 s over UDP, so this is about 64 times
     /// the calls per second that can be served.
     pub transactions_max: usize,
+    /// The realm of all logins, without quotes and backslashes.
+    pub realm: String,
+    /// The only domain that can be registered at; `None` for any.
+    pub domain: Option<String>,
+    /// An instant with its Unix time in milliseconds, for passwords that end. Without it these are
+    /// never right.
+    pub clock: Option<(Instant, u64)>,
 }
 
 impl Default for Settings {
@@ -71,6 +87,9 @@ impl Default for Settings {
             user_agent,
             calls_max: 10_000,
             transactions_max: 262_144,
+            realm: DEFAULT_REALM.to_owned(),
+            domain: None,
+            clock: None,
         }
     }
 }
@@ -173,6 +192,8 @@ pub enum Event {
         request: Request,
         /// How it came.
         flow: Flow,
+        /// The user that logged in; `None` for phones, which need not.
+        user: Option<String>,
     },
     /// The caller gave up before the answer; 487 is sent.
     Cancelled {
@@ -271,6 +292,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The call that it is about.
+    pub fn call(&self) -> CallKey {
+        match self {
+            Event::Invite { call, .. }
+            | Event::Cancelled { call }
+            | Event::Acked { call, .. }
+            | Event::NoAck { call }
+            | Event::Reinvite { call, .. }
+            | Event::ReinviteCancelled { call, .. }
+            | Event::Info { call, .. }
+            | Event::Bye { call, .. }
+            | Event::Provisional { call, .. }
+            | Event::Answered { call, .. }
+            | Event::Failed { call, .. }
+            | Event::RequestAnswered { call, .. }
+            | Event::Ended { call, .. } => *call,
+        }
+    }
+}
+
 /// Whom a transaction tells.
 #[derive(Debug)]
 pub(super) enum Owner {
@@ -298,6 +340,8 @@ pub struct Endpoint {
     pub(super) streams: BTreeSet<(FlowId, CallKey)>,
     pub(super) deadlines: Deadlines<CallKey>,
     pub(super) counters: Counters,
+    pub(super) logins: Logins,
+    pub(super) registrar: Registrar,
     pub(super) draining: bool,
     outputs: VecDeque<Output>,
     next_key: u64,
@@ -305,11 +349,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint without calls. Tags and branches are drawn from `seed`, which must be secret.
+    /// An endpoint without calls and users. Tags, branches and the key of nonces are drawn from
+    /// `seed`, which must be secret.
     pub fn new(settings: Settings, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha12Rng::from_seed(seed);
         let tag_seed = rng.next_u64();
+        let mut nonce_key = [0; 32];
+        rng.fill_bytes(&mut nonce_key);
         Self {
+            logins: Logins::new(&settings.realm, settings.clock, nonce_key),
+            registrar: Registrar::default(),
             layer: Layer::new(settings.transactions_max),
             settings,
             rng,
@@ -344,6 +393,8 @@ impl Endpoint {
             self.handle_silence(now, id, owner, 503);
         }
         self.lose_flow(now, flow);
+        self.registrar.remove_flow(flow);
+        self.logins.forget_flow(flow);
     }
 
     /// Fires every timer that is due at `now`.
@@ -361,6 +412,7 @@ impl Endpoint {
         while let Some(call) = self.deadlines.pop(now) {
             self.handle_call_timeout(now, call);
         }
+        self.registrar.handle_timeout(now);
     }
 
     /// When `handle_timeout` is due next; `None` when nothing runs.
@@ -369,6 +421,7 @@ impl Endpoint {
             .poll_timeout()
             .into_iter()
             .chain(self.deadlines.next())
+            .chain(self.registrar.poll_timeout())
             .min()
     }
 

@@ -6,15 +6,18 @@
 
 pub mod counters;
 pub mod dialog;
+pub mod digest;
 pub mod endpoint;
 pub mod error;
 pub mod flow;
 pub mod framing;
 pub mod headers;
 mod invite;
+pub mod login;
 pub mod message;
 pub mod name_addr;
 pub mod params;
+pub mod registrar;
 pub mod text;
 pub mod transaction;
 pub mod uri;
@@ -25,6 +28,7 @@ pub mod wire;
 mod torture;
 
 pub use counters::Counters;
+pub use digest::Algorithm;
 pub use endpoint::{
     Body, CallKey, Endpoint, Event, ExtraHeaders, Output, Refused, RequestKey, Settings,
 };
@@ -33,9 +37,11 @@ pub use flow::{Flow, Transport};
 pub use framing::{Framed, FramingError, StreamFramer};
 pub use headers::Headers;
 pub use invite::uac::InviteParams;
+pub use login::{DEFAULT_REALM, Ha1, User};
 pub use message::{Message, Method, Request, Response, reason_phrase};
 pub use name_addr::NameAddr;
 pub use params::Params;
+pub use registrar::Binding;
 pub use uri::{Host, Scheme, Uri};
 pub use views::{CSeq, MediaType, RAck, Reason, Replaces, SessionExpires, Via};
 pub use wire::{Framing, Unparsable};

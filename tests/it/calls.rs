@@ -1,7 +1,9 @@
 //! Whole calls in virtual time: the shipped rules and scenarios, the real engine and media core,
 //! simulated phones.
 
+mod direct;
 mod faults;
+mod logins;
 mod meet;
 mod messages;
 mod scenarios;

@@ -13,7 +13,7 @@ use talkpath::run::decode::decode;
 use crate::server::{self, Server};
 
 const ACCESS_NUMBER: &str = "31201234567";
-/// Where Debian puts the modules of baresip, below one of these by architecture.
+/// Where the modules of baresip are: from Debian's package, or installed by hand.
 const MODULE_DIRS: [&str; 2] = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
 /// Rate of the tones that phones send.
 const SOURCE_HZ: u32 = 16_000;

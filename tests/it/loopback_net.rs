@@ -51,6 +51,7 @@ async fn received(queue: &mut IncomingQueue) -> Received {
         .expect("the transports live")
     {
         Incoming::Message(received) => received,
+        Incoming::FlowOpened { flow, .. } => panic!("{} opened", flow.id),
         Incoming::FlowClosed(flow) => panic!("{flow} closed"),
     }
 }
@@ -61,7 +62,7 @@ async fn closed(queue: &mut IncomingQueue) -> FlowId {
             .await
             .expect("the transports live")
         {
-            Incoming::Message(_) => {}
+            Incoming::Message(_) | Incoming::FlowOpened { .. } => {}
             Incoming::FlowClosed(flow) => return flow,
         }
     }

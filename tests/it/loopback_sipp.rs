@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::server::{self, LOCALHOST, Server};
@@ -199,6 +201,17 @@ fn two_hundred_calls_a_second_are_all_answered() {
 }
 
 #[test]
+fn rfc_4733_digits_are_heard_once_each() {
+    let server = Server::with_test_rules(&[]);
+    let phone = server::udp_socket(Duration::from_secs(10));
+    let port = phone.local_addr().expect("an address").port();
+    let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
+    let engine = first_packet(&phone);
+    press(&phone, engine, 0, "1234#");
+    call.expect_success();
+}
+
+#[test]
 fn sigterm_refuses_new_calls_and_lets_running_ones_end() {
     let mut server = Server::with_test_rules(&["shutdown.drain_s=20"]);
     // 102 hangs up after pound; until then the call lasts.
@@ -276,15 +289,19 @@ fn garbage_at_the_ports_of_a_call_does_not_harm_it() {
 #[test]
 fn a_client_that_floods_and_never_reads_costs_others_nothing() {
     let server = Server::with_test_rules(&[]);
-    let flooding = Duration::from_secs(4);
+    let probing = Duration::from_secs(4);
     let target = server.tcp;
-    let flood = std::thread::spawn(move || flood_without_reading(target, flooding));
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || flood_without_reading(target, &stop)
+    });
 
     let probe = server::udp_socket(Duration::from_secs(2));
     let local = probe.local_addr().expect("an address");
     let start = Instant::now();
     let mut times = Vec::new();
-    while start.elapsed() < flooding {
+    while start.elapsed() < probing {
         let sent = Instant::now();
         let text = options(local, server.udp, "UDP", times.len());
         probe.send_to(text.as_bytes(), server.udp).expect("sent");
@@ -301,6 +318,12 @@ fn a_client_that_floods_and_never_reads_costs_others_nothing() {
         times.push(sent.elapsed());
         server::pause(Duration::from_millis(50).saturating_sub(sent.elapsed()));
     }
+    let patience = Instant::now() + Duration::from_secs(20);
+    while server.metric("net_closed_not_reading_total") == 0 {
+        assert!(Instant::now() < patience, "the flood is never cut off");
+        server::pause(Duration::from_millis(100));
+    }
+    stop.store(true, Ordering::Relaxed);
     let written = flood.join().expect("the flood ends");
     assert!(written > 100_000, "only {written} bytes were taken");
     assert!(times.len() > 30, "only {} probes", times.len());
@@ -310,31 +333,33 @@ fn a_client_that_floods_and_never_reads_costs_others_nothing() {
     assert_eq!(server.metric("net_shed_dropped_total"), 0);
 }
 
-/// Writes requests for a while, as fast as they are taken, over as many connections as it takes.
-fn flood_without_reading(target: SocketAddr, time: Duration) -> usize {
-    let end = Instant::now() + time;
+/// Writes requests, as fast as they are taken and never reading, over one connection after the
+/// other as they are closed. Gives the bytes that were taken.
+fn flood_without_reading(target: SocketAddr, stop: &AtomicBool) -> usize {
+    let goes_on = || !stop.load(Ordering::Relaxed);
     let mut written = 0;
-    while Instant::now() < end {
+    let mut number = 1_000_000;
+    while goes_on() {
         let Ok(mut stream) = TcpStream::connect(target) else {
             continue;
         };
         let local = stream.local_addr().expect("an address");
         let timeout = Some(Duration::from_millis(100));
         stream.set_write_timeout(timeout).expect("a timeout");
-        let mut number = 0;
-        while Instant::now() < end {
-            let text = options(local, target, "TCP", 1_000_000 + number);
-            match stream.write(text.as_bytes()) {
-                Ok(length) if length == text.len() => written += length,
-                // Half a message spoils the framing; what follows goes over a new connection.
+        let mut text = Vec::new();
+        while goes_on() {
+            if text.is_empty() {
+                text = options(local, target, "TCP", number).into_bytes();
+                number += 1;
+            }
+            match stream.write(&text) {
                 Ok(length) => {
                     written += length;
-                    break;
+                    text.drain(..length);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => break,
             }
-            number += 1;
         }
     }
     written
@@ -418,15 +443,4 @@ fn press(phone: &UdpSocket, engine: SocketAddr, first: u16, keys: &str) {
         }
         server::pause(Duration::from_millis(40));
     }
-}
-
-#[test]
-fn rfc_4733_digits_are_heard_once_each() {
-    let server = Server::with_test_rules(&[]);
-    let phone = server::udp_socket(Duration::from_secs(10));
-    let port = phone.local_addr().expect("an address").port();
-    let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
-    let engine = first_packet(&phone);
-    press(&phone, engine, 0, "1234#");
-    call.expect_success();
 }

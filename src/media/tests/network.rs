@@ -244,7 +244,7 @@ fn media_that_stops_is_told_once_per_lapse() {
             .count()
     };
     world.peer(1).sends = false;
-    world.run(59_000);
+    world.run(29_000);
     assert_eq!(lapses(&world), 0);
     world.run(2000);
     assert_eq!(lapses(&world), 1);
@@ -253,7 +253,7 @@ fn media_that_stops_is_told_once_per_lapse() {
     world.peer(1).sends = true;
     world.run(1000);
     world.peer(1).sends = false;
-    world.run(61_000);
+    world.run(31_000);
     assert_eq!(lapses(&world), 2);
     update(&mut world, 1, |params| params.send = false);
     world.run(100_000);

@@ -153,7 +153,7 @@ pub(super) fn play(source: &str, options: &Map) -> Answer<(Sound, bool, f32)> {
 }
 
 /// Progress tones by name.
-const TONES: &[&str] = &["ringback", "busy", "congestion", "dial", "beep"];
+const TONES: &[&str] = &["ringback", "busy", "congestion", "dial", "beep", "hold"];
 
 /// A file, a URL, or `tone:busy` with a country: `tone:busy:de`.
 pub(super) fn sound(source: &str) -> Answer<Sound> {

@@ -23,6 +23,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     entry(
         "",
+        "forward_to_user_direct(leg)",
+        "Forwards a waiting call to the user that it dialled. Signalling passes through, media goes \
+         between the two. The caller gets 480 when the user is not there; the call ends when either \
+         side ends it.",
+    ),
+    entry(
+        "",
         "create_conference(label)",
         "A mixer: each member hears all others.",
     ),
@@ -76,6 +83,13 @@ pub(super) fn register(engine: &mut Engine) {
         engine,
         "call_conference",
         |ctx: NativeCallContext, name: &str, options: Map| call_conference(&ctx, name, &options),
+    );
+    function(
+        engine,
+        "forward_to_user_direct",
+        |ctx: NativeCallContext, leg: Leg| {
+            with(|running| running.push(&ctx, Command::ForwardDirect { leg: leg.0 }))
+        },
     );
     function(engine, "create_conference", |ctx: NativeCallContext| {
         create_conference(&ctx, "")

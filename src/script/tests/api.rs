@@ -23,6 +23,7 @@ const ROWS: &[(&str, &[&str])] = &[
         "call_conference(\"c\", #{headers: l.headers});",
         &["l104 call c from  \"\" x-clienttype=web"],
     ),
+    ("forward_to_user_direct(l);", &["l1 forward direct"]),
     ("create_conference();", &["u104 conference "]),
     ("create_conference(\"main\");", &["u104 conference main"]),
     (
@@ -347,7 +348,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("l.play(\"\");", "the source of the sound is empty"),
     (
         "l.play(\"tone:moo\");",
-        "there is no tone `moo`; known: ringback, busy, congestion, dial, beep",
+        "there is no tone `moo`; known: ringback, busy, congestion, dial, beep, hold",
     ),
     (
         "l.play(\"a\", #{gain_db: 99});",

@@ -238,6 +238,7 @@ fn show(command: &Command) -> String {
             options.display_name,
             show_headers(&options.headers)
         ),
+        Command::ForwardDirect { leg } => format!("{leg} forward direct"),
         Command::Leg { leg, command } => format!("{leg} {}", show_leg(command)),
         Command::CreateConference { unit, label } => format!("{unit} conference {label}"),
         Command::CreatePlayer {

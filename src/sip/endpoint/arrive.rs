@@ -9,8 +9,9 @@
 //! | Request-URI neither sip, sips nor tel | 416 |
 //! | the same request over another path | 482 |
 //! | known method that is not served | 405 with Allow |
+//! | REGISTER or a browser's request without a login, or with another's | 401, 403: `admission` |
 //! | new INVITE with Max-Forwards 0 | 483 |
-//! | Require | 420 with Unsupported: no extension is implemented |
+//! | Require | 420 with Unsupported: no extension is implemented but the registrar's |
 //! | INVITE whose Accept leaves out SDP | 406 |
 //! | INVITE or UPDATE with another body | 415 with Accept |
 //! | no such dialog | 481 |
@@ -19,7 +20,7 @@
 
 use std::time::Instant;
 
-use super::{Endpoint, reply};
+use super::{Endpoint, admission, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
@@ -117,12 +118,24 @@ impl Endpoint {
         } else if inside {
             self.handle_in_dialog(now, arrival);
         } else {
-            match Act::of(&arrival.request.method) {
-                Some(Act::Invite) => self.handle_invite(now, arrival),
-                Some(Act::Options) => self.answer_options(now, &arrival),
-                Some(Act::Bye | Act::Info | Act::Update) | None => {
-                    self.answer(now, &arrival, 481, &[]);
-                }
+            self.handle_outside(now, arrival);
+        }
+    }
+
+    fn handle_outside(&mut self, now: Instant, arrival: Arrival) {
+        let mut user = None;
+        if self.needs_login(&arrival) {
+            user = self.admit(now, &arrival);
+            if user.is_none() {
+                return;
+            }
+        }
+        match (Act::of(&arrival.request.method), user) {
+            (Some(Act::Invite), user) => self.handle_invite(now, arrival, user),
+            (Some(Act::Options), _) => self.answer_options(now, &arrival),
+            (Some(Act::Register), Some(user)) => self.handle_register(now, &arrival, &user),
+            (Some(Act::Register | Act::Bye | Act::Info | Act::Update) | None, _) => {
+                self.answer(now, &arrival, 481, &[]);
             }
         }
     }
@@ -153,7 +166,7 @@ impl Endpoint {
             Ok(_) => {}
             Err(_) => return plain(400),
         }
-        let required = required(headers);
+        let required = required(&request.method, headers);
         if !required.is_empty() {
             return Some((420, "Unsupported", required.join(", ")));
         }
@@ -172,9 +185,19 @@ impl Endpoint {
             return self.answer(now, &arrival, 400, &[]);
         };
         let key = self.dialogs.get(&id).copied();
-        let call = key.and_then(|key| Some((key, self.calls.get_mut(&key)?)));
-        let Some((key, call)) = call else {
+        let dialog = key.and_then(|key| Some((key, self.calls.get(&key)?)));
+        let Some((key, call, dialog)) =
+            dialog.and_then(|(key, call)| Some((key, call, call.dialog(&id)?)))
+        else {
             return self.answer(now, &arrival, 481, &[]);
+        };
+        let expected = call.user.clone();
+        let free = self.is_of(call, dialog.flow, &arrival.flow);
+        if !free && !self.admit_inside(now, &arrival, expected) {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
         };
         let hanging_up = call.hanging_up().is_some();
         let Some(dialog) = call.dialog_mut(&id) else {
@@ -194,7 +217,7 @@ impl Endpoint {
             Some(Act::Invite) => self.handle_reinvite(now, key, &id, arrival),
             Some(Act::Update) => self.handle_update(now, key, &id, arrival),
             Some(Act::Info) => self.handle_info(now, key, arrival),
-            None => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
+            Some(Act::Register) | None => self.answer(now, &arrival, 405, &[("Allow", ALLOW)]),
         }
     }
 
@@ -219,6 +242,7 @@ enum Act {
     Options,
     Info,
     Update,
+    Register,
 }
 
 impl Act {
@@ -229,9 +253,9 @@ impl Act {
             Method::Options => Some(Act::Options),
             Method::Info => Some(Act::Info),
             Method::Update => Some(Act::Update),
+            Method::Register => Some(Act::Register),
             Method::Ack
             | Method::Cancel
-            | Method::Register
             | Method::Message
             | Method::Prack
             | Method::Refer
@@ -245,11 +269,12 @@ impl Act {
 
 /// The option tags that the sender insists on. Proxy-Require is not for a user agent (RFC 3261
 /// §20.29).
-fn required(headers: &Headers) -> Vec<String> {
+fn required(method: &Method, headers: &Headers) -> Vec<String> {
     headers
         .require()
         .into_iter()
         .flatten()
+        .filter(|tag| !admission::is_supported(method, tag))
         .map(str::to_owned)
         .collect()
 }

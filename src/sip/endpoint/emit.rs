@@ -23,7 +23,7 @@ use crate::sip::transaction::{
 use crate::sip::wire;
 
 /// The methods that are served, the value of Allow.
-pub(in crate::sip) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE";
+pub(in crate::sip) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
 /// What the endpoint writes itself, in long and compact form, so that no user header contradicts
 /// it.
 const RESERVED: [&str; 22] = [

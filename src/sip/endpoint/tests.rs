@@ -1,5 +1,6 @@
 //! The endpoint from outside: text goes in, text and events come out, in virtual time.
 
+mod admission;
 mod bench;
 mod calls;
 mod fuzz;

@@ -211,7 +211,7 @@ impl Endpoint {
     }
 
     /// The dialog of an answered call for a request of ours. A call whose stream is closed ends
-    /// here.
+    /// here, unless it is a user's, who may come back.
     pub(in crate::sip) fn usable_dialog(
         &mut self,
         now: Instant,
@@ -226,7 +226,9 @@ impl Endpoint {
             Phase::HangingUp { .. } => return Err(unknown_call()),
         }
         if call.flow_lost {
-            self.end_call(now, key, Reason::PeerGone);
+            if call.user.is_none() {
+                self.end_call(now, key, Reason::PeerGone);
+            }
             return Err(Refused::new(
                 "flow-lost",
                 "the stream of the call is closed",

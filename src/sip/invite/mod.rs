@@ -59,6 +59,9 @@ pub(super) struct Call {
     pub caller: bool,
     /// Whether the stream that the dialog used is closed.
     pub flow_lost: bool,
+    /// The user at the other end, when it logged in. Only flows of this user may take the call
+    /// over.
+    pub user: Option<String>,
 }
 
 /// How far a call is.
@@ -187,10 +190,16 @@ impl Call {
             waiting: BTreeMap::new(),
             caller,
             flow_lost: false,
+            user: None,
         }
     }
 
     /// The dialog with this name.
+    pub fn dialog(&self, id: &DialogId) -> Option<&Dialog> {
+        self.dialogs.iter().find(|dialog| dialog.id == *id)
+    }
+
+    /// The dialog with this name, to be changed.
     pub fn dialog_mut(&mut self, id: &DialogId) -> Option<&mut Dialog> {
         self.dialogs.iter_mut().find(|dialog| dialog.id == *id)
     }

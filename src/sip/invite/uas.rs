@@ -103,7 +103,12 @@ impl Endpoint {
         Ok(())
     }
 
-    pub(in crate::sip) fn handle_invite(&mut self, now: Instant, arrival: Arrival) {
+    pub(in crate::sip) fn handle_invite(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        user: Option<String>,
+    ) {
         if self.draining || self.calls.len() >= self.settings.calls_max {
             self.counters.shed += 1;
             return self.answer(now, &arrival, 503, &[("Retry-After", RETRY_AFTER_S)]);
@@ -124,11 +129,13 @@ impl Endpoint {
         let mut call = Call::new(Phase::Incoming, false);
         call.dialogs.push(dialog);
         call.server = Some(server);
+        call.user = user.clone();
         self.calls.insert(key, call);
         self.tell(Event::Invite {
             call: key,
             request: arrival.request,
             flow: arrival.flow,
+            user,
         });
     }
 
@@ -297,6 +304,17 @@ impl Endpoint {
         let Some(id) = invite else {
             return self.answer(now, arrival, 481, &[]);
         };
+        let foreign = |used: Flow| {
+            let web = arrival.flow.transport.is_web() || used.transport.is_web();
+            web && used.id != arrival.flow.id
+        };
+        if self
+            .layer
+            .get(id)
+            .is_some_and(|transaction| foreign(transaction.flow))
+        {
+            return self.answer(now, arrival, 481, &[]);
+        }
         let key = match self.layer.get(id).map(|transaction| &transaction.owner) {
             Some(Owner::Incoming(call)) => *call,
             Some(Owner::Nobody | Owner::Waiting(..) | Owner::Invite(_) | Owner::Request(..))
@@ -356,6 +374,10 @@ impl Endpoint {
         let id = DialogId::of_request(headers).ok()?;
         let seq = headers.cseq().ok()?.seq;
         let key = *self.dialogs.get(&id)?;
+        let call = self.calls.get(&key)?;
+        if !self.is_of(call, call.dialog(&id)?.flow, &arrival.flow) {
+            return None;
+        }
         let call = self.calls.get_mut(&key)?;
         let server = call.server.as_ref().filter(|server| server.seq == seq)?;
         if matches!(server.state, ServerState::Unanswered { .. }) {

@@ -22,6 +22,7 @@ use crate::id::FlowId;
 use crate::sip::endpoint::{Body, CallKey, Endpoint, Event, Output, Refused, RequestKey, Settings};
 use crate::sip::flow::{Flow, Transport};
 use crate::sip::invite::uac::InviteParams;
+use crate::sip::login::User;
 use crate::sip::message::{Message, Method, Request, Response};
 use crate::sip::name_addr::NameAddr;
 use crate::sip::uri::Uri;
@@ -60,8 +61,20 @@ pub fn flow(transport: Transport, id: u64) -> Flow {
 impl Bench {
     pub fn new(transport: Transport, settings: Settings) -> Self {
         let start = Instant::now();
+        let mut endpoint = Endpoint::new(settings, [7; 32]);
+        endpoint.put_user(User {
+            name: "peer".into(),
+            display_name: String::new(),
+            ha1: Vec::new(),
+        });
+        if transport.is_web() {
+            // The first flows of a browser have been opened with a token.
+            for id in 0..=3 {
+                endpoint.handle_flow_opened(start, flow(transport, id), Some("peer".into()));
+            }
+        }
         Self {
-            endpoint: Endpoint::new(settings, [7; 32]),
+            endpoint,
             start,
             now: start,
             transport,

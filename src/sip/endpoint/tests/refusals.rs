@@ -9,7 +9,7 @@ use crate::sip::message::Message;
 fn requests_outside_of_dialogs_get_their_status() {
     for (input, outputs) in [
         ("OPTIONS out", "200 OPTIONS"),
-        ("REGISTER out", "405 REGISTER"),
+        ("REGISTER out", "401 REGISTER"),
         ("SUBSCRIBE out", "405 SUBSCRIBE"),
         ("PUBLISH out", "405 PUBLISH"),
         ("MESSAGE out", "405 MESSAGE"),
@@ -60,19 +60,19 @@ fn requests_inside_unknown_dialogs_get_481() {
 fn refusals_say_what_would_be_accepted() {
     for (input, name, value) in [
         (
-            "REGISTER out",
+            "MESSAGE out",
             "Allow",
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE",
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER",
         ),
         (
             "FROB out",
             "Allow",
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE",
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER",
         ),
         (
             "OPTIONS out",
             "Allow",
-            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE",
+            "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER",
         ),
         ("OPTIONS out", "Accept", "application/sdp"),
         ("OPTIONS out", "Contact", "<sip:192.0.2.1:5060>"),
