@@ -3,18 +3,29 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: run build test check bench load install install-test
+.PHONY: run build web test bench install install-test
 
 run: build
 	./target/release/talkpath serve $(ARGS)
 
-build: install
+build: install web
 	$(CARGO) build --release --locked
 
-test: install-test
+# The pages, which the build embeds. npm's own stamp says whether anything is to be installed.
+web: web/conference/dist/index.html
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+web/conference/dist/index.html: web/node_modules/.package-lock.json $(shell find web/sdk/src web/conference/src web/conference/public web/conference/index.html -type f 2>/dev/null)
+	cd web && npm run build
+	touch $@
+
+test: install-test web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
+	cd web && npm run check && npm test
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 bench: install

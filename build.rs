@@ -15,11 +15,10 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     println!("cargo:rerun-if-changed=build.rs");
     let dist = root.join(DIST);
-    // A watched path that does not exist makes each build start over, so the nearest that does is.
-    if let Some(watched) = [DIST, "web/conference", "web"]
-        .iter()
-        .find(|p| root.join(p).exists())
-    {
+    // A watched path that does not exist makes each build start over, so the nearest that does is
+    // watched. The Makefile is there always, and knows the page where there is one to build.
+    let watched = [DIST, "web/conference", "Makefile"];
+    if let Some(watched) = watched.iter().find(|path| root.join(path).exists()) {
         println!("cargo:rerun-if-changed={watched}");
     }
     let mut files = Vec::new();

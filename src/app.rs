@@ -92,9 +92,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
     let http_address = listener.local_addr()?;
-    let (changes, changed) = mpsc::channel(api::USER_CHANGES_MAX);
-    let (api, fresh_key) = http::open(&config, changes).await?;
-
+    let (api, fresh_key, users) = http::open(&config).await?;
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
@@ -127,8 +125,6 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         sounds,
         recordings: sink,
     };
-    let (news, users) = mpsc::channel(api::USER_CHANGES_MAX);
-    tokio::spawn(http::pass_on(changed, news));
     let inputs = Inputs {
         sip,
         media,

@@ -1,9 +1,11 @@
-//! The HTTP face: health, metrics, `/api/v1`, the pages, and SIP over WebSocket. One file per resource; the only place
-//! that knows axum. Handlers ask the engine through bounded channels and see none of its types.
+//! The HTTP face: health, metrics, `/api/v1`, SIP over WebSocket and the pages. One file per
+//! resource; the only place that knows axum. Handlers ask the engine through bounded channels and
+//! see none of its types.
 //!
 //! | path | who may |
 //! |---|---|
 //! | `/health`, `/metrics`, pages, `/api/v1/openapi.json` | everybody |
+//! | `/sip` | everybody; the endpoint asks for logins itself |
 //! | `POST /api/v1/rooms/{id}/join` | everybody, so often per address |
 //! | the rest of `/api/v1` | who has the API key |
 //!
@@ -47,7 +49,7 @@ pub use ice::{IceServer, IceSettings};
 pub use openapi::document;
 pub use request::Origin;
 pub use rooms::GUESTS_MAX;
-pub use sip_ws::{LoginTokens, SipWebSocket, TokenCheck, router as sip_router};
+pub use sip_ws::{LoginTokens, NoTokens, SipWebSocket, router as sip_router};
 pub use token::{Login, TokenError, Tokens};
 pub use users::USERS_MAX;
 
@@ -105,7 +107,6 @@ pub struct Api(Arc<Parts>);
 /// What is behind [`Api`].
 pub struct Parts {
     settings: Settings,
-    pages: Pages,
     store: Store,
     tokens: Tokens,
     key: KeyHash,
@@ -150,7 +151,6 @@ impl Api {
             }
         };
         let parts = Parts {
-            pages: settings.pages,
             store,
             tokens: Tokens::new(&secret),
             key,
@@ -273,9 +273,12 @@ impl Api {
     }
 }
 
+/// A token that is good but whose guest is gone names no user that the engine knows, and binds
+/// nothing there.
 impl LoginTokens for Api {
-    fn check<'a>(&'a self, token: &'a str) -> TokenCheck<'a> {
-        Box::pin(async move { self.login(token).await.ok().map(|login| login.username) })
+    fn check(&self, token: &str) -> Option<String> {
+        let login = self.tokens.check(token, self.now());
+        login.ok().map(|login| login.username)
     }
 }
 
@@ -317,7 +320,7 @@ pub async fn serve(
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
-    let router = finish(routes(api.clone()).merge(health)).merge(sip_ws::router(sip));
+    let router = finish(routes(api.clone()).merge(health).merge(sip_ws::router(sip)));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service)
         .with_graceful_shutdown(async move {

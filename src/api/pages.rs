@@ -10,7 +10,7 @@ use super::error::ApiError;
 
 /// Answers a request that no route takes.
 pub(super) async fn page(State(api): State<Api>, method: Method, uri: Uri) -> Response {
-    let Some(asset) = api.pages.find(uri.path()) else {
+    let Some(asset) = api.settings.pages.find(uri.path()) else {
         return ApiError::no_such_page().into_response();
     };
     if method != Method::GET && method != Method::HEAD {

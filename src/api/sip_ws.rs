@@ -14,7 +14,6 @@
 //! by is then the proxy's.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -32,13 +31,19 @@ use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, Tra
 /// The sub-protocol, RFC 7118 §4.1.
 const SUB_PROTOCOL: &str = "sip";
 
-/// The pending outcome of [`LoginTokens::check`].
-pub type TokenCheck<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
-
 /// Knows which tokens are good.
 pub trait LoginTokens: Send + Sync {
     /// The user that a token speaks for; nothing when it is not good or has ended.
-    fn check<'a>(&'a self, token: &'a str) -> TokenCheck<'a>;
+    fn check(&self, token: &str) -> Option<String>;
+}
+
+/// Knows no token at all: everybody logs in by digest.
+pub struct NoTokens;
+
+impl LoginTokens for NoTokens {
+    fn check(&self, _token: &str) -> Option<String> {
+        None
+    }
 }
 
 /// What the route needs.
@@ -73,11 +78,9 @@ async fn upgrade(
         let text = "the sub-protocol sip is needed\n";
         return (StatusCode::BAD_REQUEST, text).into_response();
     }
-    let identity = match login.token {
-        Some(token) => match state.tokens.check(&token).await {
-            Some(user) => Some(user),
-            None => return (StatusCode::UNAUTHORIZED, "bad token\n").into_response(),
-        },
+    let identity = match login.token.map(|token| state.tokens.check(&token)) {
+        Some(None) => return (StatusCode::UNAUTHORIZED, "bad token\n").into_response(),
+        Some(identity) => identity,
         None => None,
     };
     let Ok(link) = state.transports.attach_websocket(peer, state.local, false) else {

@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{anyhow, bail};
 use tokio::sync::mpsc;
 
-use crate::api::{self, Api, IceSettings, Origin, Settings, UserChange};
+use crate::api::{Algorithm, Api, IceSettings, Origin, Settings, USER_CHANGES_MAX, UserChange};
 use crate::config::{Config, Secret};
-use crate::run::engine_loop::UserNews;
+use crate::engine::Input;
 use crate::sip;
 use crate::store::Store;
 use crate::web::Pages;
@@ -18,7 +18,7 @@ const KEY_VARIABLE: &str = "TALKPATH_API_KEY";
 /// Wins over `turn.secret`.
 const TURN_SECRET_VARIABLE: &str = "TALKPATH_TURN_SECRET";
 /// The realm of SIP digest: part of every stored hash, so passwords would end if it changed.
-pub(super) const REALM: &str = "talkpath";
+pub(super) const REALM: &str = sip::DEFAULT_REALM;
 
 /// Seconds since 1970.
 pub(super) fn unix_s() -> u64 {
@@ -28,19 +28,55 @@ pub(super) fn unix_s() -> u64 {
         .as_secs()
 }
 
-/// Opens the store and what serves HTTP on it. Gives the API key too when it was made just now.
+/// Opens the store and what serves HTTP on it. Gives the API key too when it was made just now, and
+/// the users that the engine is to know as they come and go.
 ///
 /// # Errors
 /// The store cannot be opened, or a secret is missing.
 pub(super) async fn open(
     config: &Config,
-    changes: mpsc::Sender<UserChange>,
-) -> anyhow::Result<(Api, Option<String>)> {
+) -> anyhow::Result<(Api, Option<String>, mpsc::Receiver<Input>)> {
     let settings = settings(config)?;
     let store = Store::open(&config.data_dir).await?;
-    Api::open(settings, store, Arc::new(unix_s), changes)
+    let (changes, mut changed) = mpsc::channel(USER_CHANGES_MAX);
+    let (api, fresh_key) = Api::open(settings, store, Arc::new(unix_s), changes)
         .await
-        .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))
+        .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))?;
+    // One at a time: what waits, waits in the queue of the API, whose policy it is.
+    let (users, inputs) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(change) = changed.recv().await {
+            if users.send(user_input(change)).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok((api, fresh_key, inputs))
+}
+
+fn user_input(change: UserChange) -> Input {
+    let (name, display_name, ha1) = match change {
+        UserChange::Put {
+            name,
+            display_name,
+            ha1,
+        } => (name, display_name, ha1),
+        UserChange::Remove(name) => return Input::RemoveUser(name),
+    };
+    let ha1 = ha1.into_iter().map(|ha1| sip::Ha1 {
+        algorithm: match ha1.algorithm {
+            Algorithm::Md5 => sip::Algorithm::Md5,
+            Algorithm::Sha256 => sip::Algorithm::Sha256,
+        },
+        realm: ha1.realm,
+        hash: ha1.hash,
+        expires_unix_s: ha1.expires_unix_s,
+    });
+    Input::PutUser(Box::new(sip::User {
+        name,
+        display_name,
+        ha1: ha1.collect(),
+    }))
 }
 
 /// What the person who started the engine is told of a new API key.
@@ -89,40 +125,4 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
 fn secret(variable: &str, configured: Option<&Secret>) -> Option<String> {
     let given = std::env::var(variable).ok().filter(|text| !text.is_empty());
     given.or_else(|| configured.map(|secret| secret.0.clone()))
-}
-
-/// Tells the engine of users as the API changes them.
-pub(super) async fn pass_on(mut changes: mpsc::Receiver<UserChange>, news: mpsc::Sender<UserNews>) {
-    while let Some(change) = changes.recv().await {
-        let change = match change {
-            UserChange::Put {
-                name,
-                display_name,
-                ha1,
-            } => {
-                let ha1 = ha1.into_iter().map(passed_on).collect();
-                UserNews::Put(Box::new(sip::User {
-                    name,
-                    display_name,
-                    ha1,
-                }))
-            }
-            UserChange::Remove(name) => UserNews::Remove(name),
-        };
-        if news.send(change).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn passed_on(ha1: api::Ha1) -> sip::Ha1 {
-    sip::Ha1 {
-        algorithm: match ha1.algorithm {
-            api::Algorithm::Md5 => sip::Algorithm::Md5,
-            api::Algorithm::Sha256 => sip::Algorithm::Sha256,
-        },
-        realm: ha1.realm,
-        hash: ha1.hash,
-        expires_unix_s: ha1.expires_unix_s,
-    }
 }

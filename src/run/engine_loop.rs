@@ -47,15 +47,6 @@ pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
 /// A sound, or why there is none.
 pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
 
-/// What became of a user.
-#[derive(Debug)]
-pub enum UserNews {
-    /// Known from here on, with exactly these passwords.
-    Put(Box<sip::User>),
-    /// Not known any more.
-    Remove(String),
-}
-
 /// What the engine task is told from outside.
 #[derive(Clone, Debug, Default)]
 pub struct Wish {
@@ -177,8 +168,8 @@ pub struct Inputs {
     pub turns: mpsc::Receiver<TurnDone>,
     /// From the recordings thread.
     pub recordings: mpsc::Receiver<RecordedFile>,
-    /// Users that come and go, from the API.
-    pub users: mpsc::Receiver<UserNews>,
+    /// Users that come and go, from the HTTP API.
+    pub users: mpsc::Receiver<Input>,
     /// From the signals of the process.
     pub wishes: watch::Receiver<Wish>,
 }
@@ -243,14 +234,16 @@ impl EngineLoop {
     /// Waits for one input or the deadline. False when there will be no more input.
     async fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let inputs = &mut self.inputs;
+        // A token may be used the moment that it is told, so its user goes before everything else.
+        if let Ok(user) = inputs.users.try_recv() {
+            self.engine.handle(Instant::now(), user);
+            return true;
+        }
         let drain_check = self
             .drain_until
             .map(|at| at.min(Instant::now() + DRAIN_CHECK));
         let wake = [deadline, drain_check].into_iter().flatten().min();
         let input = tokio::select! {
-            // A token may be used the moment that it is told, so its user goes first.
-            biased;
-            Some(news) = inputs.users.recv() => user_input(news),
             incoming = inputs.sip.recv() => match incoming {
                 Some(incoming) => sip_input(incoming),
                 None => return false,
@@ -259,6 +252,7 @@ impl EngineLoop {
             Some(done) = inputs.turns.recv() => turn_input(done),
             Some((id, result)) = self.clips.1.recv() => Input::Clip { id, result },
             Some(done) = inputs.recordings.recv() => recording_input(done),
+            Some(user) = inputs.users.recv() => user,
             Some(question) = self.questions.recv() => {
                 self.answer(question);
                 return true;
@@ -278,9 +272,7 @@ impl EngineLoop {
         let now = Instant::now();
         for _ in 0..BUDGET {
             let inputs = &mut self.inputs;
-            let input = if let Ok(news) = inputs.users.try_recv() {
-                user_input(news)
-            } else if let Ok(event) = inputs.media.try_recv() {
+            let input = if let Ok(event) = inputs.media.try_recv() {
                 Input::Media(event)
             } else if let Ok(done) = inputs.turns.try_recv() {
                 turn_input(done)
@@ -421,13 +413,6 @@ fn sip_input(incoming: Incoming) -> Input {
         },
         Incoming::FlowOpened { flow, identity } => Input::FlowOpened { flow, identity },
         Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
-    }
-}
-
-fn user_input(news: UserNews) -> Input {
-    match news {
-        UserNews::Put(user) => Input::PutUser(user),
-        UserNews::Remove(name) => Input::RemoveUser(name),
     }
 }
 

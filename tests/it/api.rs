@@ -804,7 +804,18 @@ async fn an_earlier_token_brings_the_guest_back_while_it_exists() {
         (&late["username"], &late["rejoined"]),
         (&first["username"], &json!(true))
     );
+}
 
+#[tokio::test]
+async fn a_token_that_brings_nobody_back_makes_a_new_guest() {
+    let world = World::with(Settings {
+        joins_per_minute: 100,
+        ..settings()
+    })
+    .await;
+    let rejoin = |token: &Value, name: &str| json!({"name": name, "token": token});
+    let first = world.join("1234", json!({"name": "Zoë"})).await.json();
+    let late = first.clone();
     for (room, token, what) in [
         ("5678", late["token"].clone(), "another room"),
         ("1234", json!("ey.not.ours"), "not ours"),

@@ -217,7 +217,7 @@ const ROWS: &[Row] = &[
         "{dir}/misspelt/videoconf.toml:3:1: unknown field `patern`, expected one of `name`, \
          `pattern`, `caller`, `source`, `headers`, `schedule`, `enabled`, `scenarios`, \
          `variables`, `limits`\n3 | patern = \"1\"\n  | ^^^^^^\n\
-         0 rules, 2 scenarios: 1 error, 0 warnings\n",
+         0 rules, 4 scenarios: 1 error, 0 warnings\n",
     ),
     says(
         &[
@@ -374,7 +374,10 @@ fn the_greeting_says_where_and_how() {
         lines[2]
     );
     assert!(lines[3].starts_with("  page   "), "{}", lines[3]);
-    assert_eq!(lines[4], "  rules  videoconf: phones dial in, conference");
+    assert_eq!(
+        lines[4],
+        "  rules  videoconf: phones dial in, browsers join, conference, browser to browser"
+    );
     assert_eq!(lines[5], "  voice  espeak-ng");
     assert!(server.get("/health").contains("\"status\":\"ok\""));
 }

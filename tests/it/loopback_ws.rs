@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use talkpath::api::{LoginTokens, SipWebSocket, TokenCheck, sip_router};
+use talkpath::api::{LoginTokens, SipWebSocket, sip_router};
 use talkpath::net::{NetSettings, Transports, WsDeadlines};
 use talkpath::sip::{Endpoint, Output, Settings, User};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,8 +26,8 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
 struct OneToken;
 
 impl LoginTokens for OneToken {
-    fn check<'a>(&'a self, token: &'a str) -> TokenCheck<'a> {
-        Box::pin(async move { (token == "good").then(|| "alice".to_owned()) })
+    fn check(&self, token: &str) -> Option<String> {
+        (token == "good").then(|| "alice".to_owned())
     }
 }
 

@@ -47,7 +47,8 @@ pub struct Server {
     pub udp: SocketAddr,
     /// Where it takes SIP over TCP.
     pub tcp: SocketAddr,
-    http: SocketAddr,
+    /// Where it serves HTTP.
+    pub http: SocketAddr,
     /// What it printed until it was up.
     pub greeting: String,
     /// Files of this test, gone with the server.
@@ -132,14 +133,21 @@ impl Server {
 
     /// The body of an HTTP resource.
     pub fn get(&self, path: &str) -> String {
+        self.ask("GET", path, "", "")
+    }
+
+    /// The body of the answer to an HTTP request; header lines end with CR LF.
+    pub fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.http).expect("a connection");
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .expect("a timeout");
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.http
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.http,
+            body.len()
         )
         .expect("it takes the request");
         let mut text = String::new();
