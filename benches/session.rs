@@ -1,4 +1,4 @@
-//! What one more session of a script costs: time to begin it and to take its first call, and memory.
+//! What one more session of a script costs: time to begin it and to take its first call, memory.
 //!
 //! `cargo bench --bench session`
 

@@ -1,6 +1,6 @@
-//! Direct calls: a caller is forwarded to a registered user, session descriptions end to end, media between
-//! the two and not through us. We stay in the signalling path as two dialogs (a B2BUA): what one side
-//! says, the other one is told, bodies byte for byte.
+//! Direct calls: a caller is forwarded to a registered user, session descriptions end to end, media
+//! between the two and not through us. We stay in the signalling path as two dialogs (a B2BUA):
+//! what one side says, the other one is told, bodies byte for byte.
 //!
 //! | caller (A) | we | user (B, one branch per binding) |
 //! |---|---|---|
@@ -13,6 +13,7 @@
 //! | re-INVITE, INFO | ↔ | the same, and its answer back |
 //! | BYE | ↔ | BYE |
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tracing::{debug, info};
@@ -30,9 +31,20 @@ use super::leg::{LegState, x_headers};
 /// Bindings of one user that are called at once.
 const BRANCHES_MAX: usize = 5;
 
+/// All direct calls of the engine.
+#[derive(Debug, Default)]
+pub(super) struct DirectCalls {
+    /// By the caller's leg.
+    calls: BTreeMap<LegId, Direct>,
+    /// The caller's leg of each branch.
+    legs: BTreeMap<CallKey, LegId>,
+    /// Requests that we passed on, and the request that each one answers.
+    relays: BTreeMap<RequestKey, RequestKey>,
+}
+
 /// A forwarded call.
 #[derive(Debug)]
-pub(super) struct Direct {
+struct Direct {
     /// The caller's dialog.
     caller: CallKey,
     /// Branches that have not failed.
@@ -51,15 +63,24 @@ struct Other {
 }
 
 impl Engine {
-    /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is not there.
-    pub(super) fn forward_direct(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
+    /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is not
+    /// there.
+    pub(super) fn forward_direct(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        id: LegId,
+    ) -> Result<(), Refused> {
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
+        if leg.session != session {
+            return refuse("not-yours", "the leg belongs to another session");
+        }
         let Some(sip) = leg.sip() else {
             return refuse("internal-leg", "only a SIP call can be forwarded to a user");
         };
-        if !leg.incoming || leg.state != LegState::Alerting || self.direct.contains_key(&id) {
+        if !leg.incoming || leg.state != LegState::Alerting || self.direct.calls.contains_key(&id) {
             return refuse(
                 "not-alerting",
                 "only an incoming leg that waits can be forwarded",
@@ -88,7 +109,7 @@ impl Engine {
             return Ok(());
         }
         for branch in &branches {
-            self.direct_calls.insert(*branch, id);
+            self.direct.legs.insert(*branch, id);
         }
         let direct = Direct {
             caller,
@@ -96,7 +117,7 @@ impl Engine {
             chosen: None,
             refusal: 480,
         };
-        self.direct.insert(id, direct);
+        self.direct.calls.insert(id, direct);
         Ok(())
     }
 
@@ -141,16 +162,17 @@ impl Engine {
     fn direct_of(&self, event: &Event) -> Option<(CallKey, LegId)> {
         let call = event.call();
         let leg = self
-            .direct_calls
+            .direct
+            .legs
             .get(&call)
             .or_else(|| self.calls.get(&call))
             .copied()?;
-        self.direct.contains_key(&leg).then_some((call, leg))
+        self.direct.calls.contains_key(&leg).then_some((call, leg))
     }
 
     /// The dialog that hears what this one says; nothing before the answer.
     fn other_side(&self, leg: LegId, call: CallKey) -> Option<Other> {
-        let direct = self.direct.get(&leg)?;
+        let direct = self.direct.calls.get(&leg)?;
         let call = if call == direct.caller {
             direct.chosen?
         } else {
@@ -160,10 +182,10 @@ impl Engine {
     }
 
     fn direct_progress(&mut self, now: Instant, branch: CallKey, response: &Response) {
-        let Some(leg) = self.direct_calls.get(&branch) else {
+        let Some(leg) = self.direct.legs.get(&branch) else {
             return;
         };
-        let Some(direct) = self.direct.get(leg) else {
+        let Some(direct) = self.direct.calls.get(leg) else {
             return;
         };
         let (caller, leg) = (direct.caller, *leg);
@@ -186,10 +208,10 @@ impl Engine {
     }
 
     fn direct_answered(&mut self, now: Instant, branch: CallKey, response: &Response) {
-        let Some(&leg) = self.direct_calls.get(&branch) else {
+        let Some(&leg) = self.direct.legs.get(&branch) else {
             return;
         };
-        let Some(direct) = self.direct.get_mut(&leg) else {
+        let Some(direct) = self.direct.calls.get_mut(&leg) else {
             return;
         };
         if direct.chosen.is_some() {
@@ -226,7 +248,7 @@ impl Engine {
 
     /// Ends one branch: an answered one is acknowledged first.
     fn finish_branch(&mut self, now: Instant, branch: CallKey, answered: bool) {
-        self.direct_calls.remove(&branch);
+        self.direct.legs.remove(&branch);
         if !answered {
             self.sip.cancel(now, branch);
             return;
@@ -241,10 +263,10 @@ impl Engine {
     }
 
     fn direct_failed(&mut self, now: Instant, branch: CallKey, code: u16) {
-        let Some(leg) = self.direct_calls.remove(&branch) else {
+        let Some(leg) = self.direct.legs.remove(&branch) else {
             return;
         };
-        let Some(direct) = self.direct.get_mut(&leg) else {
+        let Some(direct) = self.direct.calls.get_mut(&leg) else {
             return;
         };
         direct.branches.retain(|other| *other != branch);
@@ -253,7 +275,7 @@ impl Engine {
             return;
         }
         let (caller, code) = (direct.caller, direct.refusal);
-        self.direct.remove(&leg);
+        self.direct.calls.remove(&leg);
         if let Err(error) = self.sip.reject(now, caller, code, None, Vec::new()) {
             debug!(leg_id = %leg, %error, "Refusal of a direct call not told");
         }
@@ -266,7 +288,7 @@ impl Engine {
     }
 
     fn direct_acked(&mut self, now: Instant, leg: LegId, body: Option<Body>) {
-        let Some(branch) = self.direct.get(&leg).and_then(|direct| direct.chosen) else {
+        let Some(branch) = self.direct.calls.get(&leg).and_then(|direct| direct.chosen) else {
             return;
         };
         if let Err(error) = self.sip.ack(now, branch, body) {
@@ -291,7 +313,7 @@ impl Engine {
         let body = Body::of(&request.headers, &request.body);
         match self.sip.reinvite(now, other.call, body) {
             Ok(relayed) => {
-                self.relays.insert(relayed, key);
+                self.direct.relays.insert(relayed, key);
             }
             Err(error) => {
                 debug!(leg_id = %other.leg, %error, "re-INVITE not passed on");
@@ -316,7 +338,7 @@ impl Engine {
         let headers = x_headers(&request.headers);
         match self.sip.info(now, other.call, headers, body) {
             Ok(relayed) => {
-                self.relays.insert(relayed, key);
+                self.direct.relays.insert(relayed, key);
             }
             Err(error) => {
                 debug!(leg_id = %other.leg, %error, "INFO not passed on");
@@ -332,7 +354,7 @@ impl Engine {
         code: u16,
         response: Option<Response>,
     ) {
-        let Some(asked) = self.relays.remove(&key) else {
+        let Some(asked) = self.direct.relays.remove(&key) else {
             return;
         };
         let body = response
@@ -346,6 +368,7 @@ impl Engine {
     fn direct_ended(&mut self, now: Instant, leg: LegId, call: CallKey, reason: Reason) {
         let from_caller = self
             .direct
+            .calls
             .get(&leg)
             .is_some_and(|direct| direct.caller == call);
         if from_caller {
@@ -357,8 +380,8 @@ impl Engine {
             self.call_ended(now, call, reason);
             return;
         }
-        self.direct_calls.remove(&call);
-        if let Some(direct) = self.direct.get_mut(&leg) {
+        self.direct.legs.remove(&call);
+        if let Some(direct) = self.direct.calls.get_mut(&leg) {
             direct.branches.retain(|other| *other != call);
             if direct.chosen == Some(call) {
                 direct.chosen = None;
@@ -369,13 +392,13 @@ impl Engine {
 
     /// The caller's leg is gone: so are the branches.
     pub(super) fn drop_direct(&mut self, now: Instant, leg: LegId, session: SessionId) {
-        let Some(direct) = self.direct.remove(&leg) else {
+        let Some(direct) = self.direct.calls.remove(&leg) else {
             return;
         };
         debug!(session_id = %session, leg_id = %leg, "Direct call ends");
         for branch in direct.branches {
             if direct.chosen == Some(branch) {
-                self.direct_calls.remove(&branch);
+                self.direct.legs.remove(&branch);
                 if let Err(error) = self.sip.bye(now, branch, Vec::new()) {
                     debug!(?branch, %error, "Direct call was over before it was hung up");
                 }
@@ -386,7 +409,8 @@ impl Engine {
     }
 }
 
-/// RFC 3261 §16.7 step 6: 6xx wins, then the lowest class; 480 is what we say when nothing better came.
+/// RFC 3261 §16.7 step 6: 6xx wins, then the lowest class; 480 is what we say when nothing better
+/// came.
 fn better_refusal(best: u16, code: u16) -> u16 {
     match (best, code) {
         (best, _) if best >= 600 => best,

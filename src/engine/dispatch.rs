@@ -29,11 +29,7 @@ pub struct Engine {
     pub(super) legs: BTreeMap<LegId, Leg>,
     pub(super) calls: BTreeMap<CallKey, LegId>,
     pub(super) requests: BTreeMap<RequestKey, LegId>,
-    /// Direct calls by the caller's leg, and the leg of each of their branches.
-    pub(super) direct: BTreeMap<LegId, super::direct::Direct>,
-    pub(super) direct_calls: BTreeMap<CallKey, LegId>,
-    /// Requests that we passed on, and the request that each one answers.
-    pub(super) relays: BTreeMap<RequestKey, RequestKey>,
+    pub(super) direct: super::direct::DirectCalls,
     /// The one live session of each (application, conference name).
     pub(super) directory: BTreeMap<(String, String), SessionId>,
     /// Which session a conference, player or recorder belongs to.
@@ -75,9 +71,7 @@ impl Engine {
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
             requests: BTreeMap::new(),
-            direct: BTreeMap::new(),
-            direct_calls: BTreeMap::new(),
-            relays: BTreeMap::new(),
+            direct: super::direct::DirectCalls::default(),
             directory: BTreeMap::new(),
             units: BTreeMap::new(),
             clips: BTreeMap::new(),

@@ -65,16 +65,7 @@ impl Engine {
             Command::CallConference { leg, name, options } => {
                 return self.call_conference(now, session, leg, &name, options);
             }
-            Command::ForwardDirect { leg } => {
-                if self
-                    .legs
-                    .get(&leg)
-                    .is_some_and(|leg| leg.session != session)
-                {
-                    return refuse("not-yours", "the leg belongs to another session");
-                }
-                return self.forward_direct(now, leg);
-            }
+            Command::ForwardDirect { leg } => return self.forward_direct(now, session, leg),
             Command::Leg { leg, command } => {
                 return self.execute_leg(now, session, leg, command, place);
             }

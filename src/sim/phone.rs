@@ -78,6 +78,11 @@ pub struct Phone {
     pub(super) ear: Option<Ear>,
     pub(super) remote_rtp: Option<SocketAddr>,
     pub(super) outbox: Vec<Bytes>,
+    dialog: Dialog,
+}
+
+/// What the phone remembers of its call.
+struct Dialog {
     to: String,
     target: String,
     call_id: String,
@@ -120,23 +125,25 @@ impl Phone {
             ear: None,
             remote_rtp: None,
             outbox: Vec::new(),
-            to: String::new(),
-            target: String::new(),
-            call_id: format!("sim-{}@{}", id.0, flow.remote),
-            destination: String::new(),
-            cseq: 0,
-            invite_seq: 0,
-            sdp_version: 0,
-            direction: "sendrecv",
-            pending: BTreeMap::new(),
+            dialog: Dialog {
+                to: String::new(),
+                target: String::new(),
+                call_id: format!("sim-{}@{}", id.0, flow.remote),
+                destination: String::new(),
+                cseq: 0,
+                invite_seq: 0,
+                sdp_version: 0,
+                direction: "sendrecv",
+                pending: BTreeMap::new(),
+            },
         }
     }
 
     pub(super) fn dial(&mut self, now: Instant, destination: &str) {
-        self.destination = destination.to_owned();
-        self.to = format!("<sip:{destination}@{}>", self.flow.local);
-        self.target = format!("sip:{destination}@{}", self.flow.local);
-        self.invite_seq = self.cseq + 1;
+        self.dialog.destination = destination.to_owned();
+        self.dialog.to = format!("<sip:{destination}@{}>", self.flow.local);
+        self.dialog.target = format!("sip:{destination}@{}", self.flow.local);
+        self.dialog.invite_seq = self.dialog.cseq + 1;
         self.state = PhoneState::Calling;
         let extra: String = self
             .options
@@ -155,18 +162,18 @@ impl Phone {
     /// Says where it is (RFC 3261 §10).
     pub(super) fn register(&mut self, now: Instant) {
         let domain = self.flow.local;
-        self.to = format!("<sip:{}@{domain}>", self.number);
-        self.target = format!("sip:{domain}");
+        self.dialog.to = format!("<sip:{}@{domain}>", self.number);
+        self.dialog.target = format!("sip:{domain}");
         self.request(now, "REGISTER", "Expires: 600\r\n", "", "");
     }
 
     pub(super) fn cancel(&mut self, now: Instant) {
         // A CANCEL repeats the number and the branch of what it cancels (RFC 3261 §9.1).
-        self.cseq -= 1;
-        let text = self.compose("CANCEL", self.cseq + 1, "", "", "");
-        self.cseq += 1;
+        self.dialog.cseq -= 1;
+        let text = self.compose("CANCEL", self.dialog.cseq + 1, "", "", "");
+        self.dialog.cseq += 1;
         self.outbox.push(text.clone().into());
-        self.repeat(now, self.cseq + 100_000, text);
+        self.repeat(now, self.dialog.cseq + 100_000, text);
     }
 
     pub(super) fn hang_up(&mut self, now: Instant) {
@@ -175,7 +182,7 @@ impl Phone {
     }
 
     pub(super) fn hold(&mut self, now: Instant, on: bool) {
-        self.direction = if on { "sendonly" } else { "sendrecv" };
+        self.dialog.direction = if on { "sendonly" } else { "sendrecv" };
         let body = self.sdp();
         self.request(now, "INVITE", "", "application/sdp", &body);
     }
@@ -185,10 +192,10 @@ impl Phone {
     }
 
     fn request(&mut self, now: Instant, method: &str, extra: &str, mime: &str, body: &str) {
-        self.cseq += 1;
-        let text = self.compose(method, self.cseq, extra, mime, body);
+        self.dialog.cseq += 1;
+        let text = self.compose(method, self.dialog.cseq, extra, mime, body);
         self.outbox.push(text.clone().into());
-        self.repeat(now, self.cseq, text);
+        self.repeat(now, self.dialog.cseq, text);
     }
 
     fn repeat(&mut self, now: Instant, cseq: u32, text: String) {
@@ -198,7 +205,7 @@ impl Phone {
             interval: T1,
             give_up: now + 64 * T1,
         };
-        self.pending.insert(cseq, pending);
+        self.dialog.pending.insert(cseq, pending);
     }
 
     fn compose(&self, method: &str, cseq: u32, extra: &str, mime: &str, body: &str) -> String {
@@ -221,16 +228,16 @@ impl Phone {
              To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: <sip:{number}@{remote}>\r\n{extra}{kind}\
              Content-Length: {length}\r\n\r\n{body}",
-            target = self.target,
-            call_id = self.call_id,
+            target = self.dialog.target,
+            call_id = self.dialog.call_id,
             transport = self.flow.transport.via_token(),
-            to = self.to,
+            to = self.dialog.to,
             length = body.len(),
         )
     }
 
     fn sdp(&mut self) -> String {
-        self.sdp_version += 1;
+        self.dialog.sdp_version += 1;
         let codec = self.options.codec;
         let (ip, port) = (self.rtp.ip(), self.rtp.port());
         let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
@@ -246,23 +253,25 @@ impl Phone {
              a=rtpmap:{EVENT_PAYLOAD_TYPE} telephone-event/8000\r\n\
              a=fmtp:{EVENT_PAYLOAD_TYPE} 0-15\r\na={direction}\r\n",
             id = self.id.0 + 1,
-            version = self.sdp_version,
+            version = self.dialog.sdp_version,
             name = codec.name,
             clock = codec.clock_rate_hz,
-            direction = self.direction,
+            direction = self.dialog.direction,
         )
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let resend = self.pending.values().map(|pending| pending.at).min();
+        let resend = self.dialog.pending.values().map(|pending| pending.at).min();
         let ear = self.ear.as_ref().map(Ear::poll_timeout);
         [resend, ear].into_iter().flatten().min()
     }
 
     /// Repeats what has not been answered.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.pending.retain(|_, pending| pending.give_up > now);
-        for pending in self.pending.values_mut() {
+        self.dialog
+            .pending
+            .retain(|_, pending| pending.give_up > now);
+        for pending in self.dialog.pending.values_mut() {
             if pending.at <= now {
                 pending.interval *= 2;
                 pending.at = now + pending.interval.min(Duration::from_secs(4));
@@ -290,17 +299,17 @@ impl Phone {
         match cseq.method.as_str() {
             "INVITE" => self.handle_invite_response(now, cseq.seq, response),
             "CANCEL" => {
-                self.pending.remove(&(cseq.seq + 100_000));
+                self.dialog.pending.remove(&(cseq.seq + 100_000));
             }
             _ if response.code >= 200 => {
-                self.pending.remove(&cseq.seq);
+                self.dialog.pending.remove(&cseq.seq);
             }
             _ => {}
         }
     }
 
     fn handle_invite_response(&mut self, now: Instant, seq: u32, response: &Response) {
-        self.pending.remove(&seq);
+        self.dialog.pending.remove(&seq);
         match response.code {
             100 => {}
             101..=199 => {
@@ -310,15 +319,15 @@ impl Phone {
                 self.take_answer(now, &response.body);
             }
             200..=299 => {
-                self.to = response.headers.get("To").unwrap_or_default().to_owned();
+                self.dialog.to = response.headers.get("To").unwrap_or_default().to_owned();
                 if let Some(contact) = contact_of(response) {
-                    self.target = contact;
+                    self.dialog.target = contact;
                 }
                 self.take_answer(now, &response.body);
                 if self.options.no_ack {
                     return;
                 }
-                let body = if self.options.late_offer && seq == self.invite_seq {
+                let body = if self.options.late_offer && seq == self.dialog.invite_seq {
                     self.sdp()
                 } else {
                     String::new()
@@ -331,15 +340,15 @@ impl Phone {
                 }
             }
             code => {
-                let before = std::mem::take(&mut self.to);
-                self.to = response.headers.get("To").unwrap_or_default().to_owned();
+                let before = std::mem::take(&mut self.dialog.to);
+                self.dialog.to = response.headers.get("To").unwrap_or_default().to_owned();
                 let ack = self.compose("ACK", seq, "", "", "");
                 self.outbox.push(ack.into());
-                if seq == self.invite_seq {
+                if seq == self.dialog.invite_seq {
                     self.state = PhoneState::Ended(code);
                     self.ear = None;
                 } else {
-                    self.to = before;
+                    self.dialog.to = before;
                 }
             }
         }
@@ -386,13 +395,13 @@ impl Phone {
         let tag = format!(";tag=sim{}", self.id.0);
         let from = request.headers.get("From").unwrap_or_default().to_owned();
         if !inside {
-            self.to = from;
+            self.dialog.to = from;
             if let Ok(contacts) = request.headers.contacts()
                 && let Some(contact) = contacts.first()
             {
-                self.target = contact.uri.to_string();
+                self.dialog.target = contact.uri.to_string();
             }
-            self.call_id = request
+            self.dialog.call_id = request
                 .headers
                 .get("Call-ID")
                 .unwrap_or_default()

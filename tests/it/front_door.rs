@@ -270,7 +270,7 @@ const ROWS: &[Row] = &[
     says(
         &["check"],
         0,
-        "2 rules, 2 scenarios: 0 errors, 0 warnings\n",
+        "4 rules, 4 scenarios: 0 errors, 0 warnings\n",
     ),
     says(
         &["route", "--to", "31201234567"],
@@ -286,7 +286,9 @@ const ROWS: &[Row] = &[
         "application videoconf\n\
          call to \"5\" from an anonymous caller, source phone\n\
          \u{20}  1. phones dial in (line 2): pattern ^(?:31201234567)$ does not match \"5\"\n\
-         \u{20}  2. conference (line 8): source is phone, the rule wants internal\n\
+         \u{20}  2. browsers join (line 8): source is phone, the rule wants web\n\
+         \u{20}  3. conference (line 14): source is phone, the rule wants internal\n\
+         \u{20}  4. browser to browser (line 23): source is phone, the rule wants web\n\
          no rule matches: 404\n",
     ),
 ];

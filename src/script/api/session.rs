@@ -24,9 +24,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "",
         "forward_to_user_direct(leg)",
-        "Forwards a waiting call to the user that it dialled. Signalling passes through, media goes \
-         between the two. The caller gets 480 when the user is not there; the call ends when either \
-         side ends it.",
+        "Forwards a waiting call to the user that it dialled. Signalling passes through, media \
+         goes between the two. The caller gets 480 when the user is not there; the call ends when \
+         either side ends it.",
     ),
     entry(
         "",

@@ -165,7 +165,7 @@ fn joining_again_replaces_the_old_leg_and_its_end_removes_nobody() {
     assert_eq!(
         told,
         [
-            "l1 hangup".to_owned(),
+            "l1 hangup replaced".to_owned(),
             format!("l2 {both}"),
             format!("l3 {both}"),
             format!("l3 {GREETING}"),
@@ -241,6 +241,17 @@ fn messages_are_relayed_answered_or_refused_and_never_fail() {
         (
             r#"{"type":"DANCE"}"#,
             &[fault("\"DANCE\"", "unknown type of message")],
+        ),
+        (
+            r#"{"type":"chat","data":{"text":"hi"}}"#,
+            &[
+                r#"l1 message {"data":{"text":"hi"},"displayName":"","from":"alice","type":"chat"}"#.to_owned(),
+                r#"l2 message {"data":{"text":"hi"},"displayName":"","from":"alice","type":"chat"}"#.to_owned(),
+            ],
+        ),
+        (
+            r#"{"type":"chat","data":1,"to":"nobody"}"#,
+            &[fault("\"chat\"", "nobody of that name is here")],
         ),
         ("{}", &[fault("null", "unknown type of message")]),
         ("[1]", &[fault("null", "a message is a JSON object")]),
