@@ -124,6 +124,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         media: handle,
         sounds,
         recordings: sink,
+        removals: http::remover(api.clone()),
     };
     let inputs = Inputs {
         sip,
