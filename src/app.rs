@@ -103,12 +103,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (worker, handle) =
         MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
     let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
-    let budget = Duration::from_millis(u64::from(config.script.handler_ms));
-    let pool_settings = ScriptPoolSettings {
-        budget,
-        ..ScriptPoolSettings::default()
-    };
-    let pool = ScriptPool::start(pool_settings, turns_out)?;
+    let pool = ScriptPool::start(pool_settings(&config), turns_out)?;
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
@@ -155,6 +150,13 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn pool_settings(config: &Config) -> ScriptPoolSettings {
+    ScriptPoolSettings {
+        budget: Duration::from_millis(u64::from(config.script.handler_ms)),
+        ..ScriptPoolSettings::default()
+    }
 }
 
 fn read_catalog(config: &Config, host: &Host) -> anyhow::Result<Arc<Catalog>> {
