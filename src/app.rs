@@ -310,6 +310,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
     let settings = engine::Settings {
         calls_max: config.sip.calls_max as usize,
         media_address: config.media.address,
+        domain: config.sip.domain.clone(),
         session_legs_max: config.script.legs_max as usize,
         message_bytes_max: config.script.message_bytes_max as usize,
         unanswered: seconds(config.session.unanswered_s),
