@@ -148,6 +148,15 @@ export async function cutNetwork({ wav }, ms) {
   }
 }
 
+/** Kills the tab's process, as the system does when memory runs out: nothing is said to anybody. */
+export async function killTab({ page, context }) {
+  const crashed = page.waitForEvent('crash');
+  const devtools = await context.newCDPSession(page);
+  // It has no answer: who would give it is gone.
+  devtools.send('Page.crash').catch(() => undefined);
+  await crashed;
+}
+
 /** The network process of the browser that was started with `wav` in its arguments. */
 function networkProcess(wav) {
   const processes = readdirSync('/proc')
