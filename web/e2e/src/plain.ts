@@ -73,9 +73,10 @@ export function startPage(library: PlainLibrary): void {
     log('registered');
   });
   on('join', () => client?.call('joinconf', [`X-Conference-Id: ${value('room')}`], false));
-  on('call', () =>
-    client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true),
-  );
+  on('call', () => {
+    delete state.calls[value('peer')];
+    client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true);
+  });
   on('send', () => {
     for (const call of calls.values()) call.send(value('message'));
   });
