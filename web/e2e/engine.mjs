@@ -9,14 +9,6 @@ import { fileURLToPath } from 'node:url';
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const UP = /UDP 127\.0\.0\.1:(\d+)[\s\S]*HTTP +http:\/\/127\.0\.0\.1:(\d+)/;
 
-<<<<<<< HEAD
-/** Resolves when it is up. `TALKPATH` names another program than the debug build. */
-export async function startEngine() {
-  const program = process.env.TALKPATH ?? join(ROOT, 'target/debug/talkpath');
-  if (!existsSync(program)) throw new Error(`no engine at ${program}; cargo build`);
-  const data = mkdtempSync(join(tmpdir(), 'talkpath-engine-'));
-  const keys = [
-=======
 /**
  * Resolves when it is up. `keys` are keys of the configuration beside those that a test always
  * sets. `TALKPATH` names another program than the debug build.
@@ -26,21 +18,15 @@ export async function startEngine(keys = {}) {
   if (!existsSync(program)) throw new Error(`no engine at ${program}; cargo build`);
   const data = mkdtempSync(join(tmpdir(), 'talkpath-engine-'));
   const settings = [
->>>>>>> e2e
     'sip.listen=["udp:127.0.0.1:0"]',
     'http.listen=127.0.0.1:0',
     'media.bind=127.0.0.1',
     'media.webrtc_port=0',
     `data_dir=${data}`,
     `recordings_dir=${join(data, 'recordings')}`,
-<<<<<<< HEAD
-  ];
-  const engine = spawn(program, ['serve', ...keys.flatMap((key) => ['--set', key])], {
-=======
     ...Object.entries(keys).map(([key, value]) => `${key}=${value}`),
   ];
   const engine = spawn(program, ['serve', ...settings.flatMap((key) => ['--set', key])], {
->>>>>>> e2e
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -63,8 +49,6 @@ export async function startEngine(keys = {}) {
   };
   return { sipPort, url: `http://127.0.0.1:${httpPort}`, close, log: () => log };
 }
-<<<<<<< HEAD
-=======
 
 /** Resolves when `check` gives true; throws with what it gave last when it does not in time. */
 export async function until(check, what, timeoutMs = 25_000) {
@@ -79,4 +63,3 @@ export async function until(check, what, timeoutMs = 25_000) {
 
 /** True when both lists are the same, else what was found. */
 export const same = (found, wanted) => String(found) === String(wanted) || found;
->>>>>>> e2e

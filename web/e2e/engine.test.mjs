@@ -5,11 +5,6 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-<<<<<<< HEAD
-import { startEngine } from './engine.mjs';
-import { callAsPhone } from './phone.mjs';
-import { heardTones, joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
-=======
 import { same, startEngine, until } from './engine.mjs';
 import { callAsPhone } from './phone.mjs';
 import {
@@ -21,16 +16,12 @@ import {
   readRoster,
   waitForRoster,
 } from './windows.mjs';
->>>>>>> e2e
 
 const [PHONE_HZ, ANNA_HZ, BOB_HZ] = [440, 600, 900];
 const TONES = [PHONE_HZ, ANNA_HZ, BOB_HZ];
 const ROOM = '482913507';
-<<<<<<< HEAD
-=======
 /** How soon the others are told of a browser that has vanished. */
 const VANISHED_MS = 15_000;
->>>>>>> e2e
 
 let engine;
 const windows = [];
@@ -50,33 +41,10 @@ const open = async (toneHz) => {
   windows.push(window);
   return window;
 };
-<<<<<<< HEAD
-const until = async (check, what, timeoutMs = 25_000) => {
-  let seen;
-  for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
-    seen = await check();
-    if (seen === true) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  assert.fail(`never: ${what}; last: ${JSON.stringify(seen)}\n${engine.log()}`);
-};
-const same = (found, wanted) => String(found) === String(wanted) || found;
-=======
->>>>>>> e2e
 const hears = (window, tones, who) =>
   until(async () => same(await heardTones(window, TONES), tones), `${who} hears just ${tones}`);
 const phoneHears = (phone, tones) =>
   until(() => same(phone.heardTones(TONES), tones), `the phone hears just ${tones}`);
-<<<<<<< HEAD
-
-test('two browsers and a telephone meet in one room', { timeout: 240_000 }, async (t) => {
-  const anna = await open(ANNA_HZ);
-  const bob = await open(BOB_HZ);
-  await joinRoom(anna, `${engine.url}/join/${ROOM}`, 'Anna');
-  await joinRoom(bob, `${engine.url}/join/${ROOM}`, 'Bob');
-  for (const window of [anna, bob]) {
-    await waitForRoster(window, (all) => all.filter((it) => it.link === 'direct').length === 1);
-=======
 const direct = (all) => all.filter(({ link }) => link === 'direct').length === 1;
 const idsOf = (all) => all.map(({ id }) => id).sort();
 
@@ -86,7 +54,6 @@ test('two browsers and a telephone meet in one room', { timeout: 240_000 }, asyn
   await joinRoom(bob, `${engine.url}/join/${ROOM}`, 'Bob');
   for (const window of [anna, bob]) {
     await waitForRoster(window, direct);
->>>>>>> e2e
     await waitForRoster(window, (all) => all.filter((it) => it.hasVideo).length === 2);
   }
   await hears(anna, [BOB_HZ], 'Anna');
@@ -97,14 +64,6 @@ test('two browsers and a telephone meet in one room', { timeout: 240_000 }, asyn
     number: '31201234567',
     toneHz: PHONE_HZ,
   });
-<<<<<<< HEAD
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  phone.press(`${ROOM}#`);
-  await t.test('everybody hears everybody else, and nobody hears itself', async () => {
-    await hears(anna, [PHONE_HZ, BOB_HZ], 'Anna');
-    await hears(bob, [PHONE_HZ, ANNA_HZ], 'Bob');
-    await phoneHears(phone, [ANNA_HZ, BOB_HZ]);
-=======
   const everybodyHears = async () => {
     await hears(anna, [PHONE_HZ, BOB_HZ], 'Anna');
     await hears(bob, [PHONE_HZ, ANNA_HZ], 'Bob');
@@ -167,29 +126,18 @@ test('two browsers and a telephone meet in one room', { timeout: 240_000 }, asyn
     await waitForRoster(anna, (all) => same(idsOf(all), before) === true, 40_000);
     for (const window of [anna, bob]) await waitForRoster(window, direct, 40_000);
     await everybodyHears();
->>>>>>> e2e
   });
 
   await t.test('the telephone has a tile, and loses it', async () => {
     const tiles = () => anna.page.locator('[data-tile="phone"]').count();
-<<<<<<< HEAD
-    await until(async () => (await tiles()) === 1, 'a tile for the telephone');
-=======
     assert.equal(await tiles(), 1);
->>>>>>> e2e
     phone.hangUp();
     await until(async () => (await tiles()) === 0, 'no tile for the telephone');
     await hears(anna, [BOB_HZ], 'Anna');
   });
 
   await t.test('a killed tab is gone for the others', async () => {
-<<<<<<< HEAD
-    await bob.browser.close();
-    await waitForRoster(anna, (all) => all.length === 1, 20_000);
-    assert.equal((await readRoster(anna)).length, 1);
-=======
     await killTab(bob);
     await waitForRoster(anna, (all) => all.length === 1, VANISHED_MS);
->>>>>>> e2e
   });
 });
