@@ -15,6 +15,7 @@
 mod account;
 mod auth;
 mod change;
+mod connections;
 mod error;
 mod headers;
 mod health;
@@ -29,7 +30,7 @@ mod sip_ws;
 mod token;
 mod users;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ use crate::run::engine_loop::Asker;
 use crate::store::{MetaKey, Store, StoreError};
 use crate::web::Pages;
 use auth::{FAILURES_MAX, FAILURES_WINDOW_S, KeyHash};
+use connections::Limits;
 use rate::RateLimit;
 
 /// Where the resources stand.
@@ -304,16 +306,13 @@ fn finish(router: Router) -> Router {
 }
 
 /// Serves HTTP until `stop` turns true. Tells the engine of all users first.
-///
-/// # Errors
-/// The listener failed.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
     asker: Asker,
     sip: SipWebSocket,
-    mut stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+    stop: watch::Receiver<bool>,
+) {
     match api.announce_users().await {
         Ok(count) => info!(count, "Users loaded"),
         Err(error) => warn!(?error, "Not all users could be loaded; they cannot log in"),
@@ -321,16 +320,13 @@ pub async fn serve(
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
     let router = finish(routes(api.clone()).merge(health).merge(sip_ws::router(sip)));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            // An error means that the sender is gone, which is a stop too.
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await;
+    let limits = Limits {
+        proxies: api.settings.proxies.clone(),
+        ..Limits::default()
+    };
+    connections::serve(listener, router, limits, stop).await;
     sweeper.abort();
     api.store.close().await;
-    served
 }
 
 async fn sweep(api: Api) {
