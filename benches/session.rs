@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench session`
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
 use std::sync::Arc;
 use std::time::Instant;
 
