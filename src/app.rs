@@ -69,6 +69,7 @@ fn say(text: &str) {
 pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let json = config.log.format == LogFormat::Json;
     telemetry::start_logging(&log_filter(&config), json)?;
+    crate::run::open_files::raise();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -103,12 +104,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (worker, handle) =
         MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
     let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
-    let budget = Duration::from_millis(u64::from(config.script.handler_ms));
-    let pool_settings = ScriptPoolSettings {
-        budget,
-        ..ScriptPoolSettings::default()
-    };
-    let pool = ScriptPool::start(pool_settings, turns_out)?;
+    let pool = ScriptPool::start(pool_settings(&config), turns_out)?;
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
@@ -116,6 +112,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         transports: transports.clone(),
         tokens: Arc::new(api.clone()),
         local: http_address,
+        proxies: config.http.proxies.clone(),
     };
     let shells = Shells {
         host: host.clone(),
@@ -338,6 +335,13 @@ fn worker_settings(config: &Config) -> MediaWorkerSettings {
         port_last: config.media.ports.last,
         // 0 to 65535, as the configuration has checked.
         webrtc_port: config.media.webrtc_port as u16,
+    }
+}
+
+fn pool_settings(config: &Config) -> ScriptPoolSettings {
+    ScriptPoolSettings {
+        budget: Duration::from_millis(u64::from(config.script.handler_ms)),
+        ..ScriptPoolSettings::default()
     }
 }
 

@@ -26,14 +26,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 /// Connections in all.
 const CONNECTIONS_MAX: usize = 4_096;
 /// Connections of one address.
 const PER_ADDRESS_MAX: usize = 256;
-/// Largest head of a request, in octets.
+/// Largest head of a request, in octets; one read more may get through.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Rest after a failure to accept, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -103,7 +103,8 @@ pub(super) async fn serve(
             },
             Err(error) => {
                 warn!(%error, "An HTTP connection could not be accepted");
-                sleep(ACCEPT_REST).await;
+                // Over early when it is time to stop.
+                let _ = timeout(ACCEPT_REST, stop.wait_for(|stop| *stop)).await;
             }
         }
     }
@@ -135,8 +136,7 @@ async fn carry(
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
-        ended = &mut connection => Some(ended),
-        () = sleep(limits.connection) => None,
+        ended = timeout(limits.connection, &mut connection) => ended.ok(),
         _ = stop.wait_for(|stop| *stop) => None,
     };
     let ended = match ended {
@@ -267,11 +267,9 @@ mod tests {
     #[tokio::test]
     async fn places_are_limited_and_given_back() {
         let localhost = IpAddr::from([127, 0, 0, 1]);
-        for (connections, per_address, proxies) in [
-            (100, 2, vec![]),
-            (2, 100, vec![]),
-            (2, 1, vec![localhost]),
-        ] {
+        for (connections, per_address, proxies) in
+            [(100, 2, vec![]), (2, 100, vec![]), (2, 1, vec![localhost])]
+        {
             let limits = Limits {
                 connections,
                 per_address,

@@ -113,6 +113,7 @@ pub struct Parts {
     tokens: Tokens,
     key: KeyHash,
     key_failures: RateLimit,
+    token_failures: RateLimit,
     joins: RateLimit,
     clock: Clock,
     /// Held while store and engine change together, so that they change in the same order.
@@ -157,6 +158,7 @@ impl Api {
             tokens: Tokens::new(&secret),
             key,
             key_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
+            token_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
             joins: RateLimit::new(settings.joins_per_minute, rooms::JOINS_WINDOW_S),
             clock,
             changes: Mutex::new(changes),
@@ -174,21 +176,12 @@ impl Api {
     /// # Errors
     /// 401 `invalid-token` or `expired-token`; 500 when the store refuses.
     pub async fn login(&self, token: &str) -> Result<Login, ApiError> {
-        use axum::http::StatusCode;
-        let refused = |code, error: TokenError| {
-            ApiError::new(StatusCode::UNAUTHORIZED, code, sentence(&error.to_string()))
-        };
-        let login = self
-            .tokens
-            .check(token, self.now())
-            .map_err(|error| match error {
-                TokenError::Invalid => refused("invalid-token", error),
-                TokenError::Expired => refused("expired-token", error),
-            })?;
+        let login = self.tokens.check(token, self.now());
+        let login = login.map_err(ApiError::bad_token)?;
         let user = self.store.user(&login.username).await?;
         let guest = user.and_then(|user| user.guest);
         if guest.is_none_or(|guest| guest.room != login.room) {
-            return Err(refused("invalid-token", TokenError::Invalid));
+            return Err(ApiError::bad_token(TokenError::Invalid));
         }
         Ok(login)
     }
@@ -278,9 +271,20 @@ impl Api {
 /// A token that is good but whose guest is gone names no user that the engine knows, and binds
 /// nothing there.
 impl LoginTokens for Api {
-    fn check(&self, token: &str) -> Option<String> {
-        let login = self.tokens.check(token, self.now());
-        login.ok().map(|login| login.username)
+    fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError> {
+        let now = self.now();
+        if let Some(seconds) = self.token_failures.wait(from, now) {
+            let message = "Too many tokens that are not of this server came from this address.";
+            return Err(ApiError::too_many("too-many-failures", message, seconds));
+        }
+        let login = self.tokens.check(token, now);
+        // A token that has ended was not guessed.
+        if login == Err(TokenError::Invalid) {
+            self.token_failures.count(from, now);
+        }
+        login
+            .map(|login| login.username)
+            .map_err(ApiError::bad_token)
     }
 }
 
