@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench session`
 
-#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::sync::Arc;
 use std::time::Instant;

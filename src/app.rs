@@ -121,6 +121,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         media: handle,
         sounds,
         recordings: sink,
+        removals: http::remover(api.clone()),
     };
     let inputs = Inputs {
         sip,
@@ -151,6 +152,13 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+fn pool_settings(config: &Config) -> ScriptPoolSettings {
+    ScriptPoolSettings {
+        budget: Duration::from_millis(u64::from(config.script.handler_ms)),
+        ..ScriptPoolSettings::default()
+    }
 }
 
 fn read_catalog(config: &Config, host: &Host) -> anyhow::Result<Arc<Catalog>> {
@@ -304,6 +312,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
     let settings = engine::Settings {
         calls_max: config.sip.calls_max as usize,
         media_address: config.media.address,
+        domain: config.sip.domain.clone(),
         session_legs_max: config.script.legs_max as usize,
         message_bytes_max: config.script.message_bytes_max as usize,
         unanswered: seconds(config.session.unanswered_s),
@@ -335,13 +344,6 @@ fn worker_settings(config: &Config) -> MediaWorkerSettings {
         port_last: config.media.ports.last,
         // 0 to 65535, as the configuration has checked.
         webrtc_port: config.media.webrtc_port as u16,
-    }
-}
-
-fn pool_settings(config: &Config) -> ScriptPoolSettings {
-    ScriptPoolSettings {
-        budget: Duration::from_millis(u64::from(config.script.handler_ms)),
-        ..ScriptPoolSettings::default()
     }
 }
 

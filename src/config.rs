@@ -265,18 +265,6 @@ part! {
         webrtc_port: u32 = 9_000, 0..=65_535;
         /// Seconds without any packet after which a connected leg is told that its media timed out.
         timeout_s: u32 = 30, 1..=3_600;
-        /// Media threads. 0 is one per core but one, and at least one.
-        workers: u32 = 0, 0..=256;
-    }
-}
-
-impl Media {
-    /// The number of media threads on a machine with this many cores; at least 1.
-    pub fn worker_count(&self, cores: usize) -> usize {
-        match self.workers {
-            0 => cores.saturating_sub(1).max(1),
-            workers => workers as usize,
-        }
     }
 }
 
@@ -323,18 +311,6 @@ part! {
         players_max: u32 = 10, 1..=1_000;
         /// Legs of a plain session; a conference has the limit of its room.
         legs_max: u32 = 100, 1..=10_000;
-        /// Outbound attempts in the life of a session.
-        outbound_attempts_max: u32 = 50, 0..=10_000;
-        /// Outbound attempts that are not answered yet, at the same time.
-        outbound_unanswered_max: u32 = 10, 0..=1_000;
-        /// HTTP requests at the same time.
-        http_requests_max: u32 = 10, 0..=1_000;
-        /// Seconds for an HTTP connection to come up.
-        http_connect_s: u32 = 6, 1..=60;
-        /// Seconds for a whole HTTP request, its connection included.
-        http_total_s: u32 = 90, 1..=600;
-        /// Body of an HTTP request or response, in bytes.
-        http_body_bytes_max: u32 = 2_097_152, 1_024..=67_108_864;
         /// Body of a message within a call, in bytes.
         message_bytes_max: u32 = 8_192, 256..=32_768;
         /// One line that a script logs, in characters; the rest is cut.
@@ -431,13 +407,6 @@ impl Config {
             fault(
                 "speech.voices",
                 &format_args!("{name:?} is not \"LANGUAGE/GENDER\""),
-            );
-        }
-        if self.script.http_total_s < self.script.http_connect_s {
-            let connect_s = self.script.http_connect_s;
-            fault(
-                "script.http_total_s",
-                &format_args!("less than http_connect_s ({connect_s})"),
             );
         }
         self.api_faults(&mut fault);

@@ -6,6 +6,9 @@ set -eu
 need_rust="talkpath needs Rust 1.90 or newer; https://rustup.rs says how to get it."
 command -v cargo >/dev/null 2>&1 || { echo "$need_rust" >&2; exit 1; }
 
+need_node="talkpath's pages need Node 20.19 or newer with npm; https://nodejs.org says how to get it."
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm >/dev/null 2>&1 || { echo "$need_node" >&2; exit 1; }
+
 # package:proof that it is there
 wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
 if [ "${1:-}" = "--for-tests" ]; then

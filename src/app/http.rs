@@ -126,3 +126,22 @@ fn secret(variable: &str, configured: Option<&Secret>) -> Option<String> {
     let given = std::env::var(variable).ok().filter(|text| !text.is_empty());
     given.or_else(|| configured.map(|secret| secret.0.clone()))
 }
+
+/// Takes the names of guests that scenarios have done with.
+pub(super) fn remover(api: Api) -> mpsc::Sender<String> {
+    let (names, mut removals) = mpsc::channel(REMOVALS_MAX);
+    tokio::spawn(async move {
+        while let Some(name) = removals.recv().await {
+            if let Err(error) = api.remove_user(name).await {
+                tracing::warn!(
+                    ?error,
+                    "A guest was not removed; it goes when its time is over"
+                );
+            }
+        }
+    });
+    names
+}
+
+/// Guests that may wait to be removed; one more is left to expire.
+const REMOVALS_MAX: usize = 256;

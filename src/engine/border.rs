@@ -98,6 +98,11 @@ pub enum Output {
         /// File name wanted, without folder and suffix.
         name: String,
     },
+    /// Delete the record of a guest.
+    RemoveUser {
+        /// Its user name.
+        name: String,
+    },
     /// A line that a scenario wrote.
     Log {
         /// The session.

@@ -63,8 +63,8 @@ struct Other {
 }
 
 impl Engine {
-    /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is not
-    /// there.
+    /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is
+    /// not there.
     pub(super) fn forward_direct(
         &mut self,
         now: Instant,

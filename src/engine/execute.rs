@@ -66,6 +66,7 @@ impl Engine {
                 return self.call_conference(now, session, leg, &name, options);
             }
             Command::ForwardDirect { leg } => return self.forward_direct(now, session, leg),
+            Command::RemoveUser { name } => return self.remove_guest(name),
             Command::Leg { leg, command } => {
                 return self.execute_leg(now, session, leg, command, place);
             }
@@ -112,6 +113,15 @@ impl Engine {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Scenarios remove guests only; accounts are the administrator's.
+    fn remove_guest(&mut self, name: String) -> Result<(), Refused> {
+        if !name.starts_with("guest-") {
+            return refuse("not-a-guest", "only guests can be removed by a scenario");
+        }
+        self.outputs.push_back(Output::RemoveUser { name });
         Ok(())
     }
 

@@ -27,8 +27,9 @@ use super::webrtc::demux::Kind;
 use super::webrtc::{Checked, Dtls, DtlsOutcome, IceLite, Identity, Protected, Srtp};
 
 /// Silence of the network after which the peer no longer consents to be sent to (RFC 7675 takes 30
-/// s; a browser checks every few seconds).
-const CONSENT_FOR: Duration = Duration::from_secs(15);
+/// s; a browser checks every few seconds). The others are told of a browser that has vanished
+/// within 15 s, and a network that is back after 10 s ends nothing.
+const CONSENT_FOR: Duration = Duration::from_secs(13);
 /// Silence after which an address of the peer may turn out to be another's: NATs use ports again.
 const OWN_FOR: Duration = Duration::from_secs(5);
 /// DTLS datagrams that wait for the peer's description or nomination; more are dropped, and

@@ -156,6 +156,8 @@ pub struct Shells {
     pub sounds: Sounds,
     /// The recordings thread.
     pub recordings: RecordingSink,
+    /// Guests to be deleted from the store.
+    pub removals: mpsc::Sender<String>,
 }
 
 /// The engine's ends of all channels.
@@ -292,6 +294,11 @@ impl EngineLoop {
                 Output::Media(command) => self.commands.push_back(command),
                 Output::Script(job) => self.run_turn(*job),
                 Output::Clip { id, sound } => self.fetch(id, sound),
+                Output::RemoveUser { name } => {
+                    if self.shells.removals.try_send(name).is_err() {
+                        warn!("A guest was not removed; it goes when its time is over");
+                    }
+                }
                 Output::OpenRecording { unit, name } => self.shells.recordings.open(unit, &name),
                 Output::Log {
                     session,

@@ -55,6 +55,8 @@ pub enum Command {
     },
     /// Forwards a waiting leg to the user that it dialled, media between the two.
     ForwardDirect { leg: LegId },
+    /// A guest is gone for good: its user record is deleted.
+    RemoveUser { name: String },
     /// Something on one leg.
     Leg { leg: LegId, command: LegCommand },
     /// A new conference mixer.

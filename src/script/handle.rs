@@ -1,5 +1,5 @@
 //! What a script holds: legs, conferences, players, recorders and timers as small copyable names,
-//! the two fixed objects `session` and `phone`, and SIP headers. A handle holds no data of the
+//! the fixed objects `session`, `phone` and `users`, and SIP headers. A handle holds no data of the
 //! session.
 
 use std::sync::Arc;
@@ -78,6 +78,10 @@ impl Unit for Recorder {
 /// The object `session`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session;
+
+/// The object `users`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Users;
 
 /// The object `phone`.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +173,7 @@ pub(super) fn register(engine: &mut Engine) {
     of::<Timer>(engine, "Timer", Timer::WORD, |timer| timer.0.to_string());
     engine.register_type_with_name::<Session>("Session");
     engine.register_type_with_name::<Phone>("Phone");
+    engine.register_type_with_name::<Users>("Users");
     engine.register_type_with_name::<HeaderMap>("Headers");
     engine.register_indexer_get(|headers: &mut HeaderMap, name: ImmutableString| {
         headers
@@ -177,11 +182,12 @@ pub(super) fn register(engine: &mut Engine) {
     });
 }
 
-/// `session` and `phone` by name.
+/// `session`, `phone` and `users` by name.
 pub(super) fn fixed_object(name: &str) -> Option<Dynamic> {
     match name {
         "session" => Some(Dynamic::from(Session)),
         "phone" => Some(Dynamic::from(Phone)),
+        "users" => Some(Dynamic::from(Users)),
         _ => None,
     }
 }

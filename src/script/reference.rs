@@ -38,6 +38,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
     ),
     ("Timer", "timer", "Made by `after` and `every`."),
     ("phone", "phone", "The object `phone`."),
+    ("users", "users", "The object `users`."),
 ];
 
 /// The text of `docs/scripting.md`.

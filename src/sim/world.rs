@@ -76,6 +76,8 @@ pub struct World {
     timeline: Vec<String>,
     /// Lines that scenarios logged.
     pub logs: Vec<String>,
+    /// Guests that scenarios had removed.
+    pub removed_users: Vec<String>,
 }
 
 impl World {
@@ -101,6 +103,7 @@ impl World {
             recordings: BTreeMap::new(),
             timeline: Vec::new(),
             logs: Vec::new(),
+            removed_users: Vec::new(),
         }
     }
 
@@ -525,6 +528,11 @@ impl World {
             }
             engine::Output::OpenRecording { unit, name } => {
                 self.recordings.insert(unit, (name, 0));
+            }
+            engine::Output::RemoveUser { name } => {
+                self.engine
+                    .handle(now, engine::Input::RemoveUser(name.clone()));
+                self.removed_users.push(name);
             }
             engine::Output::Log { text, .. } => {
                 let line = format!("{:>9.3} s  script  {text}", self.elapsed().as_secs_f64());

@@ -107,18 +107,20 @@ export async function waitForRoster(window, check, timeoutMs = 20_000) {
 }
 
 /**
- * Which of `candidatesHz` are heard now, over all connections of the page (400 ms of listening).
+ * Which of `candidatesHz` are heard now (400 ms of listening), over all connections of the page;
+ * with `from` only over those to the `engine`, or only over those to `peers`.
  */
-export async function heardTones(window, candidatesHz) {
-  const levels = await toneLevels(window, candidatesHz);
+export async function heardTones(window, candidatesHz, from = 'all') {
+  const levels = await toneLevels(window, candidatesHz, from);
   return candidatesHz.filter((hz) => levels[hz].isHeard);
 }
 
 /**
  * Level of each tone in dB, loudest connection, and whether it stands out of what lies beside it.
  */
-export async function toneLevels({ page }, candidatesHz) {
-  const spectra = await page.evaluate(() => globalThis.talkpathEars.listen(400));
+export async function toneLevels({ page }, candidatesHz, from = 'all') {
+  const all = await page.evaluate(() => globalThis.talkpathEars.listen(400));
+  const spectra = all.filter(({ isEngine }) => from === 'all' || isEngine === (from === 'engine'));
   const result = {};
   for (const hz of candidatesHz) {
     let best = { db: Number.NEGATIVE_INFINITY, isHeard: false };
@@ -146,6 +148,15 @@ export async function cutNetwork({ wav }, ms) {
   } finally {
     process.kill(pid, 'SIGCONT');
   }
+}
+
+/** Kills the tab's process, as the system does when memory runs out: nothing is said to anybody. */
+export async function killTab({ page, context }) {
+  const crashed = page.waitForEvent('crash');
+  const devtools = await context.newCDPSession(page);
+  // It has no answer: who would give it is gone.
+  devtools.send('Page.crash').catch(() => undefined);
+  await crashed;
 }
 
 /** The network process of the browser that was started with `wav` in its arguments. */
@@ -232,10 +243,11 @@ function installEars() {
       for (const [id, { connection }] of ears) {
         if (connection.connectionState === 'closed') ears.delete(id);
       }
-      return [...ears.values()].map(({ analyser }) => {
+      return [...ears.values()].map(({ connection, analyser }) => {
+        const isEngine = /^a=ice-lite/m.test(connection.remoteDescription?.sdp ?? '');
         const bins = new Float32Array(analyser.frequencyBinCount);
         analyser.getFloatFrequencyData(bins);
-        return { binHz: context.sampleRate / analyser.fftSize, bins: [...bins] };
+        return { isEngine, binHz: context.sampleRate / analyser.fftSize, bins: [...bins] };
       });
     },
   };

@@ -640,9 +640,14 @@ fn who_falls_silent_or_closes_is_lost_and_told_once() {
     web.run(1500);
     let address = web.of(2).address;
     web.of(2).closed = true;
-    web.run(14_900);
+    web.run(10_000);
+    web.of(2).closed = false;
+    web.run(3000);
+    assert_eq!(web.lost(), [], "a network that was cut, and is back");
+    web.of(2).closed = true;
+    web.run(12_900);
     assert_eq!(web.lost(), []);
-    web.run(1000);
+    web.run(500);
     assert_eq!(web.lost(), [(2, Loss::Consent)]);
     web.run(20_000);
     assert_eq!(web.lost(), [(2, Loss::Consent)]);
@@ -660,7 +665,7 @@ fn who_falls_silent_or_closes_is_lost_and_told_once() {
     web.open(1);
     let browser = Browser::new(web.world.now, 1, CHROME, None);
     web.update(1, Web::params(&browser, CHROME));
-    web.run(16_000);
+    web.run(14_000);
     assert_eq!(web.lost(), [(1, Loss::Consent)], "never there");
 }
 

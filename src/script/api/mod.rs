@@ -12,6 +12,7 @@ pub(super) use phone::normalize;
 mod session;
 mod timer;
 mod unit;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +28,7 @@ use super::turn::Running;
 #[derive(Debug)]
 pub(super) struct Entry {
     /// What it belongs to: ``, `session`, `leg`, `conference`, `player`, `recorder`, `timer`,
-    /// `phone`, `headers`.
+    /// `phone`, `users`, `headers`.
     pub of: &'static str,
     /// How it is written: `name(…)` for a function, `name` for a property.
     pub signature: &'static str,
@@ -55,7 +56,7 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
     ];
     topics
         .into_iter()
-        .chain([data::ENTRIES, phone::ENTRIES])
+        .chain([data::ENTRIES, phone::ENTRIES, users::ENTRIES])
         .flatten()
 }
 
@@ -114,6 +115,7 @@ pub(super) fn register(engine: &mut Engine) {
     digits::register(engine);
     data::register(engine);
     phone::register(engine);
+    users::register(engine);
     register_curry(engine);
 }
 

@@ -23,6 +23,7 @@ const ROWS: &[(&str, &[&str])] = &[
         "call_conference(\"c\", #{headers: l.headers});",
         &["l104 call c from  \"\" x-clienttype=web"],
     ),
+    ("users.remove(\"guest-1\");", &["remove user guest-1"]),
     ("forward_to_user_direct(l);", &["l1 forward direct"]),
     ("create_conference();", &["u104 conference "]),
     ("create_conference(\"main\");", &["u104 conference main"]),

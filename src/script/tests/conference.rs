@@ -125,7 +125,10 @@ fn everybody_gets_the_roster_after_each_change() {
     );
     assert_eq!(
         world.leg(1, disconnected()),
-        [format!("l2 {}", roster(&["bob"], &["+1555"]))]
+        [
+            format!("l2 {}", roster(&["bob"], &["+1555"])),
+            "t102 after 30000".to_owned(),
+        ]
     );
 }
 
@@ -174,9 +177,12 @@ fn joining_again_replaces_the_old_leg_and_its_end_removes_nobody() {
     assert_eq!(world.leg(1, disconnected()), [""; 0]);
     assert_eq!(
         world.leg(2, disconnected()),
-        [format!("l3 {}", roster(&["alice"], &[]))]
+        [
+            format!("l3 {}", roster(&["alice"], &[])),
+            "t102 after 30000".to_owned(),
+        ]
     );
-    assert_eq!(world.leg(3, disconnected()), ["terminate"]);
+    assert_eq!(world.leg(3, disconnected()), [""; 0]);
 }
 
 #[test]
@@ -184,12 +190,10 @@ fn phones_go_on_without_browsers_unless_the_rule_says_otherwise() {
     let mut world = opened();
     web(&mut world, 1, "alice");
     phone(&mut world, 2, "+1555");
-    assert_eq!(world.leg(1, disconnected()), [""; 0]);
-    assert_eq!(
-        world.leg(2, disconnected()),
-        ["terminate"],
-        "the last leg ends the session"
-    );
+    assert_eq!(world.leg(1, disconnected()), ["t102 after 30000"]);
+    assert_eq!(world.leg(2, disconnected()), [""; 0], "alice may come back");
+    world.pass(30_000);
+    assert_eq!(world.timer(102), ["terminate"]);
 
     let mut about = about();
     about
@@ -208,6 +212,7 @@ fn phones_go_on_without_browsers_unless_the_rule_says_otherwise() {
     assert_eq!(world.leg(1, disconnected()), ["terminate"]);
 }
 
+// tidy: table
 #[test]
 fn messages_are_relayed_answered_or_refused_and_never_fail() {
     let ice = r#"{"type":"ICE_FAILED","caller":"sip:bob@example.org","callee":"alice",
@@ -243,13 +248,6 @@ fn messages_are_relayed_answered_or_refused_and_never_fail() {
             &[fault("\"DANCE\"", "unknown type of message")],
         ),
         (
-            r#"{"type":"chat","data":{"text":"hi"}}"#,
-            &[
-                r#"l1 message {"data":{"text":"hi"},"displayName":"","from":"alice","type":"chat"}"#.to_owned(),
-                r#"l2 message {"data":{"text":"hi"},"displayName":"","from":"alice","type":"chat"}"#.to_owned(),
-            ],
-        ),
-        (
             r#"{"type":"chat","data":1,"to":"nobody"}"#,
             &[fault("\"chat\"", "nobody of that name is here")],
         ),
@@ -283,4 +281,66 @@ fn messages_are_relayed_answered_or_refused_and_never_fail() {
         assert_eq!(world.error(), "", "{text}");
     }
     assert_eq!(world.message(3, ice), [""; 0], "phones send no messages");
+}
+
+#[test]
+fn a_message_of_a_participant_goes_to_all_or_to_one() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    let chat = |leg: u32, to: &str| {
+        let body = "\"displayName\":\"Name of alice\",\"from\":\"alice\"";
+        format!("l{leg} message {{\"data\":1,{body}{to},\"type\":\"chat\"}}")
+    };
+    let to_bob = ",\"to\":\"bob\"";
+    assert_eq!(
+        world.message(1, r#"{"type":"chat","data":1}"#),
+        [chat(1, ""), chat(2, "")]
+    );
+    assert_eq!(
+        world.message(1, r#"{"type":"chat","data":1,"to":"bob"}"#),
+        [chat(2, to_bob), chat(1, to_bob)]
+    );
+}
+
+#[test]
+fn the_second_failure_of_a_pair_joins_it_here_until_it_is_connected() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    let failed = r#"{"type":"ICE_FAILED","caller":"alice","callee":"bob","displayName":"B"}"#;
+    let joins = |told: &[String]| told.iter().any(|line| line.contains("->"));
+    assert!(!joins(&world.message(2, failed)));
+    assert!(
+        !joins(&world.message(1, failed)),
+        "the same failure told by the other side"
+    );
+    world.pass(5000);
+    let told = world.message(2, failed);
+    assert!(joins(&told), "{told:?}");
+    let connected = r#"{"type":"ICE_CONNECTED","caller":"alice","callee":"bob"}"#;
+    let told = world.message(1, connected);
+    assert!(told.iter().any(|line| line.contains("-x")), "{told:?}");
+}
+
+#[test]
+fn a_guest_that_does_not_come_back_is_deleted() {
+    let mut world = opened();
+    web(&mut world, 1, "guest-a");
+    web(&mut world, 2, "guest-b");
+    web(&mut world, 3, "carla");
+    world.leg(1, disconnected());
+    world.pass(10_000);
+    world.leg(2, disconnected());
+    world.leg(3, disconnected());
+    web(&mut world, 4, "guest-b");
+    world.pass(20_000);
+    let told = world.timer(102);
+    assert!(told.contains(&"remove user guest-a".to_owned()), "{told:?}");
+    world.pass(10_000);
+    let told = world.timer(103);
+    assert!(
+        !told.iter().any(|line| line.starts_with("remove")),
+        "{told:?}"
+    );
 }

@@ -109,6 +109,10 @@ impl World {
         shown
     }
 
+    fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+    }
+
     fn start(&mut self) -> Vec<String> {
         self.tell(&Event::Started)
     }
@@ -238,6 +242,7 @@ fn show(command: &Command) -> String {
             options.display_name,
             show_headers(&options.headers)
         ),
+        Command::RemoveUser { name } => format!("remove user {name}"),
         Command::ForwardDirect { leg } => format!("{leg} forward direct"),
         Command::Leg { leg, command } => format!("{leg} {}", show_leg(command)),
         Command::CreateConference { unit, label } => format!("{unit} conference {label}"),

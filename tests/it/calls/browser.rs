@@ -113,7 +113,10 @@ impl Browser {
                     let done = Input::Script(Box::new(done));
                     self.engine.handle(self.now, done);
                 }
-                Output::Clip { .. } | Output::OpenRecording { .. } | Output::Log { .. } => {}
+                Output::Clip { .. }
+                | Output::OpenRecording { .. }
+                | Output::RemoveUser { .. }
+                | Output::Log { .. } => {}
             }
         }
     }

@@ -41,7 +41,10 @@ fn drain(engine: &mut Engine, host: &talkpath::script::Host, now: Instant) -> Ve
                 seen.extend(text.lines().next().map(str::to_owned));
             }
             Output::Log { text, .. } => seen.push(text),
-            Output::Media(_) | Output::Clip { .. } | Output::OpenRecording { .. } => {}
+            Output::Media(_)
+            | Output::Clip { .. }
+            | Output::OpenRecording { .. }
+            | Output::RemoveUser { .. } => {}
         }
     }
     seen

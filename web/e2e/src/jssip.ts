@@ -47,7 +47,10 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
   ua.on('newRTCSession', (e: Loose) => {
     if (e.originator !== 'remote') return;
     watch(e.session, e.request.from.uri.user);
-    e.session.answer({ mediaConstraints: { audio: true, video: true } });
+    const called = hooks.called();
+    if (called === 'accept') {
+      e.session.answer({ mediaConstraints: { audio: true, video: true } });
+    } else if (called !== 'ring') e.session.terminate({ status_code: called });
   });
 
   return {

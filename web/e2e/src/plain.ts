@@ -3,7 +3,8 @@
  * library directly and none of our SDK, to prove that any client can join.
  *
  * Parameters of the URL fill the form: `server` (ws://host:port/sip), `domain`, `user`, `password`,
- * `token`, `room`, `name`. A token goes into the WebSocket URL, a password is used for digest.
+ * `token`, `room`, `name`, `called`. A token goes into the WebSocket URL, a password is used for
+ * digest. `called` is what a call to this page gets: `accept`, `ring`, or the code of a refusal.
  */
 
 export interface Account {
@@ -24,6 +25,8 @@ export interface PlainCall {
 
 export interface PlainHooks {
   log: (text: string) => void;
+  /** What a call that comes in gets. */
+  called: () => 'accept' | 'ring' | number;
   /** A call is set up, or changed its state. */
   state: (call: PlainCall, state: 'ringing' | 'early' | 'up' | 'over', detail?: string) => void;
   message: (call: PlainCall, json: string) => void;
@@ -70,9 +73,10 @@ export function startPage(library: PlainLibrary): void {
     log('registered');
   });
   on('join', () => client?.call('joinconf', [`X-Conference-Id: ${value('room')}`], false));
-  on('call', () =>
-    client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true),
-  );
+  on('call', () => {
+    delete state.calls[value('peer')];
+    client?.call(value('peer'), ['X-DirectCall: true', `X-DisplayName: ${value('name')}`], true);
+  });
   on('send', () => {
     for (const call of calls.values()) call.send(value('message'));
   });
@@ -83,10 +87,16 @@ export function startPage(library: PlainLibrary): void {
 
 const hooks: PlainHooks = {
   log,
+  called() {
+    const wanted = value('called');
+    return wanted === 'ring' || wanted === 'accept' ? wanted : Number(wanted);
+  },
   state(call, name, detail = '') {
     log(`${call.peer}: ${name} ${detail}`);
     const known = state.calls[call.peer] ?? { state: '', detail: '', local: '', remote: '' };
-    state.calls[call.peer] = { ...known, state: name, detail };
+    // SIP.js tells the code of a refusal, and then once more that the call is over.
+    const kept = name === 'over' && known.state === 'over' ? known.detail : detail;
+    state.calls[call.peer] = { ...known, state: name, detail: kept };
     if (name === 'over') calls.delete(call.peer);
     else calls.set(call.peer, call);
   },

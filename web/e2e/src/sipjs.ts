@@ -21,7 +21,7 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
   const uri = UserAgent.makeURI(`sip:${account.user}@${account.domain}`);
   if (!uri) throw new Error('no such address');
 
-  const watch = (session: Session, peer: string): void => {
+  const watch = (session: Session, peer: string): PlainCall => {
     const call: PlainCall = {
       peer,
       hangUp: () => void hangUp(session),
@@ -49,6 +49,7 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
         hooks.state(call, 'up');
       } else if (state === SessionState.Terminated) hooks.state(call, 'over');
     });
+    return call;
   };
 
   const agent = new UserAgent({
@@ -59,10 +60,14 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
     transportOptions: { server: account.server },
     delegate: {
       onInvite: (invitation: Invitation) => {
-        watch(invitation, invitation.remoteIdentity.uri.user ?? '');
-        void invitation.accept({
-          sessionDescriptionHandlerOptions: { constraints: { audio: true, video: true } },
-        });
+        const call = watch(invitation, invitation.remoteIdentity.uri.user ?? '');
+        hooks.state(call, 'ringing');
+        const called = hooks.called();
+        if (called === 'accept') {
+          void invitation.accept({
+            sessionDescriptionHandlerOptions: { constraints: { audio: true, video: true } },
+          });
+        } else if (called !== 'ring') void invitation.reject({ statusCode: called });
       },
     },
   });
@@ -87,8 +92,16 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
         earlyMedia: true,
         sessionDescriptionHandlerOptions: { constraints: { audio: true, video } },
       });
-      watch(inviter, user);
-      void inviter.invite();
+      const call = watch(inviter, user);
+      const requestDelegate = {
+        onProgress: ({ message }: { message: { body: string } }) => {
+          hooks.state(call, message.body ? 'early' : 'ringing');
+        },
+        onReject: ({ message }: { message: { statusCode: number | undefined } }) => {
+          hooks.state(call, 'over', `${message.statusCode ?? ''}`);
+        },
+      };
+      void inviter.invite({ requestDelegate });
     },
   };
 }
