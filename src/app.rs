@@ -69,6 +69,7 @@ fn say(text: &str) {
 pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let json = config.log.format == LogFormat::Json;
     telemetry::start_logging(&log_filter(&config), json)?;
+    crate::run::open_files::raise();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -112,6 +113,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         transports: transports.clone(),
         tokens: Arc::new(api.clone()),
         local: http_address,
+        proxies: config.http.proxies.clone(),
     };
     let shells = Shells {
         host: host.clone(),

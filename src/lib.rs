@@ -1,6 +1,7 @@
 //! talkpath: a programmable engine for telephone and web conferences.
 //!
-//! Reading order: the vocabulary ([`id`], [`pii`], [`termination`]), then the pure leaves ([`sip`],
+//! Reading order: the vocabulary ([`id`], [`pii`], [`display_name`],
+//! [`termination`]), then the pure leaves ([`sip`],
 //! [`sdp`], [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]),
 //! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
@@ -10,6 +11,7 @@ pub mod audio;
 pub mod catalog;
 pub mod codec;
 pub mod config;
+pub mod display_name;
 pub mod engine;
 pub mod id;
 pub mod load;

@@ -4,12 +4,11 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
+use crate::display_name::{self, is_forbidden};
 use crate::store::Hashes;
 
 /// What names of guests begin with; named users may not.
 pub const GUEST_PREFIX: &str = "guest-";
-/// Longest display name, in characters.
-pub const DISPLAY_NAME_MAX: usize = 255;
 /// Longest password, in characters.
 pub const PASSWORD_MAX: usize = 128;
 
@@ -41,14 +40,10 @@ pub fn check_display_name(name: &str) -> Result<(), ApiError> {
     if name.trim().is_empty() {
         return invalid("A display name may not be empty.");
     }
-    if name.chars().count() > DISPLAY_NAME_MAX {
+    if name.chars().count() > display_name::CHARS_MAX {
         return invalid("A display name has 255 characters at most.");
     }
-    // The two separators end a line as control characters do.
-    if name
-        .chars()
-        .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
-    {
+    if name.chars().any(is_forbidden) {
         return invalid("A display name may not contain control characters.");
     }
     Ok(())

@@ -8,6 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::sentence;
+use super::token::TokenError;
 use crate::store::StoreError;
 
 /// A refusal.
@@ -50,6 +52,15 @@ impl ApiError {
         }
     }
 
+    /// 401 for a token that is no login.
+    pub fn bad_token(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Invalid => "invalid-token",
+            TokenError::Expired => "expired-token",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, code, sentence(&error.to_string()))
+    }
+
     /// 404 for a path that nothing stands at.
     pub fn no_such_page() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Nothing is here.")
@@ -84,6 +95,18 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "engine-busy",
                 "The engine does not answer. Try again in a moment.",
+            )
+        }
+    }
+
+    /// 503 when there is no place for a connection.
+    pub fn too_many_connections() -> Self {
+        Self {
+            retry_after_s: Some(5),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too-many-connections",
+                "There are as many connections as there may be. Try again later.",
             )
         }
     }

@@ -1,12 +1,13 @@
 //! `GET /health`: whether the engine answers. `GET /metrics`: its numbers for Prometheus.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+use super::error::ApiError;
 use crate::run::engine_loop::Asker;
 use crate::telemetry::write_metrics;
 
@@ -34,27 +35,20 @@ async fn health(State(asker): State<Asker>) -> Response {
             legs: report.stats.legs,
         })
         .into_response(),
-        None => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the engine does not answer\n",
-        )
-            .into_response(),
+        None => ApiError::busy().into_response(),
     }
 }
 
 async fn metrics(State(asker): State<Asker>) -> Response {
     let text = match asker.report().await {
         Some(report) => write_metrics(&report.metrics()),
-        None => {
-            let text = "the engine does not answer\n";
-            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-        }
+        None => return ApiError::busy().into_response(),
     };
     match text {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => ApiError::internal(error).into_response(),
     }
 }

@@ -15,6 +15,7 @@
 mod account;
 mod auth;
 mod change;
+mod connections;
 mod error;
 mod headers;
 mod health;
@@ -29,7 +30,7 @@ mod sip_ws;
 mod token;
 mod users;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,7 @@ use crate::run::engine_loop::Asker;
 use crate::store::{MetaKey, Store, StoreError};
 use crate::web::Pages;
 use auth::{FAILURES_MAX, FAILURES_WINDOW_S, KeyHash};
+use connections::Limits;
 use rate::RateLimit;
 
 /// Where the resources stand.
@@ -111,6 +113,7 @@ pub struct Parts {
     tokens: Tokens,
     key: KeyHash,
     key_failures: RateLimit,
+    token_failures: RateLimit,
     joins: RateLimit,
     clock: Clock,
     /// Held while store and engine change together, so that they change in the same order.
@@ -155,6 +158,7 @@ impl Api {
             tokens: Tokens::new(&secret),
             key,
             key_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
+            token_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
             joins: RateLimit::new(settings.joins_per_minute, rooms::JOINS_WINDOW_S),
             clock,
             changes: Mutex::new(changes),
@@ -172,21 +176,12 @@ impl Api {
     /// # Errors
     /// 401 `invalid-token` or `expired-token`; 500 when the store refuses.
     pub async fn login(&self, token: &str) -> Result<Login, ApiError> {
-        use axum::http::StatusCode;
-        let refused = |code, error: TokenError| {
-            ApiError::new(StatusCode::UNAUTHORIZED, code, sentence(&error.to_string()))
-        };
-        let login = self
-            .tokens
-            .check(token, self.now())
-            .map_err(|error| match error {
-                TokenError::Invalid => refused("invalid-token", error),
-                TokenError::Expired => refused("expired-token", error),
-            })?;
+        let login = self.tokens.check(token, self.now());
+        let login = login.map_err(ApiError::bad_token)?;
         let user = self.store.user(&login.username).await?;
         let guest = user.and_then(|user| user.guest);
         if guest.is_none_or(|guest| guest.room != login.room) {
-            return Err(refused("invalid-token", TokenError::Invalid));
+            return Err(ApiError::bad_token(TokenError::Invalid));
         }
         Ok(login)
     }
@@ -276,9 +271,20 @@ impl Api {
 /// A token that is good but whose guest is gone names no user that the engine knows, and binds
 /// nothing there.
 impl LoginTokens for Api {
-    fn check(&self, token: &str) -> Option<String> {
-        let login = self.tokens.check(token, self.now());
-        login.ok().map(|login| login.username)
+    fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError> {
+        let now = self.now();
+        if let Some(seconds) = self.token_failures.wait(from, now) {
+            let message = "Too many tokens that are not of this server came from this address.";
+            return Err(ApiError::too_many("too-many-failures", message, seconds));
+        }
+        let login = self.tokens.check(token, now);
+        // A token that has ended was not guessed.
+        if login == Err(TokenError::Invalid) {
+            self.token_failures.count(from, now);
+        }
+        login
+            .map(|login| login.username)
+            .map_err(ApiError::bad_token)
     }
 }
 
@@ -304,16 +310,13 @@ fn finish(router: Router) -> Router {
 }
 
 /// Serves HTTP until `stop` turns true. Tells the engine of all users first.
-///
-/// # Errors
-/// The listener failed.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
     asker: Asker,
     sip: SipWebSocket,
-    mut stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
+    stop: watch::Receiver<bool>,
+) {
     match api.announce_users().await {
         Ok(count) => info!(count, "Users loaded"),
         Err(error) => warn!(?error, "Not all users could be loaded; they cannot log in"),
@@ -321,16 +324,13 @@ pub async fn serve(
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
     let router = finish(routes(api.clone()).merge(health).merge(sip_ws::router(sip)));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(async move {
-            // An error means that the sender is gone, which is a stop too.
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await;
+    let limits = Limits {
+        proxies: api.settings.proxies.clone(),
+        ..Limits::default()
+    };
+    connections::serve(listener, router, limits, stop).await;
     sweeper.abort();
     api.store.close().await;
-    served
 }
 
 async fn sweep(api: Api) {

@@ -6,8 +6,9 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::account::{DISPLAY_NAME_MAX, PASSWORD_MAX};
+use super::account::PASSWORD_MAX;
 use super::request::PAGE_MAX;
+use crate::display_name;
 
 /// The route of the document.
 pub(super) fn router() -> Router<Api> {
@@ -218,7 +219,7 @@ fn schemas() -> Value {
     };
     json!({
         "Username": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{2,49}$"},
-        "DisplayName": {"type": "string", "minLength": 1, "maxLength": DISPLAY_NAME_MAX,
+        "DisplayName": {"type": "string", "minLength": 1, "maxLength": display_name::CHARS_MAX,
             "description": "Not only spaces; no control characters."},
         "RoomId": {"type": "string", "pattern": "^[A-Za-z0-9]{3,64}$"},
         "NewUser": {

@@ -135,17 +135,24 @@ impl FromRequestParts<Api> for Client {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let peer = peer.map_or(unknown, |peer| peer.ip().to_canonical());
-        if !api.settings.proxies.contains(&peer) {
-            return Ok(Self(peer));
-        }
-        // Only the last entry is the proxy's own; a client may write the others.
-        let lines = parts.headers.get_all("x-forwarded-for");
-        let last = lines.iter().next_back().and_then(|line| line.to_str().ok());
-        let last = last.and_then(|line| line.rsplit(',').next());
-        let client = last.and_then(|address| address.trim().parse().ok());
-        Ok(Self(client.unwrap_or(peer)))
+        let peer = peer.map_or(unknown, |peer| peer.ip());
+        let proxies = &api.settings.proxies;
+        Ok(Self(client_address(peer, &parts.headers, proxies)))
     }
+}
+
+/// The address of whoever asks through `peer`, which may be one of `proxies`.
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !proxies.contains(&peer) {
+        return peer;
+    }
+    // Only the last entry is the proxy's own; a client may write the others.
+    let lines = headers.get_all("x-forwarded-for");
+    let last = lines.iter().next_back().and_then(|line| line.to_str().ok());
+    let last = last.and_then(|line| line.rsplit(',').next());
+    let client = last.and_then(|address| address.trim().parse().ok());
+    client.map_or(peer, |client: IpAddr| client.to_canonical())
 }
 
 /// The address of this server as a client writes it: `https://talk.example.org:8443`.

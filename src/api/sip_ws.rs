@@ -4,28 +4,34 @@
 //! | request | answer |
 //! |---|---|
 //! | no WebSocket | 400, 405 or 426 |
-//! | without the sub-protocol `sip` | 400 |
-//! | `?token=` that is not good | 401 |
+//! | without the sub-protocol `sip`, with more than one token | 400 |
+//! | `?token=` that is not good | 401, after too many of them 429 |
 //! | no place among the connections | 503 |
 //! | anything else | 101 |
 //!
 //! Every Origin is accepted: a page of another site gets nothing here without a token or a
-//! password, since no cookie counts. TLS is a proxy's in front of us; the address that limits count
-//! by is then the proxy's.
+//! password, since no cookie counts. TLS is a proxy's in front of us; limits count by the address
+//! that a configured proxy names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::any;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 
+use super::error::ApiError;
+use super::request::client_address;
+use super::sentence;
+use super::token::TokenError;
 use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, Transports};
 
 /// The sub-protocol, RFC 7118 §4.1.
@@ -33,16 +39,19 @@ const SUB_PROTOCOL: &str = "sip";
 
 /// Knows which tokens are good.
 pub trait LoginTokens: Send + Sync {
-    /// The user that a token speaks for; nothing when it is not good or has ended.
-    fn check(&self, token: &str) -> Option<String>;
+    /// The user that a token speaks for, which a client at `from` sent.
+    ///
+    /// # Errors
+    /// 401 when it is not good or has ended, 429 after too many that were not good.
+    fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError>;
 }
 
 /// Knows no token at all: everybody logs in by digest.
 pub struct NoTokens;
 
 impl LoginTokens for NoTokens {
-    fn check(&self, _token: &str) -> Option<String> {
-        None
+    fn check(&self, _token: &str, _from: IpAddr) -> Result<String, ApiError> {
+        Err(ApiError::bad_token(TokenError::Invalid))
     }
 }
 
@@ -55,6 +64,8 @@ pub struct SipWebSocket {
     pub tokens: Arc<dyn LoginTokens>,
     /// The address of the HTTP listener.
     pub local: SocketAddr,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// The routes of this resource. The service must be made with connect info of [`SocketAddr`].
@@ -70,30 +81,39 @@ struct Login {
 async fn upgrade(
     State(state): State<SipWebSocket>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(login): Query<Login>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let upgrade = upgrade.protocols([SUB_PROTOCOL]);
+    headers: HeaderMap,
+    login: Result<Query<Login>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let bad = |status, code, message| Err(ApiError::new(status, code, message));
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade.protocols([SUB_PROTOCOL]),
+        Err(error) => return bad(error.status(), "no-websocket", sentence(&error.body_text())),
+    };
     if upgrade.selected_protocol().is_none() {
-        let text = "the sub-protocol sip is needed\n";
-        return (StatusCode::BAD_REQUEST, text).into_response();
+        let message = "Ask for the WebSocket sub-protocol sip.".to_owned();
+        return bad(StatusCode::BAD_REQUEST, "sub-protocol-missing", message);
     }
-    let identity = match login.token.map(|token| state.tokens.check(&token)) {
-        Some(None) => return (StatusCode::UNAUTHORIZED, "bad token\n").into_response(),
-        Some(identity) => identity,
+    let Ok(Query(login)) = login else {
+        let message = "One token is expected in the query.".to_owned();
+        return bad(StatusCode::BAD_REQUEST, "invalid-query", message);
+    };
+    let from = client_address(peer.ip(), &headers, &state.proxies);
+    let identity = match login.token {
+        Some(token) => Some(state.tokens.check(&token, from)?),
         None => None,
     };
+    let peer = SocketAddr::new(from, peer.port());
     let Ok(link) = state.transports.attach_websocket(peer, state.local, false) else {
-        let text = "too many connections\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+        return Err(ApiError::too_many_connections());
     };
-    upgrade
+    Ok(upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .on_upgrade(async move |socket| {
             let (writer, reader) = socket.split();
             link.carry(identity, Reader(reader), Writer(writer)).await;
-        })
+        }))
 }
 
 struct Reader(SplitStream<WebSocket>);

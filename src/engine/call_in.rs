@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tracing::{debug, info};
 
 use crate::codec::CODECS;
+use crate::display_name::cleaned;
 use crate::id::{LegId, SessionId, UnitId};
 use crate::media::{Command, LegKind, LegStats, StreamParams, TelephoneEventParams, WebRtcReady};
 use crate::pii::Pii;
@@ -121,7 +122,9 @@ impl Engine {
                     .user_unescaped()
                     .unwrap_or_else(|| from.uri.host.to_string())
             })
+            .map(|name| cleaned(&name))
             .unwrap_or_default();
+        let display_name = from.and_then(|from| from.display_name);
         let destination = request.uri.user_unescaped().unwrap_or_default();
         LegInfo {
             id: LegId(self.take_ids(1)),
@@ -134,7 +137,7 @@ impl Engine {
             .to_owned(),
             number: caller_id.clone(),
             caller_id,
-            display_name: from.and_then(|from| from.display_name).unwrap_or_default(),
+            display_name: cleaned(&display_name.unwrap_or_default()),
             destination,
             headers: script_headers(request),
             user: user.unwrap_or_default(),

@@ -8,6 +8,7 @@ pub mod engine_loop;
 pub mod media_loop;
 pub mod media_ports;
 mod media_sockets;
+pub mod open_files;
 pub mod recordings;
 pub mod script_pool;
 pub mod sounds;

@@ -1,22 +1,25 @@
 //! SIP over real WebSockets on the loopback interface: the HTTP route, the transports and a SIP
 //! endpoint together. Every wait has an end.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
-use talkpath::api::{LoginTokens, SipWebSocket, sip_router};
+use talkpath::api::{ApiError, LoginTokens, SipWebSocket, sip_router};
 use talkpath::net::{NetSettings, Transports, WsDeadlines};
 use talkpath::sip::{Endpoint, Output, Settings, User};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 type Client = WebSocketStream<TcpStream>;
 
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(Duration::from_secs(10), wait).await;
@@ -26,8 +29,14 @@ async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
 struct OneToken;
 
 impl LoginTokens for OneToken {
-    fn check(&self, token: &str) -> Option<String> {
-        (token == "good").then(|| "alice".to_owned())
+    fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError> {
+        match token {
+            "good" => Ok("alice".to_owned()),
+            _ => {
+                let message = format!("not from {from}");
+                Err(ApiError::new(StatusCode::UNAUTHORIZED, "bad", message))
+            }
+        }
     }
 }
 
@@ -46,6 +55,7 @@ impl Server {
             transports: net.clone(),
             tokens: Arc::new(OneToken),
             local: address,
+            proxies: Vec::new(),
         });
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
@@ -163,6 +173,7 @@ async fn the_handshake_needs_the_sub_protocol_and_no_bad_token() {
         ("/sip", Some("xmpp"), 400),
         ("/sip?token=bad", Some("sip"), 401),
         ("/sip?token=", Some("sip"), 401),
+        ("/sip?token=good&token=good", Some("sip"), 400),
         ("/other", Some("sip"), 404),
     ] {
         let opened = server.open(path, protocol).await;
@@ -242,11 +253,34 @@ async fn what_is_too_large_or_not_sip_closes() {
     let server = Server::start(NetSettings::default()).await;
     let garbage = |times| vec![Message::text("hello"); times];
     let large = |length, times| vec![Message::binary(vec![b'x'; length]); times];
+    let part = |code, end| {
+        let bytes = vec![b'x'; 40_000];
+        Message::Frame(Frame::message(bytes, OpCode::Data(code), end))
+    };
     for (frames, code) in [
         (large(65_537, 1), Some(1009)),
         (large(1_000_000, 1), Some(1009)),
         (large(65_536, 3), Some(1002)),
         (garbage(3), Some(1002)),
+        (
+            vec![Message::binary((0..=255).collect::<Vec<u8>>()); 3],
+            Some(1002),
+        ),
+        // Two fragments that are too large together.
+        (
+            vec![part(Data::Text, false), part(Data::Continue, true)],
+            Some(1009),
+        ),
+        // A continuation of nothing, and bytes that are no text.
+        (vec![part(Data::Continue, true)], None),
+        (
+            vec![Message::Frame(Frame::message(
+                vec![0xff],
+                OpCode::Data(Data::Text),
+                true,
+            ))],
+            None,
+        ),
     ] {
         let mut client = server.client().await;
         for frame in frames {
@@ -264,8 +298,8 @@ async fn what_is_too_large_or_not_sip_closes() {
         server.connections(0).await;
     }
     let counters = server.net.counters();
-    assert_eq!((counters.closed_too_large, counters.closed_not_sip), (2, 2));
-    assert_eq!(counters.not_sip_frames, 6);
+    assert_eq!((counters.closed_too_large, counters.closed_not_sip), (3, 3));
+    assert_eq!(counters.not_sip_frames, 9);
 
     let mut client = server.client().await;
     for frame in garbage(2) {
@@ -310,6 +344,23 @@ async fn a_client_that_floods_and_never_reads_costs_the_others_nothing() {
         .expect("no panic");
     server.connections(1).await;
     assert_eq!(server.net.counters().closed_not_reading, 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_costs_the_others_nothing() {
+    let server = Server::start(NetSettings::default()).await;
+    let (mut good, mut bad) = (server.client().await, server.client().await);
+    let flood = tokio::spawn(async move {
+        let ping = Message::Ping(vec![b'x'; 125].into());
+        while bad.send(ping.clone()).await.is_ok() {}
+    });
+    for number in 0..20 {
+        let text = request("OPTIONS", number);
+        good.send(Message::text(text)).await.expect("open");
+        assert_eq!(status(&mut good).await, "SIP/2.0 200 OK");
+    }
+    flood.abort();
+    assert_eq!(server.net.counters().messages_in, 20);
 }
 
 #[tokio::test]

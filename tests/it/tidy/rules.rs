@@ -4,7 +4,7 @@ use super::Finding;
 use super::scan::{CodePath, Source, is_word_byte, next_byte, paths, words};
 
 /// Open to every module.
-const VOCABULARY: [&str; 3] = ["id", "pii", "termination"];
+const VOCABULARY: [&str; 4] = ["display_name", "id", "pii", "termination"];
 
 /// May use everything.
 const TOP: [&str; 2] = ["app", "main"];
@@ -12,6 +12,7 @@ const TOP: [&str; 2] = ["app", "main"];
 /// The modules that a module may use. `config` is for `app` and `main` alone.
 const ARROWS: &[(&str, &[&str])] = &[
     ("id", &[]),
+    ("display_name", &[]),
     ("pii", &[]),
     ("termination", &[]),
     ("config", &["routing"]),
