@@ -236,15 +236,8 @@ impl Engine {
                 self.handle_playback(now, unit, playback, true);
             }
             M::IceConnected { unit } => debug!(%unit, "WebRTC leg connected"),
-            M::LegLost { unit, loss } => {
-                info!(%unit, ?loss, "WebRTC leg lost");
-                self.tell_leg(now, LegId(unit.0), LegEvent::MediaTimeout);
-                self.hang_up(now, LegId(unit.0), Reason::MediaTimeout, &[]);
-            }
-            M::MediaTimeout { unit } => {
-                self.tell_leg(now, LegId(unit.0), LegEvent::MediaTimeout);
-                self.hang_up(now, LegId(unit.0), Reason::MediaTimeout, &[]);
-            }
+            M::LegLost { unit, loss } => self.handle_leg_lost(now, LegId(unit.0), loss),
+            M::MediaTimeout { unit } => self.handle_media_timeout(now, LegId(unit.0)),
             M::Quality { unit, quality } => {
                 let event = LegEvent::Quality {
                     loss: quality.loss,
@@ -256,6 +249,28 @@ impl Engine {
             }
             M::LegClosed { unit, stats } => self.report_ended(unit, stats),
         }
+    }
+
+    fn handle_leg_lost(&mut self, now: Instant, id: LegId, loss: media::Loss) {
+        info!(leg_id = %id, ?loss, "WebRTC leg lost");
+        match loss {
+            // A page that is closed or reloaded says goodbye in DTLS and has no time for a BYE.
+            media::Loss::Closed => {
+                let incoming = self.legs.get(&id).is_none_or(|leg| leg.incoming);
+                let reason = if incoming {
+                    Reason::CallerHangup
+                } else {
+                    Reason::CalleeHangup
+                };
+                self.hang_up(now, id, reason, &[]);
+            }
+            media::Loss::Consent | media::Loss::Dtls(_) => self.handle_media_timeout(now, id),
+        }
+    }
+
+    fn handle_media_timeout(&mut self, now: Instant, id: LegId) {
+        self.tell_leg(now, id, LegEvent::MediaTimeout);
+        self.hang_up(now, id, Reason::MediaTimeout, &[]);
     }
 
     /// Tells the session of a leg about it.

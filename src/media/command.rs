@@ -243,7 +243,7 @@ pub struct WebRtcReady {
 /// Why a WebRTC leg can carry nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// No valid check and no genuine packet for 15 s, or none ever.
+    /// No valid check and no genuine packet for 13 s, or none ever.
     Consent,
     /// The DTLS association cannot be trusted or does not come about: it …
     Dtls(&'static str),

@@ -248,6 +248,32 @@ fn offered_and_missed(browser: &mut Browser, ufrag: &str) {
 }
 
 #[test]
+fn a_page_that_was_closed_hung_up_and_a_silent_one_is_missed() {
+    let rows = [
+        (Loss::Closed, "cause=16;text=\"The caller hung up.\""),
+        (
+            Loss::Consent,
+            "cause=31;text=\"No media arrived for too long.\"",
+        ),
+    ];
+    for (loss, reason) in rows {
+        let mut browser = Browser::new(Transport::Tcp);
+        browser.send("INVITE", &fixture("webrtc-chrome-audio.offer.sdp"));
+        browser.open();
+        browser.answer();
+        browser.send("ACK", "");
+        let unit = browser.unit;
+        browser.handle(Input::Media(Event::LegLost { unit, loss }));
+        let bye = browser
+            .messages
+            .iter()
+            .find(|text| text.starts_with("BYE "));
+        let bye = bye.expect("the other side of SIP is told");
+        assert!(bye.contains(reason), "{loss:?}: {bye}");
+    }
+}
+
+#[test]
 fn a_browser_without_an_offer_is_offered_and_a_phone_has_plain_rtp() {
     let mut browser = Browser::new(Transport::Wss);
     let user = User {
