@@ -2,8 +2,8 @@
 //!
 //! Owns the grammar of `rules/<application>.toml` ([`Ruleset::parse`]), the choice of one rule for
 //! one call ([`Router::decide`]) and the search for rules that cannot work as meant ([`lint()`]).
-//! It reads no files, compiles no scripts, takes no permits and counts no sessions: the caller brings
-//! the text and the time, and keeps the limits that a rule carries.
+//! It reads no files, compiles no scripts, takes no permits and counts no sessions: the caller
+//! brings the text and the time, and keeps the limits that a rule carries.
 
 mod excerpt;
 mod lint;
