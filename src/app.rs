@@ -93,7 +93,8 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
     let http_address = listener.local_addr()?;
-    let (api, fresh_key, users) = http::open(&config).await?;
+    let usual_number = takes_access_number(&catalog).then_some(ACCESS_NUMBER);
+    let (api, fresh_key, users) = http::open(&config, usual_number).await?;
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);

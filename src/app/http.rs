@@ -28,15 +28,18 @@ pub(super) fn unix_s() -> u64 {
         .as_secs()
 }
 
-/// Opens the store and what serves HTTP on it. Gives the API key too when it was made just now, and
+/// Opens the store and what serves HTTP on it. `usual_number` is what pages show when the
+/// configuration names no number to dial. Gives the API key too when it was made just now, and
 /// the users that the engine is to know as they come and go.
 ///
 /// # Errors
 /// The store cannot be opened, or a secret is missing.
 pub(super) async fn open(
     config: &Config,
+    usual_number: Option<&str>,
 ) -> anyhow::Result<(Api, Option<String>, mpsc::Receiver<Input>)> {
-    let settings = settings(config)?;
+    let mut settings = settings(config)?;
+    settings.phone_number = settings.phone_number.or(usual_number.map(str::to_owned));
     let store = Store::open(&config.data_dir).await?;
     let (changes, mut changed) = mpsc::channel(USER_CHANGES_MAX);
     let (api, fresh_key) = Api::open(settings, store, Arc::new(unix_s), changes)

@@ -226,14 +226,9 @@ impl Logins {
 
     /// The WWW-Authenticate values of a 401, one for each algorithm.
     ///
-    /// RFC 8760 §2.3 puts the preferred one first. JsSIP and SIP.js read the first alone and know
-    /// MD5 alone, so to browsers that is the first; the order gives nothing away, since whoever
-    /// can take SHA-256 off the list can reorder it.
-    pub fn challenges(&mut self, now: Instant, web: bool, stale: bool) -> Vec<String> {
-        let mut algorithms = Algorithm::ALL;
-        if web {
-            algorithms.reverse();
-        }
+    /// The preferred one is first (RFC 8760 §2.3). MD5 has to be last: JsSIP and SIP.js keep the
+    /// last header alone and know MD5 alone.
+    pub fn challenges(&mut self, now: Instant, stale: bool) -> Vec<String> {
         let nonce = self.nonces.issue(now);
         let challenge = |algorithm| Challenge {
             realm: self.realm.clone(),
@@ -243,7 +238,7 @@ impl Logins {
             auth: true,
             stale,
         };
-        algorithms.map(|one| challenge(one).to_string()).into()
+        Algorithm::ALL.map(|one| challenge(one).to_string()).into()
     }
 }
 

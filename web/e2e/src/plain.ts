@@ -94,8 +94,8 @@ const hooks: PlainHooks = {
   state(call, name, detail = '') {
     log(`${call.peer}: ${name} ${detail}`);
     const known = state.calls[call.peer] ?? { state: '', detail: '', local: '', remote: '' };
-    // SIP.js tells the code of a refusal, and then once more that the call is over.
-    const kept = name === 'over' && known.state === 'over' ? known.detail : detail;
+    // SIP.js tells that a call is over, and the code of the refusal by itself.
+    const kept = name === 'over' && known.state === 'over' ? detail || known.detail : detail;
     state.calls[call.peer] = { ...known, state: name, detail: kept };
     if (name === 'over') calls.delete(call.peer);
     else calls.set(call.peer, call);

@@ -95,6 +95,8 @@ function client(account: Account, hooks: PlainHooks): PlainClient {
       const call = watch(inviter, user);
       const requestDelegate = {
         onProgress: ({ message }: { message: { body: string } }) => {
+          // It comes late, when the early media have been set up: the call may be up by then.
+          if (inviter.state !== SessionState.Establishing) return;
           hooks.state(call, message.body ? 'early' : 'ringing');
         },
         onReject: ({ message }: { message: { statusCode: number | undefined } }) => {

@@ -344,7 +344,7 @@ fn a_registration_is_listed_and_ends_with_its_flow() {
     }
     let first = bench.responses[0].headers.values("WWW-Authenticate");
     let first: Vec<&str> = first.collect();
-    assert!(first.len() == 2 && first[0].contains("MD5"), "{first:?}");
+    assert!(first.len() == 2 && first[1].contains("MD5"), "{first:?}");
     let bindings = bench.endpoint.bindings("ALICE");
     assert_eq!((bindings.len(), bindings[0].flow), (1, way));
     // The digest made the flow alice's.
