@@ -1,9 +1,9 @@
 //! Which rule takes a call: rules as ordered data, the decision with its trace, and the lint.
 //!
 //! Owns the grammar of `rules/<application>.toml` ([`Ruleset::parse`]), the choice of one rule for
-//! one call ([`Router::decide`]) and the search for rules that cannot work as meant ([`lint()`]). It
-//! reads no files, compiles no scripts, takes no permits and counts no sessions: the caller brings
-//! the text and the time, and keeps the limits that a rule carries.
+//! one call ([`Router::decide`]) and the search for rules that cannot work as meant ([`lint()`]).
+//! It reads no files, compiles no scripts, takes no permits and counts no sessions: the caller
+//! brings the text and the time, and keeps the limits that a rule carries.
 
 mod excerpt;
 mod lint;

@@ -274,7 +274,9 @@ impl EngineLoop {
         let now = Instant::now();
         for _ in 0..BUDGET {
             let inputs = &mut self.inputs;
-            let input = if let Ok(event) = inputs.media.try_recv() {
+            let input = if let Ok(user) = inputs.users.try_recv() {
+                user
+            } else if let Ok(event) = inputs.media.try_recv() {
                 Input::Media(event)
             } else if let Ok(done) = inputs.turns.try_recv() {
                 turn_input(done)

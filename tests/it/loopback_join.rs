@@ -123,19 +123,10 @@ async fn a_browser_reaches_only_what_is_for_browsers() {
     let other = "guest-somebody";
     const NAMELESS: &str = "400 That is not the name of a conference.";
     let spoofed = "X-ClientType: web\r\nX-Conference-Id: 1234\r\n";
-    let direct = "X-DirectCall: true\r\n";
     for (url, method, target, from, more, status) in [
         // The names inside are not for callers, whatever they say of themselves.
         (&url, "INVITE", "conf_1234", &*user, "", "404 Not Found"),
         (&url, "INVITE", "conf_1234", &user, spoofed, "404 Not Found"),
-        (
-            &url,
-            "INVITE",
-            "conf_1234",
-            &user,
-            direct,
-            "480 Temporarily Unavailable",
-        ),
         (&url, "INVITE", "joinconf", &user, "", NAMELESS),
         (
             &url,

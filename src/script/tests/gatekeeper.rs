@@ -1,5 +1,6 @@
 //! `scripts/pstn_gatekeeper.rhai`, from the caller's side.
 
+use super::super::{Event, Place};
 use super::{World, connected, disconnected, failed, finished, incoming};
 
 const SCRIPT: &str = include_str!("../../../scripts/pstn_gatekeeper.rhai");
@@ -183,4 +184,50 @@ fn pin_is_never_logged() {
         .collect();
     assert_eq!(logged.len(), 1);
     assert!(!logged[0].contains("73519"), "{logged:?}");
+}
+
+/// A page whose conference is the leg that it gave.
+fn page() -> (World, u64) {
+    let mut world = World::new(include_str!("../../../scripts/gatekeeper.rhai"));
+    world.start();
+    world.incoming(incoming(1, "web", "alice", &[("X-Conference-Id", "1234")]));
+    let called = world.leg(1, connected());
+    let call = called.iter().find(|line| line.contains("call conf_1234"));
+    let (leg, _) = call.expect("a call").split_once(' ').expect("words");
+    let leg = leg.trim_start_matches('l').parse().expect("a number");
+    world.leg(leg, connected());
+    (world, leg)
+}
+
+#[test]
+fn page_that_sends_too_much_is_told_once_and_heard_again_in_the_next_second() {
+    let (mut world, _) = page();
+    let passed: Vec<usize> = (0..100).map(|_| world.message(1, "{}").len()).collect();
+    assert_eq!(passed[..21], [1; 21], "20 messages and the refusal");
+    assert_eq!(passed[21..], [0; 79]);
+    world.pass(1000);
+    let next = world.message(1, "{}");
+    assert!(next[0].ends_with("message {}"), "{next:?}");
+    assert_eq!(world.error(), "");
+}
+
+#[test]
+fn page_that_does_not_take_its_messages_stays() {
+    for (code, ends) in [("too-many-messages", false), ("not-connected", true)] {
+        let (mut world, _) = page();
+        let told = world.tell(&Event::Refused {
+            code: code.into(),
+            text: "no".into(),
+            place: Place {
+                file: "gatekeeper.rhai".into(),
+                line: 1,
+                column: 1,
+            },
+        });
+        assert_eq!(
+            told.iter().any(|line| line == "terminate"),
+            ends,
+            "{told:?}"
+        );
+    }
 }
