@@ -544,7 +544,7 @@ impl Engine {
             }
         };
         self.drop_direct(now, id, leg.session);
-        self.close_sound(now, &leg);
+        self.close_sound(&leg);
         self.leave_conferences(now, leg.session, id);
         self.media(Command::Close { unit: leg.unit() });
         self.tell(now, leg.session, script::Event::Leg { leg: id, event });

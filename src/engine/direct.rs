@@ -38,8 +38,8 @@ pub(super) struct DirectCalls {
     calls: BTreeMap<LegId, Direct>,
     /// The caller's leg of each branch.
     legs: BTreeMap<CallKey, LegId>,
-    /// Requests that we passed on, and the request that each one answers.
-    relays: BTreeMap<RequestKey, RequestKey>,
+    /// Requests that we passed on: the caller's leg, and the request that each one answers.
+    relays: BTreeMap<RequestKey, (LegId, RequestKey)>,
 }
 
 /// A forwarded call.
@@ -214,11 +214,6 @@ impl Engine {
         let Some(direct) = self.direct.calls.get_mut(&leg) else {
             return;
         };
-        if direct.chosen.is_some() {
-            // A second answer that crossed our CANCEL.
-            self.finish_branch(now, branch, true);
-            return;
-        }
         direct.chosen = Some(branch);
         let caller = direct.caller;
         let losers: Vec<CallKey> = direct
@@ -229,7 +224,7 @@ impl Engine {
             .collect();
         direct.branches = vec![branch];
         for loser in losers {
-            self.sip.cancel(now, loser);
+            self.give_up(now, loser);
         }
         let body = Body::of(&response.headers, &response.body);
         let headers = x_headers(&response.headers);
@@ -246,20 +241,11 @@ impl Engine {
         }
     }
 
-    /// Ends one branch: an answered one is acknowledged first.
-    fn finish_branch(&mut self, now: Instant, branch: CallKey, answered: bool) {
+    /// Ends a branch that has not answered. An answer that crosses the CANCEL is acknowledged and
+    /// hung up by the endpoint, so nothing more is heard of it here.
+    fn give_up(&mut self, now: Instant, branch: CallKey) {
         self.direct.legs.remove(&branch);
-        if !answered {
-            self.sip.cancel(now, branch);
-            return;
-        }
-        let done = self
-            .sip
-            .ack(now, branch, None)
-            .and_then(|()| self.sip.bye(now, branch, Vec::new()));
-        if let Err(error) = done {
-            debug!(?branch, %error, "Branch was over before it was ended");
-        }
+        self.sip.cancel(now, branch);
     }
 
     fn direct_failed(&mut self, now: Instant, branch: CallKey, code: u16) {
@@ -313,7 +299,7 @@ impl Engine {
         let body = Body::of(&request.headers, &request.body);
         match self.sip.reinvite(now, other.call, body) {
             Ok(relayed) => {
-                self.direct.relays.insert(relayed, key);
+                self.direct.relays.insert(relayed, (other.leg, key));
             }
             Err(error) => {
                 debug!(leg_id = %other.leg, %error, "re-INVITE not passed on");
@@ -338,7 +324,7 @@ impl Engine {
         let headers = x_headers(&request.headers);
         match self.sip.info(now, other.call, headers, body) {
             Ok(relayed) => {
-                self.direct.relays.insert(relayed, key);
+                self.direct.relays.insert(relayed, (other.leg, key));
             }
             Err(error) => {
                 debug!(leg_id = %other.leg, %error, "INFO not passed on");
@@ -354,7 +340,7 @@ impl Engine {
         code: u16,
         response: Option<Response>,
     ) {
-        let Some(asked) = self.direct.relays.remove(&key) else {
+        let Some((_, asked)) = self.direct.relays.remove(&key) else {
             return;
         };
         let body = response
@@ -396,6 +382,7 @@ impl Engine {
             return;
         };
         debug!(session_id = %session, leg_id = %leg, "Direct call ends");
+        self.direct.relays.retain(|_, (of, _)| *of != leg);
         for branch in direct.branches {
             if direct.chosen == Some(branch) {
                 self.direct.legs.remove(&branch);
@@ -403,7 +390,7 @@ impl Engine {
                     debug!(?branch, %error, "Direct call was over before it was hung up");
                 }
             } else {
-                self.finish_branch(now, branch, false);
+                self.give_up(now, branch);
             }
         }
     }

@@ -498,7 +498,7 @@ impl Engine {
     }
 
     /// The apology of a session that fails.
-    pub(super) fn speak(&mut self, _now: Instant, leg: LegId, text: &str) {
+    pub(super) fn speak(&mut self, leg: LegId, text: &str) {
         let sound = Sound::Speech {
             text: text.to_owned(),
             voice: Default::default(),

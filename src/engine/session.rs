@@ -226,7 +226,7 @@ impl Engine {
                     });
                 }
             }
-            self.forget_session(now, id);
+            self.forget_session(id);
             return;
         }
         session.instance = instance;
@@ -269,7 +269,7 @@ impl Engine {
                 session.ending = Some(Ending::Last);
                 self.hand_out(now, id);
             }
-            Some(Ending::Terminating) => self.forget_session(now, id),
+            Some(Ending::Terminating) => self.forget_session(id),
             Some(Ending::Last) => {}
         }
     }
@@ -312,7 +312,7 @@ impl Engine {
             }
         }
         for leg in listeners {
-            self.speak(now, leg, &apology);
+            self.speak(leg, &apology);
         }
         self.set_alarm(now + self.settings.apology, Alarm::Apology(id));
     }
@@ -362,7 +362,7 @@ impl Engine {
         }
     }
 
-    fn forget_session(&mut self, _now: Instant, id: SessionId) {
+    fn forget_session(&mut self, id: SessionId) {
         self.leave_directory(id);
         self.sessions.remove(&id);
     }

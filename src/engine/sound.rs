@@ -243,7 +243,7 @@ impl Engine {
     }
 
     /// A leg ends: what plays and records on it ends too.
-    pub(super) fn close_sound(&mut self, _now: Instant, leg: &Leg) {
+    pub(super) fn close_sound(&mut self, leg: &Leg) {
         if let Some(playing) = &leg.playing {
             self.clips.remove(&playing.id);
         }
