@@ -148,7 +148,7 @@ part! {
     http: Http;
     /// The HTTP API and the guests that join by it.
     api: Api;
-    /// STUN servers that browsers are told.
+    /// STUN servers that browsers are told, for the connections among themselves.
     stun: Stun;
     /// TURN servers that browsers are told, for those behind firewalls. The server has to know the
     /// same secret: with coturn `use-auth-secret` and `static-auth-secret`.
@@ -225,9 +225,11 @@ part! {
 }
 
 part! {
-    /// STUN servers that browsers are told.
+    /// STUN servers that browsers are told, for the connections among themselves.
     Stun {
-        /// Their URLs. The engine itself needs none.
+        /// The engine is one itself, at media.webrtc_port, and names itself first.
+        serve: bool = true, "true or false";
+        /// URLs of others.
         urls: Vec<String> = Vec::new(), "a list of \"stun:HOST\" or \"stun:HOST:PORT\"";
     }
 }

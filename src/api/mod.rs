@@ -46,7 +46,7 @@ use tracing::{info, warn};
 pub use account::{check_display_name, check_password, check_username};
 pub use change::{Algorithm, Ha1, USER_CHANGES_MAX, UserChange, named_user};
 pub use error::ApiError;
-pub use ice::{IceServer, IceSettings};
+pub use ice::{IceServer, IceSettings, OwnStun};
 pub use openapi::document;
 pub use request::Origin;
 pub use rooms::GUESTS_MAX;

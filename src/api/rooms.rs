@@ -113,7 +113,7 @@ async fn join(
     let pin = PIN_DIGITS.contains(&room.len()) && room.bytes().all(|b| b.is_ascii_digit());
     let expires = user.guest.as_ref().map(|guest| guest.login_expires_unix_s);
     let admission = Admission {
-        ice_servers: api.settings.ice.servers(&user.name, now),
+        ice_servers: api.settings.ice.servers(origin.host(), &user.name, now),
         username: user.name,
         display_name: user.display_name,
         websocket_url: origin.websocket_url(&token),

@@ -6,7 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{anyhow, bail};
 use tokio::sync::mpsc;
 
-use crate::api::{Algorithm, Api, IceSettings, Origin, Settings, USER_CHANGES_MAX, UserChange};
+use crate::api::{
+    Algorithm, Api, IceSettings, Origin, OwnStun, Settings, USER_CHANGES_MAX, UserChange,
+};
 use crate::config::{Config, Secret};
 use crate::engine::Input;
 use crate::sip;
@@ -29,16 +31,18 @@ pub(super) fn unix_s() -> u64 {
 }
 
 /// Opens the store and what serves HTTP on it. `usual_number` is what pages show when the
-/// configuration names no number to dial. Gives the API key too when it was made just now, and
-/// the users that the engine is to know as they come and go.
+/// configuration names no number to dial, `webrtc_port` is where the media worker listens. Gives
+/// the API key too when it was made just now, and the users that the engine is to know as they come
+/// and go.
 ///
 /// # Errors
 /// The store cannot be opened, or a secret is missing.
 pub(super) async fn open(
     config: &Config,
     usual_number: Option<&str>,
+    webrtc_port: u16,
 ) -> anyhow::Result<(Api, Option<String>, mpsc::Receiver<Input>)> {
-    let mut settings = settings(config)?;
+    let mut settings = settings(config, webrtc_port)?;
     settings.phone_number = settings.phone_number.or(usual_number.map(str::to_owned));
     let store = Store::open(&config.data_dir).await?;
     let (changes, mut changed) = mpsc::channel(USER_CHANGES_MAX);
@@ -90,7 +94,7 @@ pub(super) fn key_notice(key: &str) -> String {
     )
 }
 
-fn settings(config: &Config) -> anyhow::Result<Settings> {
+fn settings(config: &Config, webrtc_port: u16) -> anyhow::Result<Settings> {
     let turn_secret = secret(TURN_SECRET_VARIABLE, config.turn.secret.as_ref());
     if !config.turn.urls.is_empty() && turn_secret.is_none() {
         bail!("turn.urls: set turn.secret or {TURN_SECRET_VARIABLE} too");
@@ -115,6 +119,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             .as_ref()
             .map(|number| number.0.clone()),
         ice: IceSettings {
+            own_stun: config.stun.serve.then(|| own_stun(config, webrtc_port)),
             stun_urls: config.stun.urls.clone(),
             turn_urls: config.turn.urls.clone(),
             turn_secret: turn_secret.unwrap_or_default(),
@@ -122,6 +127,15 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         },
         pages: Pages::embedded(),
     })
+}
+
+/// An address that is bound by itself is reached by itself.
+fn own_stun(config: &Config, port: u16) -> OwnStun {
+    let bound = Some(config.media.bind).filter(|address| !address.is_unspecified());
+    OwnStun {
+        address: config.media.address.or(bound),
+        port,
+    }
 }
 
 /// The environment wins over the file. An empty variable counts as none.

@@ -56,8 +56,8 @@ impl Config {
     }
 
     /// Reads the text of a configuration file, applies overrides of the form `key=value` in order,
-    /// and checks every value. Keys are dotted paths; a value is TOML, or a plain text where it is
-    /// not.
+    /// and checks every value. Keys are dotted paths; a value is TOML, or else a list of
+    /// plain texts when it stands in brackets, or else a plain text.
     ///
     /// # Errors
     /// [`ConfigError`] for the first thing that is wrong.
@@ -167,8 +167,21 @@ fn toml_value(text: &str) -> Value {
         .and_then(|mut table| table.remove("value"))
     {
         Some(value) => value,
-        None => Value::String(text.to_owned()),
+        None => match text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+        {
+            Some(items) => bare_list(items),
+            None => Value::String(text.to_owned()),
+        },
     }
+}
+
+/// A list whose quotes a shell has taken: `udp:127.0.0.1:5070, tcp:127.0.0.1:5070`.
+fn bare_list(items: &str) -> Value {
+    let items = items.split(',').map(str::trim);
+    let items = items.filter(|item| !item.is_empty());
+    Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
 }
 
 /// The dotted path of the key whose name or value stands at `span`.

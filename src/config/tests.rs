@@ -29,6 +29,10 @@ fn overrides_come_after_the_file_and_in_their_order() {
         "rules_dir=/etc/talkpath rules",
         "log = { level = \"warn\" }",
         "log.format=json",
+        "http.proxies=[192.0.2.1,192.0.2.2]",
+        "stun.urls=[ stun:a.example ]",
+        "turn.urls=[]",
+        "stun.serve=false",
     ];
     let config = parse(text, &overrides).expect("the overrides are valid");
     assert_eq!(config.sip.calls_max, 7);
@@ -41,6 +45,9 @@ fn overrides_come_after_the_file_and_in_their_order() {
         config.speech.voices.get("nl-NL/male").map(String::as_str),
         Some("nl+m1")
     );
+    assert_eq!(config.http.proxies.len(), 2, "a list without quotes");
+    assert_eq!(config.stun.urls, ["stun:a.example"]);
+    assert!(config.turn.urls.is_empty() && !config.stun.serve);
     assert_eq!(config.rules_dir, Path::new("/etc/talkpath rules"));
     assert_eq!(
         (config.log.level, config.log.format),

@@ -374,6 +374,7 @@ macro_rules! toml_text {
 
 toml_text! {
     u32: value => value.to_string();
+    bool: value => value.to_string();
     PathBuf: value => quoted(&value.to_string_lossy());
     IpAddr: value => quoted(&value.to_string());
     SocketAddr: value => quoted(&value.to_string());

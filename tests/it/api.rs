@@ -11,8 +11,8 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use talkpath::api::{
-    self, Algorithm, Api, IceSettings, Login, LoginTokens as _, Origin, Settings, USER_CHANGES_MAX,
-    UserChange,
+    self, Algorithm, Api, IceSettings, Login, LoginTokens as _, Origin, OwnStun, Settings,
+    USER_CHANGES_MAX, UserChange,
 };
 use talkpath::store::Store;
 use talkpath::web::{File, Pages};
@@ -643,6 +643,10 @@ async fn guests_are_told_what_the_configuration_says() {
         domain: Some("sip.example.org".to_owned()),
         phone_number: Some("+15550100".to_owned()),
         ice: IceSettings {
+            own_stun: Some(OwnStun {
+                address: None,
+                port: 9000,
+            }),
             stun_urls: vec!["stun:stun.example.org".to_owned()],
             turn_urls: vec!["turn:turn.example.org".to_owned()],
             turn_secret: "north".to_owned(),
@@ -661,7 +665,10 @@ async fn guests_are_told_what_the_configuration_says() {
     assert_eq!(admission["phoneNumber"], "+15550100");
     assert_eq!(admission["pin"], Value::Null);
     let ice = &admission["iceServers"];
-    assert_eq!(ice[0], json!({"urls": ["stun:stun.example.org"]}));
+    assert_eq!(
+        ice[0],
+        json!({"urls": ["stun:talk.example.org:9000", "stun:stun.example.org"]})
+    );
     assert_eq!(ice[1]["urls"], json!(["turn:turn.example.org"]));
     let user = format!(
         "{}:{}",

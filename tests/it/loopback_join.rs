@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::server::Server;
+use crate::server::{Server, udp_socket};
 
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -47,6 +47,37 @@ async fn register(server: &Server, url: &str, user: &str) -> String {
     };
     let answer = tokio::time::timeout(WAIT, registering).await;
     answer.expect("the server answers")
+}
+
+#[test]
+fn the_stun_server_that_guests_are_told_tells_them_their_address() {
+    let ice_url = |server: &Server| {
+        let json = "Content-Type: application/json\r\n";
+        let path = "/api/v1/rooms/1234/join";
+        let admission = server.ask("POST", path, json, "{\"name\":\"Zoe\"}");
+        let admission: Value = serde_json::from_str(&admission).expect("JSON");
+        admission["iceServers"][0]["urls"][0].clone()
+    };
+    let server = Server::start(&[]);
+    let url = ice_url(&server);
+    let address = url.as_str().and_then(|url| url.strip_prefix("stun:"));
+    let socket = udp_socket(WAIT);
+    // RFC 8489 §5: a binding request without attributes.
+    let question = *b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
+    socket
+        .send_to(&question, address.expect("a STUN server"))
+        .expect("sent");
+    let mut answer = [0; 100];
+    let length = socket.recv(&mut answer).expect("an answer");
+    let local = socket.local_addr().expect("bound");
+    // §14.2: family 1, then port and address, XORed with the magic cookie.
+    let port = (local.port() ^ 0x2112).to_be_bytes();
+    let mapped = [0, 1, port[0], port[1], 127 ^ 0x21, 0x12, 0xa4, 1 ^ 0x42];
+    let head = *b"\x01\x01\x00\x0c\x21\x12\xa4\x42abcdefghijkl\x00\x20\x00\x08";
+    assert_eq!(answer[..length], [&head[..], &mapped[..]].concat());
+
+    let server = Server::start(&["stun.serve=false"]);
+    assert_eq!(ice_url(&server), Value::Null);
 }
 
 #[tokio::test]

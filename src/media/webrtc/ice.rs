@@ -189,7 +189,7 @@ fn answer(
     from: SocketAddr,
     pwd: &str,
 ) -> Option<Vec<u8>> {
-    let (ip, port) = (from.ip(), from.port());
+    let (ip, port) = (from.ip().to_canonical(), from.port());
     let integrity = MessageIntegrity::new_raw_integrity_with_provider(pwd, provider.crypto());
     let mut answer = Message::new();
     let built = answer.build(&[
