@@ -94,6 +94,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
     let http_address = listener.local_addr()?;
     let usual_number = takes_access_number(&catalog).then_some(ACCESS_NUMBER);
+    let (api, fresh_key, users) = http::open(&config, usual_number).await?;
     let (engine, seed) = make_engine(&config, catalog.clone())?;
     let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
     let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
@@ -103,7 +104,6 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let core = Core::new(settings, Instant::now(), seed);
     let (worker, handle) =
         MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
-    let (api, fresh_key, users) = http::open(&config, usual_number, worker.webrtc_port()).await?;
     let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
     let pool = ScriptPool::start(pool_settings(&config), turns_out)?;
     let sounds = make_sounds(&config);
@@ -332,7 +332,6 @@ fn media_settings(config: &Config, identity: Identity) -> MediaSettings {
         unix_time: unix_time(),
         timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
         identity: Some(identity),
-        stun: config.stun.serve,
         ..MediaSettings::default()
     }
 }

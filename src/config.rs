@@ -227,8 +227,11 @@ part! {
 part! {
     /// STUN servers that browsers are told, for the connections among themselves.
     Stun {
-        /// The engine is one itself, at media.webrtc_port, and names itself first.
+        /// The engine is one itself, and names itself first.
         serve: bool = true, "true or false";
+        /// The UDP address on which it is one. Port 0 takes any free port.
+        listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 3_478)),
+            "\"ADDRESS:PORT\", such as \"127.0.0.1:3478\"";
         /// URLs of others.
         urls: Vec<String> = Vec::new(), "a list of \"stun:HOST\" or \"stun:HOST:PORT\"";
     }

@@ -2,7 +2,8 @@
 //!
 //! Reading order: the vocabulary ([`id`], [`pii`], [`display_name`],
 //! [`termination`]), then the pure leaves ([`sip`],
-//! [`sdp`], [`rtp`], [`audio`], [`codec`], [`routing`]), the pure middle ([`script`], [`media`]),
+//! [`sdp`], [`rtp`], [`audio`], [`codec`], [`stun`],
+//! [`routing`]), the pure middle ([`script`], [`media`]),
 //! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
 
 pub mod api;
@@ -26,6 +27,7 @@ pub mod sdp;
 pub mod sim;
 pub mod sip;
 pub mod store;
+pub mod stun;
 pub mod telemetry;
 pub mod termination;
 pub mod web;

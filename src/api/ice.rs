@@ -1,5 +1,5 @@
-//! The ICE servers that a browser is told: our own STUN server, which the media worker is, others
-//! as configured, and TURN servers with credentials that expire.
+//! The ICE servers that a browser is told: our own STUN server, others as configured, and TURN
+//! servers with credentials that expire.
 //!
 //! TURN credentials are those of the shared-secret scheme (draft-uberti-behave-turn-rest), which
 //! coturn knows as `use-auth-secret`: the user name is `expiry:user`, the password the HMAC-SHA1 of

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::sync::mpsc;
 
 use crate::api::{
@@ -11,6 +11,7 @@ use crate::api::{
 };
 use crate::config::{Config, Secret};
 use crate::engine::Input;
+use crate::run::stun_socket::StunSocket;
 use crate::sip;
 use crate::store::Store;
 use crate::web::Pages;
@@ -31,18 +32,18 @@ pub(super) fn unix_s() -> u64 {
 }
 
 /// Opens the store and what serves HTTP on it. `usual_number` is what pages show when the
-/// configuration names no number to dial, `webrtc_port` is where the media worker listens. Gives
-/// the API key too when it was made just now, and the users that the engine is to know as they come
-/// and go.
+/// configuration names no number to dial. Gives the API key too when it was made just now, and the
+/// users that the engine is to know as they come and go. Starts the STUN server that guests are
+/// told.
 ///
 /// # Errors
-/// The store cannot be opened, or a secret is missing.
+/// The store or the STUN server's port cannot be opened, or a secret is missing.
 pub(super) async fn open(
     config: &Config,
     usual_number: Option<&str>,
-    webrtc_port: u16,
 ) -> anyhow::Result<(Api, Option<String>, mpsc::Receiver<Input>)> {
-    let mut settings = settings(config, webrtc_port)?;
+    let mut settings = settings(config)?;
+    settings.ice.own_stun = serve_stun(config).await?;
     settings.phone_number = settings.phone_number.or(usual_number.map(str::to_owned));
     let store = Store::open(&config.data_dir).await?;
     let (changes, mut changed) = mpsc::channel(USER_CHANGES_MAX);
@@ -94,7 +95,7 @@ pub(super) fn key_notice(key: &str) -> String {
     )
 }
 
-fn settings(config: &Config, webrtc_port: u16) -> anyhow::Result<Settings> {
+fn settings(config: &Config) -> anyhow::Result<Settings> {
     let turn_secret = secret(TURN_SECRET_VARIABLE, config.turn.secret.as_ref());
     if !config.turn.urls.is_empty() && turn_secret.is_none() {
         bail!("turn.urls: set turn.secret or {TURN_SECRET_VARIABLE} too");
@@ -119,7 +120,7 @@ fn settings(config: &Config, webrtc_port: u16) -> anyhow::Result<Settings> {
             .as_ref()
             .map(|number| number.0.clone()),
         ice: IceSettings {
-            own_stun: config.stun.serve.then(|| own_stun(config, webrtc_port)),
+            own_stun: None,
             stun_urls: config.stun.urls.clone(),
             turn_urls: config.turn.urls.clone(),
             turn_secret: turn_secret.unwrap_or_default(),
@@ -129,13 +130,25 @@ fn settings(config: &Config, webrtc_port: u16) -> anyhow::Result<Settings> {
     })
 }
 
-/// An address that is bound by itself is reached by itself.
-fn own_stun(config: &Config, port: u16) -> OwnStun {
-    let bound = Some(config.media.bind).filter(|address| !address.is_unspecified());
-    OwnStun {
+/// Starts the STUN server, if there is to be one. An address that is bound by itself is reached by
+/// itself.
+async fn serve_stun(config: &Config) -> anyhow::Result<Option<OwnStun>> {
+    if !config.stun.serve {
+        return Ok(None);
+    }
+    let address = config.stun.listen;
+    let socket = StunSocket::bind(address).await.with_context(|| {
+        format!(
+            "stun.listen: cannot listen on {address}; choose another port, or set stun.serve=false"
+        )
+    })?;
+    let port = socket.port()?;
+    tokio::spawn(socket.serve());
+    let bound = Some(address.ip()).filter(|address| !address.is_unspecified());
+    Ok(Some(OwnStun {
         address: config.media.address.or(bound),
         port,
-    }
+    }))
 }
 
 /// The environment wins over the file. An empty variable counts as none.

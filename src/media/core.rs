@@ -22,8 +22,8 @@ use super::rtp_leg::Transport;
 use super::sender::Silence;
 use super::tick::{self, Outputs, Scratch, Tick};
 use super::units::Units;
+use super::webrtc::Identity;
 use super::webrtc::demux::Shared;
-use super::webrtc::{Identity, StunServer};
 use crate::audio::{Gain, Rate};
 use crate::id::UnitId;
 
@@ -41,8 +41,6 @@ pub struct MediaSettings {
     pub unix_time: Duration,
     /// Our certificate for WebRTC, one per process; without it there are no such legs.
     pub identity: Option<Identity>,
-    /// Plain binding requests to the shared socket are answered: it is a STUN server too.
-    pub stun: bool,
 }
 
 impl Default for MediaSettings {
@@ -53,7 +51,6 @@ impl Default for MediaSettings {
             legs_max: 8192,
             unix_time: Duration::ZERO,
             identity: None,
-            stun: true,
         }
     }
 }
@@ -167,7 +164,6 @@ pub struct Core {
     pub(super) clock: Clock,
     pub(super) units: Units,
     pub(super) shared: Shared,
-    pub(super) stun: StunServer,
     /// Legs, and those with a stream.
     pub(super) legs: usize,
     pub(super) streams: usize,
@@ -202,7 +198,6 @@ impl Core {
             clock: Clock::new(now),
             units: Units::default(),
             shared: Shared::default(),
-            stun: StunServer::default(),
             legs: 0,
             streams: 0,
             slots: Default::default(),
@@ -332,7 +327,7 @@ impl Core {
     }
 
     /// Hands over the packets to send, in order. To be called after each `handle_`.
-    pub fn drain_packets(&mut self, send: impl FnMut(Option<UnitId>, Channel, SocketAddr, &[u8])) {
+    pub fn drain_packets(&mut self, send: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
         self.outbox.drain(send);
     }
 

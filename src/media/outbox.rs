@@ -21,8 +21,7 @@ pub enum Channel {
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 struct Entry {
-    /// None: the packet belongs to no leg.
-    unit: Option<UnitId>,
+    unit: UnitId,
     channel: Channel,
     to: SocketAddr,
     end: usize,
@@ -45,22 +44,6 @@ impl Outbox {
         to: SocketAddr,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        self.append((Some(unit), channel), to, write);
-    }
-
-    /// Appends a datagram that belongs to no leg, for the shared socket.
-    pub(super) fn push_shared(&mut self, to: SocketAddr, datagram: &[u8]) {
-        self.append((None, Channel::Shared), to, |out| {
-            out.extend_from_slice(datagram)
-        });
-    }
-
-    fn append(
-        &mut self,
-        (unit, channel): (Option<UnitId>, Channel),
-        to: SocketAddr,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
         if self.bytes.len() >= BYTES_MAX {
             self.dropped += 1;
             return;
@@ -79,10 +62,7 @@ impl Outbox {
     }
 
     /// Hands over every packet and forgets it.
-    pub(super) fn drain(
-        &mut self,
-        mut send: impl FnMut(Option<UnitId>, Channel, SocketAddr, &[u8]),
-    ) {
+    pub(super) fn drain(&mut self, mut send: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
         let mut start = 0;
         for entry in self.entries.drain(..) {
             if let Some(bytes) = self.bytes.get(start..entry.end) {

@@ -12,29 +12,15 @@ use super::outbox::{Channel, Outbox};
 use super::rtp_leg::{RtpLeg, Transport};
 use super::tick::Outputs;
 use super::webrtc::Checked;
-use super::webrtc::demux::Kind;
 use super::webrtc_leg::{Fact, Received, WebRtcLeg};
 use crate::id::UnitId;
 
 impl Core {
     /// Takes a datagram of the socket that all WebRTC legs share.
     pub fn handle_shared_packet(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        let taken = match self.shared.find(from, bytes) {
-            Some(node) => self.handle_shared(now, node, from, bytes),
-            None => self.answer_stun(now, from, bytes),
-        };
+        let node = self.shared.find(from, bytes);
+        let taken = node.is_some_and(|node| self.handle_shared(now, node, from, bytes));
         self.count_packet(taken);
-    }
-
-    /// Answers who only asks for its address; false when the datagram is something else.
-    fn answer_stun(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
-        let is_stun = self.settings.stun && Kind::of(bytes) == Kind::Stun;
-        let answer = is_stun.then(|| self.stun.answer(now, from, bytes));
-        let Some(answer) = answer.flatten() else {
-            return false;
-        };
-        self.outbox.push_shared(from, &answer);
-        true
     }
 
     fn handle_shared(&mut self, now: Instant, node: Node, from: SocketAddr, bytes: &[u8]) -> bool {

@@ -69,7 +69,7 @@ pub trait Machine: Send + 'static {
     /// See [`Core::counters`].
     fn counters(&self) -> Counters;
     /// See [`Core::drain_packets`].
-    fn drain_packets(&mut self, send: impl FnMut(Option<UnitId>, Channel, SocketAddr, &[u8]));
+    fn drain_packets(&mut self, send: impl FnMut(UnitId, Channel, SocketAddr, &[u8]));
 }
 
 /// Where a worker has its sockets.
@@ -97,7 +97,6 @@ pub struct MediaWorker {
     waker: Waker,
     counters: Arc<MediaCounters>,
     core_counters: Arc<Mutex<Counters>>,
-    webrtc_port: u16,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -157,7 +156,6 @@ impl MediaWorker {
         let pool = PortPool::new(settings.bind, settings.port_first, settings.port_last);
         let shared = SocketAddr::new(settings.bind, settings.webrtc_port);
         let sockets = MediaSockets::new(pool, settings.address, shared, Arc::clone(&counters))?;
-        let webrtc_port = sockets.shared_address().0.port();
         let stop = Arc::new(AtomicBool::new(false));
         let waker = sockets.waker();
         let core_counters = Arc::new(Mutex::default());
@@ -186,16 +184,10 @@ impl MediaWorker {
                 waker,
                 counters,
                 core_counters,
-                webrtc_port,
                 thread: Some(thread),
             },
             handle,
         ))
-    }
-
-    /// The port that all WebRTC legs share.
-    pub fn webrtc_port(&self) -> u16 {
-        self.webrtc_port
     }
 
     /// What the loop has counted.
@@ -419,7 +411,7 @@ impl Machine for Core {
         Core::counters(self)
     }
 
-    fn drain_packets(&mut self, send: impl FnMut(Option<UnitId>, Channel, SocketAddr, &[u8])) {
+    fn drain_packets(&mut self, send: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
         Core::drain_packets(self, send);
     }
 }

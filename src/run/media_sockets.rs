@@ -197,7 +197,7 @@ impl MediaSockets {
         }
     }
 
-    pub fn send(&self, unit: Option<UnitId>, channel: Channel, to: SocketAddr, bytes: &[u8]) {
+    pub fn send(&self, unit: UnitId, channel: Channel, to: SocketAddr, bytes: &[u8]) {
         let sent = self
             .socket(unit, channel)
             .map(|socket| socket.send_to(bytes, to));
@@ -292,11 +292,11 @@ impl MediaSockets {
         true
     }
 
-    fn socket(&self, unit: Option<UnitId>, channel: Channel) -> Option<&UdpSocket> {
+    fn socket(&self, unit: UnitId, channel: Channel) -> Option<&UdpSocket> {
         match channel {
             Channel::Shared => Some(&self.shared),
             Channel::Rtp | Channel::Rtcp => {
-                self.legs.get(&unit?).map(|pair| socket_of(pair, channel))
+                self.legs.get(&unit).map(|pair| socket_of(pair, channel))
             }
         }
     }

@@ -13,5 +13,6 @@ pub mod recordings;
 pub mod script_pool;
 pub mod sounds;
 pub mod speech;
+pub mod stun_socket;
 pub mod tones;
 pub mod voice_program;

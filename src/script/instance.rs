@@ -211,22 +211,6 @@ impl Tables {
         }
     }
 
-    /// How many handlers wait for something.
-    pub(super) fn handler_count(&self) -> usize {
-        let of = |handlers: &Handlers| handlers.values().map(Vec::len).sum::<usize>();
-        self.legs
-            .values()
-            .map(|record| of(&record.handlers))
-            .sum::<usize>()
-            + self
-                .units
-                .values()
-                .map(|record| of(&record.handlers))
-                .sum::<usize>()
-            + self.timers.len()
-            + self.collectors.len()
-    }
-
     /// Estimated bytes of what handlers carry.
     pub(super) fn handler_bytes(&self) -> usize {
         let of = |handlers: &Handlers| {

@@ -34,7 +34,8 @@ pub struct Limits {
     pub commands: usize,
     /// Handlers of one event of one leg, conference, player or recorder.
     pub handlers_per_event: usize,
-    /// Handlers of the whole session, timers included.
+    /// Handlers of one leg, conference, player or recorder, over all events. A session has no limit
+    /// of its own: a conference grows with its legs.
     pub handlers: usize,
     /// Characters of one log line; the rest is cut off and marked.
     pub log_chars: usize,
@@ -61,7 +62,7 @@ impl Default for Limits {
             legs: 100,
             commands: 10_000,
             handlers_per_event: 100,
-            handlers: 1_000,
+            handlers: 500,
             log_chars: 15_000,
             message_bytes: 8_192,
             speech_chars: 1_500,

@@ -116,7 +116,7 @@ fn limits(text: &mut String, limits: &Limits) {
             "handlers of one event of one unit",
             limits.handlers_per_event,
         ),
-        ("handlers in all", limits.handlers),
+        ("handlers of one unit, over all events", limits.handlers),
         (
             "characters of one log line; the rest is cut",
             limits.log_chars,

@@ -135,6 +135,27 @@ const ROWS: &[Row] = &[
          (os error 98)\n",
     ),
     fails(
+        &[
+            "serve",
+            "--set",
+            "sip.listen=[udp:127.0.0.1:0]",
+            "--set",
+            "stun.listen=127.0.0.1:{udp}",
+        ],
+        "talkpath: stun.listen: cannot listen on 127.0.0.1:{udp}; choose another port, or set \
+         stun.serve=false: Address already in use (os error 98)\n",
+    ),
+    fails(
+        &[
+            "serve",
+            "--set",
+            "sip.listen=[udp:127.0.0.1:0]",
+            "--set",
+            "media.webrtc_port={udp}",
+        ],
+        "talkpath: media.webrtc_port: 0.0.0.0:{udp}: Address already in use (os error 98)\n",
+    ),
+    fails(
         &["serve", "--set", "sip.listen=[\"udp:192.0.2.77:5060\"]"],
         "talkpath: sip.listen[0]: cannot listen on UDP 192.0.2.77:5060: Cannot assign requested \
          address (os error 99)\n",
@@ -312,6 +333,7 @@ fn run(dir: &Path, line: &[String]) -> Output {
             "http.listen=127.0.0.1:0".to_owned(),
             "sip.listen=[\"udp:127.0.0.1:0\"]".to_owned(),
             "media.webrtc_port=0".to_owned(),
+            "stun.listen=127.0.0.1:0".to_owned(),
             format!("data_dir={}", dir.join("data").display()),
             format!("recordings_dir={}", dir.join("recordings").display()),
         ] {

@@ -178,10 +178,10 @@ impl Machine for Echo {
         }
     }
 
-    fn drain_packets(&mut self, mut send: impl FnMut(Option<UnitId>, Channel, SocketAddr, &[u8])) {
+    fn drain_packets(&mut self, mut send: impl FnMut(UnitId, Channel, SocketAddr, &[u8])) {
         if std::mem::take(&mut self.ready) {
             for (unit, channel, to, bytes) in self.packets.drain(..) {
-                send(Some(unit), channel, to, &bytes);
+                send(unit, channel, to, &bytes);
             }
         }
     }

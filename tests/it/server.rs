@@ -84,6 +84,7 @@ impl Server {
             "media.bind=127.0.0.1".to_owned(),
             "media.ports=12000-19999".to_owned(),
             "media.webrtc_port=0".to_owned(),
+            "stun.listen=127.0.0.1:0".to_owned(),
             "shutdown.drain_s=5".to_owned(),
             format!("data_dir={}", at("data")),
             format!("recordings_dir={}", at("recordings")),

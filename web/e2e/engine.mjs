@@ -22,6 +22,7 @@ export async function startEngine(keys = {}) {
     'http.listen=127.0.0.1:0',
     'media.bind=127.0.0.1',
     'media.webrtc_port=0',
+    'stun.listen=127.0.0.1:0',
     `data_dir=${data}`,
     `recordings_dir=${join(data, 'recordings')}`,
     ...Object.entries(keys).map(([key, value]) => `${key}=${value}`),

@@ -299,7 +299,7 @@ impl World {
             if channel == Channel::Shared {
                 shared.push((to, bytes.to_vec()));
             }
-            if let Some(peer) = unit.and_then(|unit| peers.get_mut(&unit.0)) {
+            if let Some(peer) = peers.get_mut(&unit.0) {
                 peer.hear(ms, channel, to, bytes);
             }
         });

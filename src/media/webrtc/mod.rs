@@ -1,16 +1,13 @@
 //! The parts of a WebRTC leg one layer below a peer connection: the lite side of ICE, DTLS, SRTP,
-//! our certificate, the STUN server, and the demultiplexing of the one socket. `webrtc_leg.rs` puts
-//! them together. These files and that one are the only ones that name the crate `rtc`.
+//! our certificate, and the demultiplexing of the one socket. `webrtc_leg.rs` puts them together.
 
 pub(super) mod demux;
 mod dtls;
 mod ice;
 mod identity;
 mod srtp;
-mod stun;
 
 pub(super) use dtls::{Dtls, DtlsOutcome};
 pub(super) use ice::{Checked, IceLite};
 pub use identity::{Identity, IdentityError};
 pub(super) use srtp::{Protected, Srtp};
-pub(super) use stun::StunServer;

@@ -513,16 +513,20 @@ fn record(
     })
 }
 
-/// Adds a handler to a list, within the limit of one event.
+/// Adds a handler to those of one leg or unit, within their limits.
 pub(super) fn add_handler(
     handlers: &mut Handlers,
     name: &'static str,
     handler: FnPtr,
-    limit: usize,
+    limits: &Limits,
 ) -> Answer<()> {
+    let (of_event, in_all) = (limits.handlers_per_event, limits.handlers);
+    if handlers.values().map(Vec::len).sum::<usize>() >= in_all {
+        return refuse(format!("more than {in_all} handlers of one leg or unit"));
+    }
     let list = handlers.entry(name).or_default();
-    if list.len() >= limit {
-        return refuse(format!("more than {limit} handlers of \"{name}\""));
+    if list.len() >= of_event {
+        return refuse(format!("more than {of_event} handlers of \"{name}\""));
     }
     list.push(handler);
     Ok(())
@@ -539,12 +543,11 @@ fn on(ctx: &NativeCallContext, leg: Leg, name: &str, value: &Dynamic) -> Answer<
     };
     with(|running| {
         let handler = handler(running, value)?;
-        let limit = running.limits.handlers_per_event;
         let Some(record) = running.tables.live_leg(leg.0) else {
             return Ok(());
         };
         let was_on = record.handlers.keys().any(|name| reports_talk(name));
-        add_handler(&mut record.handlers, name, handler, limit)?;
+        add_handler(&mut record.handlers, name, handler, &running.limits)?;
         if reports_talk(name) && !was_on {
             let command = LegCommand::DetectTalk { on: true };
             running.push(

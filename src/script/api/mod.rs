@@ -180,11 +180,5 @@ fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
     if !known {
         return refuse(format!("there is no function `{name}` for this handler"));
     }
-    if running.tables.handler_count() >= running.limits.handlers {
-        return refuse(format!(
-            "more than {} handlers in one session",
-            running.limits.handlers
-        ));
-    }
     Ok(handler)
 }

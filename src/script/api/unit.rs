@@ -340,9 +340,8 @@ fn on(_: &NativeCallContext, unit: UnitId, name: &str, value: &Dynamic) -> Answe
     };
     with(|running| {
         let handler = handler(running, value)?;
-        let limit = running.limits.handlers_per_event;
         match running.tables.units.get_mut(&unit) {
-            Some(record) => leg::add_handler(&mut record.handlers, name, handler, limit),
+            Some(record) => leg::add_handler(&mut record.handlers, name, handler, &running.limits),
             None => Ok(()),
         }
     })

@@ -132,6 +132,101 @@ fn everybody_gets_the_roster_after_each_change() {
     );
 }
 
+/// The roster in what leg 1 was told, and how many bytes it has.
+fn roster_of(told: &[String]) -> (serde_json::Value, usize) {
+    let texts = told
+        .iter()
+        .filter_map(|line| line.strip_prefix("l1 message "));
+    let text = texts.into_iter().find(|text| text.contains("\"peers\""));
+    let text = text.expect("a roster for the first browser");
+    (serde_json::from_str(text).expect("JSON"), text.len())
+}
+
+/// The longest names, in bytes, and more people than one message can name.
+#[test]
+fn a_crowd_is_greeted_and_listed_as_far_as_a_message_goes() {
+    let mut world = opened();
+    let greeted = |leg: u64, told: &[String]| told.contains(&format!("l{leg} {GREETING}"));
+    let mut last = Vec::new();
+    for leg in 1..=100 {
+        let id = format!("guest-{leg:020}");
+        let mut info = incoming(leg, "internal", &id, &[("X-ClientType", "web")]);
+        info.display_name = "\u{1f600}".repeat(255);
+        assert_eq!(world.incoming(info), [format!("l{leg} answer")]);
+        last = world.leg(leg, connected());
+        assert!(greeted(leg, &last), "browser {leg}: {last:?}");
+        world.leg(leg, finished());
+    }
+    let (roster, bytes) = roster_of(&last);
+    assert!(bytes <= 8192, "{bytes}");
+    assert_eq!(roster["peers"].as_array().map(Vec::len), Some(100));
+    for leg in 101..=400 {
+        last = phone(&mut world, leg, &format!("+1555{leg:06}"));
+        assert!(greeted(leg, &last), "phone {leg}: {last:?}");
+    }
+    let (roster, bytes) = roster_of(&last);
+    assert!(bytes <= 8192, "{bytes}");
+    assert_eq!(roster["peers"].as_array().map(Vec::len), Some(100));
+    let listed = roster["pstnCalls"].as_array().map_or(0, Vec::len);
+    assert_eq!(roster["morePstnCalls"], 300 - listed);
+    assert_eq!(world.error(), "");
+}
+
+#[test]
+fn thousands_of_telephones_fit_into_one_conference() {
+    let mut world = opened();
+    for leg in 1..=4000 {
+        let info = incoming(
+            leg,
+            "internal",
+            "+1555",
+            &[("X-ClientType", "pstn_inbound")],
+        );
+        assert_eq!(world.incoming(info), [format!("l{leg} answer")]);
+        let told = world.leg(leg, connected());
+        assert_eq!(told, [format!("l{leg} {GREETING}")]);
+        assert_eq!(world.leg(leg, finished()).len(), 3);
+    }
+    assert_eq!(world.error(), "");
+}
+
+#[test]
+fn a_few_people_with_long_names_keep_them_and_a_long_list_of_phones_is_cut() {
+    let mut world = opened();
+    for leg in 1..=5 {
+        web(&mut world, leg, &format!("user{leg}"));
+    }
+    let mut last = Vec::new();
+    for leg in 6..=205 {
+        last = phone(&mut world, leg, &format!("+1555{leg:06}"));
+    }
+    let (roster, _) = roster_of(&last);
+    assert_eq!(roster["peers"][4]["displayName"], "Name of user5");
+    assert_eq!(roster["pstnCalls"].as_array().map(Vec::len), Some(100));
+    assert_eq!(roster["morePstnCalls"], 100);
+}
+
+#[test]
+fn a_full_conference_takes_no_more_browsers_but_lets_a_lost_one_return() {
+    let mut about = about();
+    let variables = &mut about.variables;
+    variables.insert("web_max".to_owned(), serde_json::json!(2));
+    let mut world = World::with(Limits::default(), SCRIPT, about);
+    world.start();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    let info = |leg, id| incoming(leg, "internal", id, &[("X-ClientType", "web")]);
+    assert_eq!(
+        world.incoming(info(3, "carol")),
+        ["l3 reject 486 The conference is full"]
+    );
+    assert_eq!(world.incoming(info(4, "bob")), ["l4 answer"]);
+    phone(&mut world, 5, "+1555");
+    world.leg(4, connected());
+    world.leg(1, disconnected());
+    assert_eq!(world.incoming(info(6, "carol")), ["l6 answer"]);
+}
+
 #[test]
 fn phone_that_never_connects_is_never_listed() {
     let mut world = opened();

@@ -188,6 +188,37 @@ fn pin_is_never_logged() {
 
 /// A page whose conference is the leg that it gave.
 fn page() -> (World, u64) {
+    let (mut world, leg) = calling_page();
+    world.leg(leg, connected());
+    (world, leg)
+}
+
+#[test]
+fn page_that_cannot_join_is_told_and_hung_up_on() {
+    let rows = [
+        (
+            486,
+            "Sorry, the conference is full. Please try again later.",
+            "full",
+        ),
+        (
+            503,
+            "Sorry, the conference cannot be reached. Please try again later.",
+            "",
+        ),
+    ];
+    for (code, words, reason) in rows {
+        let (mut world, leg) = calling_page();
+        let told = world.leg(leg, failed(code));
+        assert_eq!(told[1], format!("l1 say \"{words}\""), "{told:?}");
+        let hangup = format!("l1 hangup {reason}");
+        assert_eq!(world.leg(1, finished()), [hangup.trim_end()]);
+        assert_eq!(world.leg(1, disconnected()), ["terminate"]);
+    }
+}
+
+/// A page, and the leg that is on its way to the conference.
+fn calling_page() -> (World, u64) {
     let mut world = World::new(include_str!("../../../scripts/gatekeeper.rhai"));
     world.start();
     world.incoming(incoming(1, "web", "alice", &[("X-Conference-Id", "1234")]));
@@ -195,7 +226,6 @@ fn page() -> (World, u64) {
     let call = called.iter().find(|line| line.contains("call conf_1234"));
     let (leg, _) = call.expect("a call").split_once(' ').expect("words");
     let leg = leg.trim_start_matches('l').parse().expect("a number");
-    world.leg(leg, connected());
     (world, leg)
 }
 

@@ -82,9 +82,10 @@ fn each_limit_ends_the_handler_with_words() {
             "more than 100 handlers of \"hold\"",
         ),
         (
-            "for i in 0..20 { let l = call_conference(\"c\"); \
-             for j in 0..100 { l.on(\"hold\", \"noop\"); } }",
-            "more than 1000 handlers in one session",
+            "let l = call_conference(\"c\"); for j in 0..100 { \
+             for e in [\"hold\", \"unhold\", \"message\", \"info\", \"digit\", \"failed\"] { \
+             l.on(e, \"noop\"); } }",
+            "more than 500 handlers of one leg or unit",
         ),
         (
             "let s = \"x\"; s.pad(8193, \"x\"); call_conference(\"c\").send_message(s);",

@@ -11,7 +11,7 @@ import { InvitePanel } from './invite.js';
 import { readableRoom } from './room.js';
 import type { CallSession, State } from './session.js';
 import { SettingsPanel } from './settings.js';
-import { PeerTile, PhoneTile, SelfTile } from './tiles.js';
+import { MorePhonesTile, PeerTile, PhoneTile, SelfTile } from './tiles.js';
 
 interface Props {
   session: CallSession;
@@ -39,7 +39,7 @@ export function Call({ session, ended }: Props) {
   });
 
   if (state.end) return <>{ended(state.end)}</>;
-  const count = state.peers.length + state.phones.length + 1;
+  const count = state.peers.length + state.phones.length + state.morePhones + 1;
   return (
     <div class="call" data-phase={state.phase} data-panel={panel ?? ''}>
       <header class="call-header">
@@ -112,12 +112,13 @@ interface PartProps {
 }
 
 function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void }) {
-  const { peers, phones, calling, sends, speaking, ownVideo } = state;
+  const { peers, phones, morePhones, calling, sends, speaking, ownVideo } = state;
   const [pinned, setPinned] = useState<string | null>(null);
   const sharing = peers.find((peer) => peer.sends?.video === 'screen');
   const large = peers.find(({ id }) => id === pinned) ?? sharing ?? null;
   const others = peers.filter((peer) => peer !== large);
-  const count = others.length + phones.length + calling.length + 1;
+  const tiles = others.length + phones.length + calling.length + 1;
+  const count = tiles + (morePhones > 0 ? 1 : 0);
   const { ref, columns } = useColumns(count);
 
   const tile = (peer: (typeof peers)[number]) => (
@@ -147,6 +148,7 @@ function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void 
             isSpeaking={speaking === 'phones'}
           />
         ))}
+        {morePhones > 0 && <MorePhonesTile session={session} count={morePhones} />}
         {calling.map((number) => (
           <PhoneTile
             key={`calling ${number}`}

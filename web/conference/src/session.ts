@@ -35,6 +35,8 @@ export interface State {
   phase: 'connecting' | 'connected' | 'reconnecting' | 'ended';
   peers: readonly Peer[];
   phones: readonly Phone[];
+  /** Telephones beside those. */
+  morePhones: number;
   /** Numbers that are being dialled. */
   calling: readonly string[];
   sends: SentMedia;
@@ -62,6 +64,7 @@ export class CallSession {
       phase: 'connecting',
       peers: [],
       phones: [],
+      morePhones: 0,
       calling: [],
       sends: conference.sends,
       hasMicrophone: conference.hasMicrophone,
@@ -152,7 +155,7 @@ export class CallSession {
     conference.on('reconnecting', () => this.#set({ phase: 'reconnecting' }));
     conference.on('reconnected', () => this.#set({ phase: 'connected' }));
     conference.on('ended', (end) => this.#set({ phase: 'ended', end }));
-    conference.on('roster', ({ peers, phones }) => this.#set({ peers, phones }));
+    conference.on('roster', (roster) => this.#set(roster));
     conference.on('peerChanged', () => this.#set({ peers: conference.peers }));
     conference.on('peerStream', () => this.#set({ peers: conference.peers }));
     conference.on('peerJoined', ({ peer, present }) => {

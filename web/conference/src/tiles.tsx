@@ -11,7 +11,7 @@ import { Video } from './video.js';
 
 interface FrameProps {
   session: CallSession;
-  kind: 'self' | 'person' | 'phone';
+  kind: 'self' | 'person' | 'phone' | 'phones';
   id: string;
   name: string;
   label: string;
@@ -139,6 +139,29 @@ export function PhoneTile({ session, phone, isSpeaking, isCalling }: PhoneProps)
         <span class="chip-name number">{number}</span>
       </span>
       {isCalling && <span class="badge">Calling…</span>}
+    </Frame>
+  );
+}
+
+/** Telephones that have no tile of their own. */
+export function MorePhonesTile({ session, count }: { session: CallSession; count: number }) {
+  const name = `and ${count} more`;
+  return (
+    <Frame
+      session={session}
+      kind="phones"
+      id="phones"
+      name={name}
+      label={`${name} by telephone`}
+      isSpeaking={false}
+      level={phonesLevel}
+    >
+      <span class="avatar phone" aria-hidden="true">
+        <Icon name="phone" size={34} />
+      </span>
+      <span class="chip">
+        <span class="chip-name">{name}</span>
+      </span>
     </Frame>
   );
 }

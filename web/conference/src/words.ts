@@ -63,6 +63,10 @@ const ENDED: Readonly<Record<EndReason, Words>> = {
     title: 'You joined from another window',
     text: 'This one was disconnected, because you can be in a conference only once.',
   },
+  full: {
+    title: 'The conference is full',
+    text: 'Somebody has to leave before you can join. Try again in a moment.',
+  },
   refused: { title: 'The server did not let you in', text: 'Your invitation may have expired.' },
   unreachable: {
     title: 'The server is gone',
@@ -80,10 +84,12 @@ export function wordsOfJoinCode(code: JoinErrorCode): Words {
   return JOIN[code];
 }
 
+const SAYS_IT_ALL: ReadonlySet<EndReason> = new Set(['left', 'replaced', 'full']);
+
 /** Words for how the conference ended; the server's own reason is added when there is one. */
 export function wordsOfEnd(reason: EndReason, text: string): Words {
   const words = ENDED[reason];
-  const isSpecific = text !== '' && reason !== 'left' && reason !== 'replaced';
+  const isSpecific = text !== '' && !SAYS_IT_ALL.has(reason);
   return isSpecific ? { title: words.title, text: `${words.text} (${text})` } : words;
 }
 

@@ -35,6 +35,8 @@ const DOUBT_TOKEN_AFTER = { neverConnected: 2, connectedBefore: 6 } as const;
 /** Tokens that a server may refuse in a row, before we believe that it means us. */
 const RENEWALS_MAX = 2;
 /** SIP refusals that another attempt will not change. */
+/** Reasons that the server gives when it ends a call that worked. */
+const SAID_BY_SERVER: ReadonlySet<string> = new Set<EndReason>(['replaced', 'full']);
 const FINAL_CODES = new Set([400, 402, 404, 410, 484, 486, 488, 600, 603, 604, 606]);
 const RECALL = { firstMs: 500, longestMs: 8_000 };
 const SELF = 'self';
@@ -66,6 +68,7 @@ export class Conference extends Emitter<ConferenceEvents> {
   #peers: Peers;
   #call: ConferenceCall | null = null;
   #phones: Phone[] = [];
+  #morePhones = 0;
   #state: 'starting' | 'up' | 'reconnecting' | 'over' = 'starting';
   #hasRoster = false;
   #hasConnected = false;
@@ -120,6 +123,11 @@ export class Conference extends Emitter<ConferenceEvents> {
 
   get phones(): readonly Phone[] {
     return this.#phones;
+  }
+
+  /** Telephones that are here and not among `phones`, because there are too many. */
+  get morePhones(): number {
+    return this.#morePhones;
   }
 
   get sends(): SentMedia {
@@ -305,7 +313,7 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#meter.watch(PHONES, null);
     if (this.#state === 'over') return;
     if (end.byRemote && end.wasWorking) {
-      this.#finish(end.text === 'replaced' ? 'replaced' : 'ended', end.text);
+      this.#finish(SAID_BY_SERVER.has(end.text) ? (end.text as EndReason) : 'ended', end.text);
     } else if (end.code === 401 || end.code === 403) {
       this.#refused(end.text);
     } else if (FINAL_CODES.has(end.code)) {
@@ -357,6 +365,7 @@ export class Conference extends Emitter<ConferenceEvents> {
     const isFirst = !this.#hasRoster;
     const before = this.#phones;
     this.#phones = matchPhones(before, roster.phones);
+    this.#morePhones = roster.morePhones;
     this.#peers.setRoster(roster.peers);
     const keys = (phones: readonly Phone[]) => phones.map(({ key }) => key);
     const { joined, left } = compareIds(keys(before), keys(this.#phones));
@@ -367,7 +376,8 @@ export class Conference extends Emitter<ConferenceEvents> {
       if (left.includes(phone.key)) this.emit('phoneLeft', { phone });
     }
     this.#hasRoster = true;
-    this.emit('roster', { peers: this.peers, phones: this.phones });
+    const { peers, phones, morePhones } = this;
+    this.emit('roster', { peers, phones, morePhones });
   }
 
   #phoneStatus({ status, number, reason }: Incoming & { kind: 'phone' }): void {

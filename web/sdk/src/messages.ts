@@ -21,7 +21,7 @@ export interface RosterPeer {
 }
 
 export type Incoming =
-  | { kind: 'roster'; peers: RosterPeer[]; phones: string[] }
+  | { kind: 'roster'; peers: RosterPeer[]; phones: string[]; morePhones: number }
   | { kind: 'ice-failed'; callee: string }
   | { kind: 'phone'; status: PhoneStatus; number: string; reason: string }
   | { kind: 'fault'; about: string; text: string }
@@ -84,7 +84,9 @@ function parseRoster(value: Record<string, unknown>): Incoming {
     if (id) peers.set(id, { id, displayName: displayName || id });
   }
   const phones = listOf(value.pstnCalls).map((one) => userOf(textOf(one.callerid)));
-  return { kind: 'roster', peers: [...peers.values()], phones };
+  const more = value.morePstnCalls;
+  const morePhones = Number.isSafeInteger(more) ? Math.max(0, more as number) : 0;
+  return { kind: 'roster', peers: [...peers.values()], phones, morePhones };
 }
 
 /** The JSON for `sendMessage`. Throws `TypeError` or `RangeError` for what cannot be sent. */

@@ -52,6 +52,8 @@ export type EndReason =
   | 'ended'
   /** The same identity joined from somewhere else. */
   | 'replaced'
+  /** There are as many participants as the conference takes. */
+  | 'full'
   /** The server does not let us in (any more). */
   | 'refused'
   /** The server could not be reached for too long. */
@@ -68,8 +70,11 @@ export interface Levels {
 export interface ConferenceEvents {
   /** In the conference, for the first time. */
   connected: { id: string; room: string };
-  /** The whole membership, after every change of it. */
-  roster: { peers: readonly Peer[]; phones: readonly Phone[] };
+  /**
+   * The whole membership, after every change of it. A roster has room for 100 telephones at most;
+   * `morePhones` counts the others.
+   */
+  roster: { peers: readonly Peer[]; phones: readonly Phone[]; morePhones: number };
   /** `present`: was there before us. */
   peerJoined: { peer: Peer; present: boolean };
   peerLeft: { peer: Peer };

@@ -24,6 +24,18 @@ describe('what arrives', () => {
     expect(parseIncoming(text)).toBeNull();
   });
 
+  test.each([
+    [120, 120],
+    [0, 0],
+    [-1, 0],
+    [1.5, 0],
+    ['120', 0],
+    [null, 0],
+  ])('telephones that a roster has no room for: %j are %i', (morePstnCalls, morePhones) => {
+    const text = JSON.stringify({ peers: [], pstnCalls: [], morePstnCalls });
+    expect(parseIncoming(text)).toEqual({ kind: 'roster', peers: [], phones: [], morePhones });
+  });
+
   test('a roster loses what is broken in it and keeps the rest', () => {
     const text = JSON.stringify({
       peers: [
@@ -42,6 +54,7 @@ describe('what arrives', () => {
         { id: 'bob', displayName: 'Bob' },
       ],
       phones: ['+15550100', '+15550100', ''],
+      morePhones: 0,
     });
   });
 

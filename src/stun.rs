@@ -1,6 +1,11 @@
-//! The STUN server (RFC 8489) on the socket that all WebRTC legs share: tells whoever asks from
-//! which address the question came. It knows binding requests without USERNAME, keeps nothing of
-//! who asks, and is no relay. Checks of ICE, which have a USERNAME, are `ice`'s.
+//! A STUN server (RFC 8489): tells whoever asks from which address the question came. Two browsers
+//! on different networks learn from it how they may reach each other. It knows binding requests
+//! alone, keeps nothing of who asks, authenticates nobody, and is no relay. `run::stun_socket`
+//! gives it a socket.
+//!
+//! That socket is not the one of the WebRTC legs, although RFC 7983 would allow it: Chromium takes
+//! whatever comes from the address of its STUN server for answers of that server, and so would
+//! never see an ICE check answered.
 //!
 //! | datagram | answer |
 //! |---|---|
@@ -25,9 +30,9 @@ use rtc::stun::xoraddr::XorMappedAddress;
 
 /// Answers in one second, over all who ask; more questions stay unanswered, and clients repeat
 /// theirs (RFC 8489 §6.2.1). It bounds what a flood with a forged source reflects to 120 KB/s.
-pub(in super::super) const ANSWERS_PER_S: u32 = 2_000;
+pub const ANSWERS_PER_S: u32 = 2_000;
 /// The longest question: a header and some attributes that we need not know. Longer ones are noise.
-const QUESTION_BYTES_MAX: usize = 548;
+pub const QUESTION_BYTES_MAX: usize = 548;
 /// Types that one answer names; they are a part of the question, which had 4 bytes for each.
 const UNKNOWN_MAX: usize = 8;
 const HEADER_BYTES: usize = 20;
@@ -44,21 +49,16 @@ const UNDERSTOOD: [AttrType; 7] = [
     ATTR_USE_CANDIDATE,
 ];
 
-/// Counts its answers; nothing else is kept.
+/// The server. It counts its answers; nothing else is kept.
 #[derive(Default)]
-pub(in super::super) struct StunServer {
+pub struct StunServer {
     second: Option<Instant>,
     answered: u32,
 }
 
 impl StunServer {
     /// The answer for `from`; nothing when the datagram deserves none or too many were given.
-    pub(in super::super) fn answer(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        datagram: &[u8],
-    ) -> Option<Vec<u8>> {
+    pub fn answer(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         let is_over = |start: Instant| now.duration_since(start) >= Duration::from_secs(1);
         if self.second.is_none_or(is_over) {
             self.second = Some(now);
@@ -88,7 +88,7 @@ fn answer(from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
     }
     let mut request = Message::new();
     request.unmarshal_binary(datagram).ok()?;
-    if request.typ != BINDING_REQUEST || request.contains(ATTR_USERNAME) {
+    if request.typ != BINDING_REQUEST {
         return None;
     }
     let has_fingerprint = request.contains(ATTR_FINGERPRINT);
@@ -160,7 +160,10 @@ mod tests {
             ("192.0.2.7:4000", question(&[], false)),
             ("[2001:db8::7]:4000", question(&[], false)),
             ("192.0.2.7:1", question(&[(SOFTWARE, b"abcd")], true)),
-            ("127.0.0.1:65535", question(&[(8, &[0; 20])], false)),
+            (
+                "127.0.0.1:65535",
+                question(&[(6, b"a:bc"), (8, &[0; 20])], false),
+            ),
             ("[::ffff:192.0.2.7]:4000", question(&[], false)),
         ];
         for (from, question) in rows {
@@ -223,7 +226,6 @@ mod tests {
             ),
             (longer, "bytes after the end"),
             (good[..19].to_vec(), "half a header"),
-            (question(&[(6, b"ours:theirs")], false), "a check of ICE"),
             (
                 question(&[(SOFTWARE, &[b'a'; 600])], false),
                 "longer than any question",
