@@ -9,6 +9,11 @@ import { parseSentMedia, writeSentMedia } from './messages.js';
 import { Outbox } from './outbox.js';
 import type { SentMedia } from './types.js';
 
+/**
+ * Checks that have found no way by then find none: browsers go on for 15 s, and nobody is heard
+ * meanwhile.
+ */
+const CHECKING_MS = 6_000;
 /** ICE that is disconnected that long does not come back by itself. */
 const DISCONNECTED_MS = 5_000;
 
@@ -124,6 +129,8 @@ export class PeerCall {
     if (state === 'connected' || state === 'completed') {
       this.#hooks.onConnected();
       this.setPeers(this.#peers);
+    } else if (state === 'checking') {
+      this.#lostTimer = setTimeout(() => this.#iceFailed(), CHECKING_MS);
     } else if (state === 'disconnected') {
       this.#lostTimer = setTimeout(() => this.#iceFailed(), DISCONNECTED_MS);
     }
