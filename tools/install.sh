@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what talkpath needs from Debian's packages, and nothing that is there already.
-# With --for-tests also the SIP clients and the browsers that the tests call with.
+# With --for-tests also the SIP clients, the browsers and the TURN server that the tests call with.
 set -eu
 
 need_rust="talkpath needs Rust 1.90 or newer; https://rustup.rs says how to get it."
@@ -12,7 +12,7 @@ node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.ex
 # package:proof that it is there
 wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
 if [ "${1:-}" = "--for-tests" ]; then
-    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium firefox-esr:/usr/bin/firefox-esr"
+    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium firefox-esr:/usr/bin/firefox-esr coturn:/usr/bin/turnserver"
 fi
 
 missing=""
