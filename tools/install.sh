@@ -32,5 +32,13 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing:$missing"
 $sudo apt-get update -q
+# Debian starts a TURN server, open to the network, with its package. The tests start their own.
+holds_coturn=""
+case "$missing" in *coturn*) [ ! -d /run/systemd/system ] || holds_coturn=1 ;; esac
+[ -z "$holds_coturn" ] || $sudo systemctl mask --quiet coturn.service
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing
+if [ -n "$holds_coturn" ]; then
+    $sudo systemctl unmask --quiet coturn.service
+    $sudo systemctl disable --quiet coturn.service
+fi

@@ -45,9 +45,9 @@ const hears = (window, tones, who) =>
   until(async () => same(await heardTones(window, TONES), tones), `${who} hears just ${tones}`);
 const phoneHears = (phone, tones) =>
   until(() => same(phone.heardTones(TONES), tones), `the phone hears just ${tones}`);
-const dialIn = async (room) => {
+const dialIn = async (room, at = engine) => {
   const phone = await callAsPhone({
-    port: engine.sipPort,
+    port: at.sipPort,
     number: '31201234567',
     toneHz: PHONE_HZ,
   });
@@ -165,4 +165,40 @@ test('Firefox, Chromium and a telephone meet in one room', { timeout: 180_000 },
     await waitForRoster(chrome, isAlone, VANISHED_MS);
     phone.hangUp();
   });
+});
+
+test('who refuses the microphone is told so, and listens', { timeout: 60_000 }, async () => {
+  const [fox, chrome] = await Promise.all([
+    opened(openFirefox({ isAllowed: false })),
+    opened(openWindow({ toneHz: CHROME_HZ })),
+  ]);
+  const room = `${engine.url}/join/listen1`;
+  await joinRoom(chrome, room, 'Chrome');
+  await fox.page.goto(room);
+  await fox.page.getByRole('alert').filter({ hasText: 'The microphone is blocked' }).waitFor();
+  await fox.page.getByLabel('Your name').fill('Fox');
+  await fox.page.getByRole('button', { name: 'Join and listen' }).click();
+  await waitForRoster(fox, isDirect);
+  await hears(fox, [CHROME_HZ], 'Firefox');
+  await hears(chrome, [], 'Chromium');
+});
+
+const isOnline = Object.values(networkInterfaces())
+  .flat()
+  .some(({ family, internal }) => family === 'IPv4' && !internal);
+
+test('Firefox on the machine of the engine', { skip: !isOnline }, async () => {
+  // As it comes: an engine on all addresses, a browser that sends nothing to 127.0.0.1.
+  const own = await startEngine({ 'media.bind': '0.0.0.0' });
+  try {
+    const prefs = { 'media.peerconnection.ice.loopback': false };
+    const fox = await opened(openFirefox({ toneHz: FOX_HZ, prefs }));
+    await joinRoom(fox, `${own.url}/join/${ROOM}`, 'Fox');
+    const phone = await dialIn(ROOM, own);
+    await hears(fox, [PHONE_HZ], 'Firefox');
+    await phoneHears(phone, [FOX_HZ]);
+    phone.hangUp();
+  } finally {
+    own.close();
+  }
 });
