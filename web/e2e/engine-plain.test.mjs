@@ -77,7 +77,7 @@ for (const [room, caller, callee, refusal, openCaller, openCallee] of [
   ['11223344', 'jssip', 'sipjs', 603, openWindow, openWindow],
   ['55667788', 'sipjs', 'jssip', 486, openWindow, openWindow],
   ['22334455', 'jssip', 'sipjs', 603, openFirefox, openWindow],
-  ['66778899', 'sipjs', 'jssip', 486, openFirefox, openFirefox],
+  ['66778899', 'sipjs', 'jssip', 486, openFirefox, openWindow],
 ]) {
   const browsers = [openCaller, openCallee].map((open) =>
     open === openFirefox ? 'Firefox' : 'Chromium',
@@ -169,6 +169,7 @@ for (const [room, caller, callee, refusal, openCaller, openCallee] of [
       await reaches(one, 'nobody', 'over');
       assert.match((await call(one, 'nobody')).detail, /^480/);
     });
+    await Promise.all([one, two].map((window) => window.close()));
     assert.deepEqual(
       [one, two].flatMap(({ faults }) => faults).filter((text) => /error/i.test(text)),
       [],

@@ -44,8 +44,6 @@ export async function openFirefox(options = {}) {
       'permissions.default.camera': isAllowed ? ALLOW : REFUSE,
       // The engine of a test is on 127.0.0.1 alone.
       'media.peerconnection.ice.loopback': true,
-      'media.autoplay.default': 0,
-      'media.autoplay.blocking_policy': 0,
       'layout.css.prefers-color-scheme.content-override': colorScheme === 'dark' ? DARK : LIGHT,
       ...prefs,
     },
