@@ -19,7 +19,7 @@ import {
 
 const [PHONE_HZ, FOX_HZ, CHROME_HZ] = [440, 600, 900];
 const TONES = [PHONE_HZ, FOX_HZ, CHROME_HZ];
-const ROOM = '482913507';
+const ROOM = '1234';
 /** How soon the others are told of a browser that has vanished. */
 const VANISHED_MS = 15_000;
 
@@ -76,11 +76,41 @@ const giveIds = async (room, higher, lower) => {
   }
 };
 
+/** Lets a test close the page's WebSocket, and see the ICE of its connection with the engine. */
+const exposeLine = () => {
+  const { WebSocket, RTCPeerConnection } = window;
+  window.connections = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      window.line = this;
+    }
+  };
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args) {
+      super(...args);
+      window.connections.push(this);
+    }
+  };
+};
+/** Our ICE fragment and the engine's, while they are connected. */
+const fragmentsOf = ({ page }) =>
+  page.evaluate(() => {
+    const isUp = ({ remoteDescription, iceConnectionState, signalingState }) =>
+      /^a=ice-lite/m.test(remoteDescription?.sdp ?? '') &&
+      iceConnectionState === 'connected' &&
+      signalingState === 'stable';
+    const connection = window.connections.find(isUp);
+    const sides = [connection?.localDescription, connection?.remoteDescription];
+    return sides.map((side) => /^a=ice-ufrag:(.*)$/m.exec(side?.sdp ?? '')?.[1] ?? '');
+  });
+
 test('Firefox, Chromium and a telephone meet in one room', { timeout: 180_000 }, async (t) => {
   const [fox, chrome] = await Promise.all([
     opened(openFirefox({ toneHz: FOX_HZ })),
     opened(openWindow({ toneHz: CHROME_HZ })),
   ]);
+  await fox.context.addInitScript(exposeLine);
   const meet = async (room) => {
     await joinRoom(fox, `${engine.url}/join/${room}`, 'Fox');
     await joinRoom(chrome, `${engine.url}/join/${room}`, 'Chrome');
@@ -108,7 +138,10 @@ test('Firefox, Chromium and a telephone meet in one room', { timeout: 180_000 },
     await hears(chrome, [PHONE_HZ, FOX_HZ], 'Chromium');
     await phoneHears(phone, [FOX_HZ, CHROME_HZ]);
   };
-  await t.test('everybody hears everybody else, and nobody hears itself', everybodyHears);
+  await t.test('everybody hears everybody else, and nobody hears itself', async () => {
+    await waitForRoster(fox, (all) => all.some(({ kind }) => kind === 'phone'));
+    await everybodyHears();
+  });
 
   await t.test('messages go both ways', async () => {
     const texts = ({ page }) => page.locator('.line-text').allTextContents();
@@ -145,6 +178,20 @@ test('Firefox, Chromium and a telephone meet in one room', { timeout: 180_000 },
     for (const window of [fox, chrome]) await waitForRoster(window, isDirect, 40_000);
     await everybodyHears();
     assert.deepEqual(idsOf(await readRoster(chrome)), before);
+  });
+
+  await t.test('a lost WebSocket is replaced, and ICE restarted', async () => {
+    const calls = () => engine.log().split('rule=browsers join').length;
+    const [before, callsBefore] = [await fragmentsOf(fox), calls()];
+    assert.ok(before.every((fragment) => fragment !== ''));
+    await fox.page.evaluate(() => window.line.close());
+    await until(async () => {
+      const after = await fragmentsOf(fox);
+      return after.every((one, side) => one !== '' && one !== before[side]) || after;
+    }, `other ICE fragments than ${before}`);
+    await fox.page.locator('[data-phase="connected"]').waitFor();
+    await everybodyHears();
+    assert.equal(calls(), callsBefore, 'it is the same call');
   });
 
   await t.test('after ten seconds without a network the call goes on', async () => {
