@@ -34,11 +34,13 @@ echo "Installing:$missing"
 $sudo apt-get update -q
 # Debian starts a TURN server, open to the network, with its package. The tests start their own.
 holds_coturn=""
+failed=""
 case "$missing" in *coturn*) [ ! -d /run/systemd/system ] || holds_coturn=1 ;; esac
 [ -z "$holds_coturn" ] || $sudo systemctl mask --quiet coturn.service
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing || failed=1
 if [ -n "$holds_coturn" ]; then
     $sudo systemctl unmask --quiet coturn.service
-    $sudo systemctl disable --quiet coturn.service
+    [ -n "$failed" ] || $sudo systemctl disable --quiet coturn.service
 fi
+[ -z "$failed" ]
