@@ -25,7 +25,7 @@ use crate::engine::{self, Catalog, Engine};
 use crate::id::WorkerId;
 use crate::load::{self, Plan};
 use crate::media::{Core, Identity, MediaSettings};
-use crate::net::{IncomingQueue, Listen, NetSettings, Transports};
+use crate::net::{IncomingQueue, Listen, NetSettings, Transports, own_address};
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, REPLIES_MAX, Shells, Wish};
@@ -313,6 +313,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
     let settings = engine::Settings {
         calls_max: config.sip.calls_max as usize,
         media_address: config.media.address,
+        own_address: own_address(),
         domain: config.sip.domain.clone(),
         session_legs_max: config.script.legs_max as usize,
         message_bytes_max: config.script.message_bytes_max as usize,

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what talkpath needs from Debian's packages, and nothing that is there already.
-# With --for-tests also the SIP clients and the browser that the tests call with.
+# With --for-tests also the SIP clients, the browsers and the TURN server that the tests call with.
 set -eu
 
 need_rust="talkpath needs Rust 1.90 or newer; https://rustup.rs says how to get it."
@@ -12,7 +12,7 @@ node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.ex
 # package:proof that it is there
 wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
 if [ "${1:-}" = "--for-tests" ]; then
-    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium"
+    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium firefox-esr:/usr/bin/firefox-esr coturn:/usr/bin/turnserver"
 fi
 
 missing=""
@@ -32,5 +32,15 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing:$missing"
 $sudo apt-get update -q
+# Debian starts a TURN server, open to the network, with its package. The tests start their own.
+holds_coturn=""
+failed=""
+case "$missing" in *coturn*) [ ! -d /run/systemd/system ] || holds_coturn=1 ;; esac
+[ -z "$holds_coturn" ] || $sudo systemctl mask --quiet coturn.service
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -q -y --no-install-recommends $missing || failed=1
+if [ -n "$holds_coturn" ]; then
+    $sudo systemctl unmask --quiet coturn.service
+    [ -n "$failed" ] || $sudo systemctl disable --quiet coturn.service
+fi
+[ -z "$failed" ]

@@ -163,7 +163,7 @@ impl Engine {
         webrtc: Option<WebRtcReady>,
     ) {
         let id = LegId(unit.0);
-        let media_address = self.settings.media_address;
+        let (media_address, own_address) = (self.settings.media_address, self.settings.own_address);
         let webrtc = webrtc.map(|ready| (ready, self.next_ice()));
         let Some(leg) = self.legs.get_mut(&id) else {
             self.media(Command::Close { unit });
@@ -174,10 +174,11 @@ impl Engine {
             ip if ip.is_unspecified() => sip.reached_at,
             ip => ip,
         });
+        let own = own_address.filter(|_| rtp.ip().is_unspecified());
         let local = Local {
             rtp: SocketAddr::new(address, rtp.port()),
             rtcp: SocketAddr::new(address, rtcp.port()),
-            webrtc: sip.local_webrtc(webrtc, SocketAddr::new(address, rtp.port())),
+            webrtc: sip.local_webrtc(webrtc, SocketAddr::new(address, rtp.port()), own),
         };
         let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
         match before {

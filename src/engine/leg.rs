@@ -159,18 +159,25 @@ pub(super) struct Playing {
 }
 
 impl SipLink {
-    /// Our side of ICE and DTLS at `address`, with the credentials of the next restart.
+    /// Our side of ICE and DTLS at `address`, with the credentials of the next restart. `own` is
+    /// our address towards other machines: Firefox does not send to loopback, and behind a proxy
+    /// on our machine every browser looks like one of ours.
     pub(super) fn local_webrtc(
         &mut self,
         ready: Option<(WebRtcReady, IceCredentials)>,
         address: SocketAddr,
+        own: Option<IpAddr>,
     ) -> Option<LocalWebRtc> {
         let (ready, restart) = ready?;
+        let is_wanted =
+            |own: &IpAddr| address.ip().is_loopback() && own.is_ipv4() == address.is_ipv4();
+        let second = own.filter(is_wanted);
+        let second = second.map(|own| SocketAddr::new(own, address.port()));
         Some(LocalWebRtc {
             ice: self.ice.take()?,
             restart,
             fingerprint: ready.fingerprint,
-            candidates: vec![address],
+            candidates: [Some(address), second].into_iter().flatten().collect(),
         })
     }
 

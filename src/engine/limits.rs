@@ -20,6 +20,9 @@ pub struct Settings {
     pub internal_hops_max: u8,
     /// The address in session descriptions; absent: the one on which the peer reached us.
     pub media_address: Option<IpAddr>,
+    /// Our address towards other machines, for browsers that reach us on loopback: Firefox sends
+    /// no media there. Absent: there is none.
+    pub own_address: Option<IpAddr>,
     /// How long a call may stay unanswered.
     pub unanswered: Duration,
     /// How long media may flow before the answer.
@@ -48,6 +51,7 @@ impl Default for Settings {
             messages_waiting_max: 100,
             internal_hops_max: 10,
             media_address: None,
+            own_address: None,
             unanswered: Duration::from_secs(60),
             early_media: Duration::from_secs(60),
             idle: Duration::from_secs(60),

@@ -57,6 +57,14 @@ impl LocalAddress {
     }
 }
 
+/// Our IPv4 address towards other machines, as the default route has it at the moment; absent on a
+/// machine without a network.
+pub fn own_address() -> Option<IpAddr> {
+    let elsewhere = Ipv4Addr::new(198, 51, 100, 1);
+    let own = ask_routes(elsewhere.into()).ok()?;
+    Some(own).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
 /// Connecting a datagram socket sends nothing; it only chooses the source address.
 fn ask_routes(peer: IpAddr) -> std::io::Result<IpAddr> {
     let any: IpAddr = match peer {

@@ -24,6 +24,7 @@ mod websocket;
 
 pub use counters::{Counters, CountersRead};
 pub use incoming::{Incoming, IncomingQueue, Received};
+pub use local_address::own_address;
 pub use stream::StreamDeadlines;
 pub use transports::{BindError, Listen, NetSettings, NoFlow, Transports};
 pub use websocket::{

@@ -89,6 +89,10 @@ const OUTCOMES: &[(&str, &str)] = &[
         "opus 109 event 101@8000 sendrecv 3f0c9e51 OurFrag1 active level 1 0d7b913e",
     ),
     (
+        "webrtc-firefox-mdns",
+        "opus 109 event 101@8000 sendrecv 6a0d93f2 OurFrag1 active level 1 5c21f07a",
+    ),
+    (
         "webrtc-passive-pcma",
         "PCMA 8 sendrecv abcd OurFrag1 passive 4aadb9b1",
     ),

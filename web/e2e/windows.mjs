@@ -59,14 +59,20 @@ export async function openWindow(options = {}) {
   });
   await context.addInitScript(installEars);
   const page = await context.newPage();
-  const faults = [];
-  page.on('pageerror', (fault) => faults.push(String(fault)));
-  page.on('console', (line) => line.type() === 'error' && faults.push(line.text()));
   const close = async () => {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { page, browser, context, faults, wav, close };
+  const networkPids = () => networkPidsOf(wav);
+  return { page, browser, context, faults: watchFaults(page), networkPids, close };
+}
+
+/** What goes wrong in the page from now on, as it comes. */
+export function watchFaults(page) {
+  const faults = [];
+  page.on('pageerror', (fault) => faults.push(String(fault)));
+  page.on('console', (line) => line.type() === 'error' && faults.push(line.text()));
+  return faults;
 }
 
 /** Joins by the conference page, as a person does. Resolves in the conference. */
@@ -138,15 +144,15 @@ export async function toneLevels({ page }, candidatesHz, from = 'all') {
 
 /**
  * Takes the network away from a window for `ms`: its WebSockets and its media stand still, as when a
- * cable is pulled. Chromium has one process for all its sockets, and that one is stopped.
+ * cable is pulled. The processes that have its sockets are stopped.
  */
-export async function cutNetwork({ wav }, ms) {
-  const pid = networkProcess(wav);
-  process.kill(pid, 'SIGSTOP');
+export async function cutNetwork({ networkPids }, ms) {
+  const pids = networkPids();
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
   try {
     await new Promise((resolve) => setTimeout(resolve, ms));
   } finally {
-    process.kill(pid, 'SIGCONT');
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
   }
 }
 
@@ -159,17 +165,22 @@ export async function killTab({ page, context }) {
   await crashed;
 }
 
-/** The network process of the browser that was started with `wav` in its arguments. */
-function networkProcess(wav) {
-  const processes = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => ({ pid: Number(name), ...readProcess(name) }));
+/** Chromium has one process for all its sockets. `wav` is in the arguments of the browser. */
+function networkPidsOf(wav) {
+  const processes = listProcesses();
   const browser = processes.find(({ args }) => args.includes(wav) && !args.includes('--type='));
   const network = processes.find(
     ({ parent, args }) => parent === browser?.pid && args.includes('network.mojom.NetworkService'),
   );
   if (!network) throw new Error('the browser has no network process of its own');
-  return network.pid;
+  return [network.pid];
+}
+
+/** What runs on this machine: `{pid, parent, args}`, with arguments as the system has them. */
+export function listProcesses() {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => ({ pid: Number(name), ...readProcess(name) }));
 }
 
 function readProcess(name) {
@@ -212,43 +223,62 @@ function around(bins, centre, width) {
 
 /**
  * Runs in the page before its own code: listens to every audio track that any connection receives.
+ * It records and looks at the recording, because Firefox runs WebAudio only where there is a
+ * loudspeaker.
  */
-function installEars() {
+export function installEars() {
+  const FFT_SIZE = 8192;
+  const RATE_HZ = 48_000;
   const Original = globalThis.RTCPeerConnection;
   const ears = new Map();
-  let context = null;
-  const attach = (connection, track) => {
-    context ??= new AudioContext();
-    const stream = new MediaStream([track]);
-    // Chromium feeds remote sound into WebAudio only while an element plays it too.
-    const element = new Audio();
-    element.muted = true;
-    element.srcObject = stream;
-    void element.play();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 8192;
-    analyser.smoothingTimeConstant = 0;
-    context.createMediaStreamSource(stream).connect(analyser);
-    ears.set(track.id, { connection, analyser, element });
-  };
   globalThis.RTCPeerConnection = class extends Original {
     constructor(...args) {
       super(...args);
-      this.addEventListener('track', ({ track }) => track.kind === 'audio' && attach(this, track));
+      this.addEventListener('track', ({ track }) => {
+        if (track.kind === 'audio') ears.set(track, this);
+      });
     }
+  };
+  const record = async (track, ms) => {
+    const recorder = new MediaRecorder(new MediaStream([track]), { audioBitsPerSecond: 128_000 });
+    const stopped = new Promise((resolve) => recorder.addEventListener('stop', resolve));
+    const parts = [];
+    recorder.addEventListener('dataavailable', ({ data }) => parts.push(data));
+    recorder.start();
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    if (recorder.state !== 'inactive') recorder.stop();
+    await stopped;
+    return new Blob(parts).arrayBuffer();
+  };
+  /** Decibels per bin at the end of a recording; nothing for one without sound. */
+  const spectrumOf = async (recording) => {
+    const context = new OfflineAudioContext(1, FFT_SIZE, RATE_HZ);
+    let buffer;
+    try {
+      buffer = await context.decodeAudioData(recording);
+    } catch {
+      return [];
+    }
+    const analyser = new AnalyserNode(context, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+    const source = new AudioBufferSourceNode(context, { buffer });
+    source.connect(analyser).connect(context.destination);
+    source.start(0, Math.max(0, buffer.duration - FFT_SIZE / RATE_HZ));
+    await context.startRendering();
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(bins);
+    return [...bins];
   };
   globalThis.talkpathEars = {
     async listen(ms) {
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      for (const [id, { connection }] of ears) {
-        if (connection.connectionState === 'closed') ears.delete(id);
+      for (const [track, { connectionState }] of ears) {
+        if (connectionState === 'closed') ears.delete(track);
       }
-      return [...ears.values()].map(({ connection, analyser }) => {
+      const heard = [...ears].map(async ([track, connection]) => {
         const isEngine = /^a=ice-lite/m.test(connection.remoteDescription?.sdp ?? '');
-        const bins = new Float32Array(analyser.frequencyBinCount);
-        analyser.getFloatFrequencyData(bins);
-        return { isEngine, binHz: context.sampleRate / analyser.fftSize, bins: [...bins] };
+        const bins = await spectrumOf(await record(track, ms));
+        return { isEngine, binHz: RATE_HZ / FFT_SIZE, bins };
       });
+      return Promise.all(heard);
     },
   };
 }

@@ -40,13 +40,18 @@ struct Browser {
 
 impl Browser {
     fn new(transport: Transport) -> Browser {
+        Browser::reaching("203.0.113.5", transport, Settings::default())
+    }
+
+    /// A browser whose signalling comes to `ip` of ours.
+    fn reaching(ip: &str, transport: Transport, settings: Settings) -> Browser {
         let dir = tempfile::tempdir().expect("a folder for the test");
         std::fs::write(dir.path().join("videoconf.toml"), RULES).expect("rules");
         let script = "fn on_incoming(e) { e.leg.answer(); }";
         std::fs::write(dir.path().join("main.rhai"), script).expect("a script");
         let setup = load(dir.path(), dir.path());
         let now = Instant::now();
-        let mut engine = Engine::new(Settings::default(), (now, 0), [3; 32]);
+        let mut engine = Engine::new(settings, (now, 0), [3; 32]);
         engine.handle(now, Input::Catalog(setup.catalog));
         let address = |text: &str| -> SocketAddr { text.parse().expect("an address") };
         Browser {
@@ -56,7 +61,7 @@ impl Browser {
             flow: Flow {
                 id: FlowId(1),
                 transport,
-                local: address("203.0.113.5:5060"),
+                local: address(&format!("{ip}:5060")),
                 remote: address("198.51.100.9:40000"),
             },
             cseq: 0,
@@ -123,6 +128,11 @@ impl Browser {
 
     /// Opens the media of the call as the media core would; our credentials.
     fn open(&mut self) -> String {
+        self.open_at(MEDIA)
+    }
+
+    /// The same with a socket that is bound to `rtp`.
+    fn open_at(&mut self, rtp: &str) -> String {
         let opened = self.commands.pop_front();
         let Some(Command::OpenLeg { unit, kind }) = opened else {
             panic!("{opened:?} {:?}", self.messages);
@@ -131,7 +141,7 @@ impl Browser {
             panic!("{kind:?}");
         };
         self.unit = unit;
-        let rtp = MEDIA.parse().expect("an address");
+        let rtp = rtp.parse().expect("an address");
         self.handle(Input::Media(Event::LegReady {
             unit,
             rtp,
@@ -170,6 +180,45 @@ impl Browser {
 fn fixture(name: &str) -> String {
     let path = format!("{}/fixtures/sdp/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Firefox sends no media to a loopback address.
+#[test]
+fn a_browser_that_reaches_us_on_loopback_is_told_our_own_address_too() {
+    const OWN: &str = "192.0.2.7";
+    for (reached, bound, own, advertised, told) in [
+        ("127.0.0.1", "0.0.0.0", OWN, "", "127.0.0.1 192.0.2.7"),
+        ("127.0.0.1", "0.0.0.0", "", "", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0", "2001:db8::7", "", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1", OWN, "", "127.0.0.1"),
+        ("127.0.0.1", "0.0.0.0", OWN, "203.0.113.5", "203.0.113.5"),
+        ("203.0.113.5", "0.0.0.0", OWN, "", "203.0.113.5"),
+    ] {
+        let ip = |text: &str| (!text.is_empty()).then(|| text.parse().expect("an address"));
+        let settings = Settings {
+            media_address: ip(advertised),
+            own_address: ip(own),
+            ..Settings::default()
+        };
+        let mut browser = Browser::reaching(reached, Transport::Tcp, settings);
+        browser.send("INVITE", &fixture("webrtc-firefox-audio.offer.sdp"));
+        browser.open_at(&format!("{bound}:9000"));
+        let answer = browser.answer();
+        let candidates = answer
+            .lines()
+            .filter(|line| line.starts_with("a=candidate:"));
+        let found: Vec<_> = candidates
+            .filter_map(|line| line.split(' ').nth(4))
+            .collect();
+        assert_eq!(
+            found.join(" "),
+            told,
+            "{reached} {bound} {own} {advertised}"
+        );
+        let (first, second) = ("udp 2130706431", "udp 2130706175");
+        assert!(answer.contains(first), "{answer}");
+        assert_eq!(answer.contains(second), found.len() == 2, "{answer}");
+    }
 }
 
 #[test]
