@@ -148,7 +148,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audio_codec", &["src/codec/g722.rs"]),
     ("sdp_types", &["src/sdp/"]),
     ("axum", &["src/api/"]),
-    ("tungstenite", &["src/api/"]),
+    ("tungstenite", &["src/api/", "src/load/"]),
     ("hound", &["src/run/"]),
     ("symphonia", &["src/run/"]),
     ("rubato", &["src/run/"]),
@@ -156,7 +156,14 @@ const DOORS: &[(&str, &[&str])] = &[
     ("toml", &["src/routing/", "src/config.rs", "src/config/"]),
     ("sqlx", &["src/store/"]),
     ("jwt_compact", &["src/api/token.rs"]),
-    ("rtc", &["src/media/webrtc_leg.rs", "src/media/webrtc/"]),
+    (
+        "rtc",
+        &[
+            "src/media/webrtc_leg.rs",
+            "src/media/webrtc/",
+            "src/load/browser/",
+        ],
+    ),
     ("rustix", &["src/run/", "src/net/", "src/load/"]),
 ];
 
