@@ -215,10 +215,11 @@ impl Loop<'_> {
             0 => 0,
             _ => self.plan.bursts,
         }) {
+            // Decoders keep a tail of what they heard last, so they hear the silence too.
+            self.listening = Listening::Burst(self.amplitude as u16);
             self.probe = Some(Probe::Silence);
             self.turn_until(Instant::now() + SILENCE)?;
             self.legs.iter_mut().for_each(|leg| leg.ear.loud_at = None);
-            self.listening = Listening::Burst(self.amplitude as u16);
             self.probe = Some(Probe::Armed(speaker.index));
             self.turn_until(Instant::now() + BURST)?;
             self.listening = Listening::Off;
