@@ -105,15 +105,15 @@ struct Load {
     /// Phones of each room that speak.
     #[arg(long, default_value_t = 3)]
     talkers: usize,
-    /// Browsers at once, in the same rooms: joining by HTTP, SIP over WebSocket, Opus over WebRTC. The
-    /// engine limits joins: start it with --set api.joins_per_minute=100000.
+    /// Browsers at once, in the same rooms: joining by HTTP, SIP over WebSocket, Opus over WebRTC.
+    /// The engine limits joins: start it with --set api.joins_per_minute=100000.
     #[arg(long, default_value_t = 0)]
     browsers: usize,
     /// Browsers of each room that speak.
     #[arg(long, default_value_t = 3)]
     browser_talkers: usize,
-    /// Whom browsers are to hear through the engine: `phones`, as the scenario that ships has it, where
-    /// browsers have each other directly; or `all`.
+    /// Whom browsers are to hear through the engine: `phones`, as the scenario that ships has it,
+    /// where browsers have each other directly; or `all`.
     #[arg(long, default_value = "phones", value_parser = parse_hear)]
     browsers_hear: BrowsersHear,
     /// The engine's HTTP address, by which browsers join.
@@ -128,8 +128,8 @@ struct Load {
     /// Seconds to measure.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Bursts of tone by which the delay is timed, for phones and for browsers that speak; each takes
-    /// 2 s, after the measuring.
+    /// Bursts of tone by which the delay is timed, for phones and for browsers that speak; each
+    /// takes 2 s, after the measuring.
     #[arg(long, default_value_t = 12)]
     bursts: usize,
     /// Process id of the engine, for CPU and memory.

@@ -168,7 +168,7 @@ mod tests {
                 assert_eq!(found, tally, "{rate:?} {talkers}");
             }
             assert!(is_loud(&mixed, amplitude));
-            assert!(!is_loud(&vec![(amplitude * 0.3) as i16; 9], amplitude));
+            assert!(!is_loud(&[(amplitude * 0.3) as i16; 9], amplitude));
         }
     }
 

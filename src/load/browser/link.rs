@@ -209,7 +209,7 @@ impl Link {
                             Err(problem) => self.problem = Some(problem),
                         },
                         EndpointEvent::PeerClosed => self.problem = Some("the engine closed DTLS"),
-                        _ => {}
+                        EndpointEvent::ApplicationData(_) | _ => {}
                     }
                 }
                 self.pump(now);
@@ -295,10 +295,10 @@ impl Link {
         if hash.as_deref() != Some(&peer.fingerprint) {
             return Err("the engine's certificate is not the one of its answer");
         }
-        let profile = match state.srtp_protection_profile() {
-            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => ProtectionProfile::AeadAes128Gcm,
-            _ => return Err(NO_KEYS),
-        };
+        if state.srtp_protection_profile() != SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm {
+            return Err(NO_KEYS);
+        }
+        let profile = ProtectionProfile::AeadAes128Gcm;
         let mut config = Config {
             profile,
             ..Config::default()
