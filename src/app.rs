@@ -542,7 +542,7 @@ pub fn route(
 /// `talkpath load`.
 ///
 /// # Errors
-/// Sockets cannot be had.
+/// The plan cannot be carried out, sockets cannot be had, or browsers may not join.
 pub fn load(plan: &Plan) -> anyhow::Result<ExitCode> {
     let report = load::run(plan)?;
     say(report.to_string().trim_end());

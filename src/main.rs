@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use talkpath::app::{self, UserTask};
 use talkpath::config::Config;
-use talkpath::load::Plan;
+use talkpath::load::{Browsers, BrowsersHear, Plan, http_authority};
 use talkpath::routing::Source;
 
 #[derive(Parser)]
@@ -92,19 +92,34 @@ struct Load {
     /// The engine's SIP address (UDP).
     #[arg(long, default_value = "127.0.0.1:5060")]
     target: SocketAddr,
-    /// What to dial.
+    /// What phones dial.
     #[arg(long, default_value = "31201234567")]
     number: String,
-    /// Digits to send after the answer; {room} stands for the room's number.
+    /// Digits that phones send after the answer; {room} stands for the room's number. Browsers join
+    /// the room that they name.
     #[arg(long, default_value = "{room}#")]
     digits: String,
-    /// Calls at once.
+    /// Phones at once.
     #[arg(long, default_value_t = 25)]
     legs: usize,
-    /// Calls of each room that speak.
+    /// Phones of each room that speak.
     #[arg(long, default_value_t = 3)]
     talkers: usize,
-    /// Rooms that the calls are spread over.
+    /// Browsers at once, in the same rooms: joining by HTTP, SIP over WebSocket, Opus over WebRTC.
+    /// The engine limits joins: start it with --set api.joins_per_minute=100000.
+    #[arg(long, default_value_t = 0)]
+    browsers: usize,
+    /// Browsers of each room that speak.
+    #[arg(long, default_value_t = 3)]
+    browser_talkers: usize,
+    /// Whom browsers are to hear through the engine: `phones`, as the scenario that ships has it,
+    /// where browsers have each other directly; or `all`.
+    #[arg(long, default_value = "phones", value_parser = parse_hear)]
+    browsers_hear: BrowsersHear,
+    /// The engine's HTTP address, by which browsers join.
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = http_authority)]
+    http: String,
+    /// Rooms that the phones, and the browsers, are spread over.
     #[arg(long, default_value_t = 1)]
     rooms: usize,
     /// New calls per second.
@@ -113,6 +128,10 @@ struct Load {
     /// Seconds to measure.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// Bursts of tone by which the delay is timed, for phones and for browsers that speak; each
+    /// takes 2 s, after the measuring.
+    #[arg(long, default_value_t = 12)]
+    bursts: usize,
     /// Process id of the engine, for CPU and memory.
     #[arg(long)]
     pid: Option<u32>,
@@ -123,6 +142,14 @@ fn parse_source(text: &str) -> Result<Source, String> {
         .into_iter()
         .find(|source| source.label() == text)
         .ok_or_else(|| "one of phone, web, internal, api".to_owned())
+}
+
+fn parse_hear(text: &str) -> Result<BrowsersHear, String> {
+    match text {
+        "phones" => Ok(BrowsersHear::Phones),
+        "all" => Ok(BrowsersHear::All),
+        _ => Err("one of phones, all".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -194,9 +221,16 @@ impl Load {
             digits: self.digits,
             legs: self.legs,
             talkers: self.talkers,
-            rooms: self.rooms.max(1),
+            browsers: Browsers {
+                count: self.browsers,
+                talkers: self.browser_talkers,
+                http: self.http,
+                hear: self.browsers_hear,
+            },
+            rooms: self.rooms,
             calls_per_s: self.rate.max(0.1),
             window: Duration::from_secs(self.seconds.max(1)),
+            bursts: self.bursts,
             pid: self.pid,
         })
     }

@@ -122,6 +122,11 @@ async fn carry(
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) {
+    // SIP over a WebSocket is small messages one after the other; none may wait for the
+    // acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        return debug!(%peer, %error, "An HTTP connection was lost at once");
+    }
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request<Incoming> = request;

@@ -37,6 +37,11 @@ use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, Tra
 /// The sub-protocol, RFC 7118 §4.1.
 const SUB_PROTOCOL: &str = "sip";
 
+/// Bytes that a connection reads at once; a message of SIP seldom has more. The buffer is cleared
+/// for each reading and stays as long as the connection: with the library's 128 KiB, that was most
+/// of what a browser's call took. Longer messages get room when their length is known.
+const READ_BUFFER_BYTES: usize = 4096;
+
 /// Knows which tokens are good.
 pub trait LoginTokens: Send + Sync {
     /// The user that a token speaks for, which a client at `from` sent.
@@ -108,6 +113,7 @@ async fn upgrade(
         return Err(ApiError::too_many_connections());
     };
     Ok(upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .on_upgrade(async move |socket| {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
+use futures_util::StreamExt as _;
+use futures_util::stream::poll_fn;
 use tokio::sync::mpsc;
 
 use crate::api::{
@@ -11,6 +13,7 @@ use crate::api::{
 };
 use crate::config::{Config, Secret};
 use crate::engine::Input;
+use crate::run::engine_loop::Users;
 use crate::run::stun_socket::StunSocket;
 use crate::sip;
 use crate::store::Store;
@@ -41,7 +44,7 @@ pub(super) fn unix_s() -> u64 {
 pub(super) async fn open(
     config: &Config,
     usual_number: Option<&str>,
-) -> anyhow::Result<(Api, Option<String>, mpsc::Receiver<Input>)> {
+) -> anyhow::Result<(Api, Option<String>, Users)> {
     let mut settings = settings(config)?;
     settings.ice.own_stun = serve_stun(config).await?;
     settings.phone_number = settings.phone_number.or(usual_number.map(str::to_owned));
@@ -50,16 +53,8 @@ pub(super) async fn open(
     let (api, fresh_key) = Api::open(settings, store, Arc::new(unix_s), changes)
         .await
         .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))?;
-    // One at a time: what waits, waits in the queue of the API, whose policy it is.
-    let (users, inputs) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(change) = changed.recv().await {
-            if users.send(user_input(change)).await.is_err() {
-                break;
-            }
-        }
-    });
-    Ok((api, fresh_key, inputs))
+    let users = poll_fn(move |context| changed.poll_recv(context)).map(user_input);
+    Ok((api, fresh_key, Box::pin(users)))
 }
 
 fn user_input(change: UserChange) -> Input {

@@ -11,9 +11,11 @@
 //! | questions | the asker waits, then is told that the engine does not answer |
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
@@ -46,6 +48,10 @@ pub type Turn = Box<dyn FnOnce() -> (Box<Instance>, Outcome) + Send>;
 pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
 /// A sound, or why there is none.
 pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
+
+/// Users that come and go. What it has been given must be there at once, without another task
+/// between: a token may be used the moment that it is told.
+pub type Users = Pin<Box<dyn Stream<Item = Input> + Send>>;
 
 /// What the engine task is told from outside.
 #[derive(Clone, Debug, Default)]
@@ -171,7 +177,7 @@ pub struct Inputs {
     /// From the recordings thread.
     pub recordings: mpsc::Receiver<RecordedFile>,
     /// Users that come and go, from the HTTP API.
-    pub users: mpsc::Receiver<Input>,
+    pub users: Users,
     /// From the signals of the process.
     pub wishes: watch::Receiver<Wish>,
 }
@@ -236,25 +242,29 @@ impl EngineLoop {
     /// Waits for one input or the deadline. False when there will be no more input.
     async fn wait(&mut self, deadline: Option<Instant>) -> bool {
         let inputs = &mut self.inputs;
-        // A token may be used the moment that it is told, so its user goes before everything else.
-        if let Ok(user) = inputs.users.try_recv() {
-            self.engine.handle(Instant::now(), user);
-            return true;
-        }
         let drain_check = self
             .drain_until
             .map(|at| at.min(Instant::now() + DRAIN_CHECK));
         let wake = [deadline, drain_check].into_iter().flatten().min();
         let input = tokio::select! {
             incoming = inputs.sip.recv() => match incoming {
-                Some(incoming) => sip_input(incoming),
+                Some(incoming) => {
+                    // Both may have become ready, and users go before calls.
+                    for _ in 0..BUDGET {
+                        let Some(user) = ready_user(&mut inputs.users) else {
+                            break;
+                        };
+                        self.engine.handle(Instant::now(), user);
+                    }
+                    sip_input(incoming)
+                }
                 None => return false,
             },
             Some(event) = inputs.media.recv() => Input::Media(event),
             Some(done) = inputs.turns.recv() => turn_input(done),
             Some((id, result)) = self.clips.1.recv() => Input::Clip { id, result },
             Some(done) = inputs.recordings.recv() => recording_input(done),
-            Some(user) = inputs.users.recv() => user,
+            Some(user) = inputs.users.next() => user,
             Some(question) = self.questions.recv() => {
                 self.answer(question);
                 return true;
@@ -274,7 +284,7 @@ impl EngineLoop {
         let now = Instant::now();
         for _ in 0..BUDGET {
             let inputs = &mut self.inputs;
-            let input = if let Ok(user) = inputs.users.try_recv() {
+            let input = if let Some(user) = ready_user(&mut inputs.users) {
                 user
             } else if let Ok(event) = inputs.media.try_recv() {
                 Input::Media(event)
@@ -413,6 +423,13 @@ impl EngineLoop {
 const DRAIN_CHECK: Duration = Duration::from_millis(200);
 /// How long the last messages may take, after the last session and after the drain time.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// The next user, if one is there. Not held back by the budget that tokio gives a task.
+fn ready_user(users: &mut Users) -> Option<Input> {
+    tokio::task::unconstrained(users.next())
+        .now_or_never()
+        .flatten()
+}
 
 fn sip_input(incoming: Incoming) -> Input {
     match incoming {

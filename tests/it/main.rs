@@ -5,6 +5,7 @@ mod calls;
 mod front_door;
 mod loopback_baresip;
 mod loopback_join;
+mod loopback_load;
 mod loopback_media;
 mod loopback_net;
 mod loopback_sipp;
