@@ -1,5 +1,6 @@
 //! What a load run found, and how it is told.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -146,13 +147,20 @@ impl Report {
                 writeln!(f, "{name:<15} {up} of {planned} up")?;
             }
         }
-        if !self.failed.is_empty() {
-            writeln!(f, "failed          {:?}", self.failed)?;
+        let mut counts = BTreeMap::<u16, usize>::new();
+        for status in &self.failed {
+            *counts.entry(*status).or_default() += 1;
+        }
+        for (status, count) in counts {
+            let words = words_of(status);
+            writeln!(f, "failed          {count} with {status}: {words}")?;
         }
         for problem in &self.problems {
             writeln!(f, "no media        {problem}")?;
         }
-        writeln!(f, "answer          {}", self.answers)?;
+        if self.answers.count() > 0 {
+            writeln!(f, "answer          {}", self.answers)?;
+        }
         if self.browsers.planned > 0 {
             writeln!(f, "join to media   {}", self.joins)?;
             writeln!(f, "INVITE to media {}", self.secured)?;
@@ -161,9 +169,26 @@ impl Report {
     }
 }
 
+/// What usually is behind a status of [`Report::failed`].
+fn words_of(status: u16) -> &'static str {
+    match status {
+        0 => "the engine hung up, or the connection was lost",
+        401 | 403 => "not let in",
+        404 => "no rule takes the number that was dialled",
+        408 => "no answer; is the engine listening at --target?",
+        486 | 600 => "the room is full",
+        488 => "no codec in common",
+        503 => "the engine is full (sip.calls_max, media.ports) or is stopping",
+        _ => "the log of the engine says why",
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_legs(f)?;
+        if self.phones.up + self.browsers.up == 0 {
+            return Ok(());
+        }
         let loss = self.loss() * 100.0;
         writeln!(
             f,
@@ -246,6 +271,22 @@ mod tests {
             assert!(text.contains(told), "{text}");
             assert_eq!(text.contains("join to media"), browsers > 0, "{text}");
         }
+    }
+
+    #[test]
+    fn calls_that_failed_are_told_in_words_and_nothing_else_where_none_stood() {
+        let report = Report {
+            phones: Standing { planned: 3, up: 0 },
+            failed: vec![408, 503, 408],
+            ..Report::default()
+        };
+        assert_eq!(
+            report.to_string(),
+            "phones          0 of 3 up\n\
+             failed          2 with 408: no answer; is the engine listening at --target?\n\
+             failed          1 with 503: the engine is full (sip.calls_max, media.ports) or is \
+             stopping\n"
+        );
     }
 
     #[test]
