@@ -22,6 +22,8 @@ const TONES = [PHONE_HZ, ANNA_HZ, BOB_HZ];
 const ROOM = '482913507';
 /** How soon the others are told of a browser that has vanished. */
 const VANISHED_MS = 15_000;
+/** And of one that says goodbye. */
+const AT_ONCE_MS = 3_000;
 
 let engine;
 const windows = [];
@@ -134,6 +136,14 @@ test('two browsers and a telephone meet in one room', { timeout: 240_000 }, asyn
     phone.hangUp();
     await until(async () => (await tiles()) === 0, 'no tile for the telephone');
     await hears(anna, [BOB_HZ], 'Anna');
+  });
+
+  await t.test('a closed tab is gone for the others at once', async () => {
+    const carl = await open(0);
+    await joinRoom(carl, `${engine.url}/join/${ROOM}`, 'Carl');
+    await waitForRoster(anna, (all) => all.length === 3);
+    await carl.page.close();
+    await waitForRoster(anna, (all) => all.length === 2, AT_ONCE_MS);
   });
 
   await t.test('a killed tab is gone for the others', async () => {

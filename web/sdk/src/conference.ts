@@ -62,6 +62,13 @@ export class Conference extends Emitter<ConferenceEvents> {
   readonly #recall = new Backoff(RECALL);
   readonly #levelsTimer: ReturnType<typeof setInterval>;
   readonly #onOnline = () => this.#line.hurry();
+  // A closed tab is told to the others at once: Chromium says nothing, and they would look at a
+  // picture that stands still for as long as a lost network is waited for. A page that is loaded
+  // again joins as who it was.
+  readonly #onPageHide = () => this.#call?.hangUp();
+  readonly #onPageShow = ({ persisted }: PageTransitionEvent) => {
+    if (persisted) this.#callEnded({ code: 0, text: '', wasWorking: false, byRemote: false });
+  };
   #admission: Admission;
   #release: () => void;
   #line: Line;
@@ -94,6 +101,8 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#peers = this.#newPeers();
     this.#levelsTimer = setInterval(() => this.#measure(), LEVELS_EVERY_MS);
     window.addEventListener('online', this.#onOnline);
+    window.addEventListener('pagehide', this.#onPageHide);
+    window.addEventListener('pageshow', this.#onPageShow);
     this.#giveUpTimer = setTimeout(() => this.#finish('unreachable', ''), GIVE_UP_MS);
     this.#watchMicrophone();
     this.#line.start();
@@ -454,6 +463,8 @@ export class Conference extends Emitter<ConferenceEvents> {
     clearTimeout(this.#giveUpTimer);
     clearInterval(this.#levelsTimer);
     window.removeEventListener('online', this.#onOnline);
+    window.removeEventListener('pagehide', this.#onPageHide);
+    window.removeEventListener('pageshow', this.#onPageShow);
     this.#dropCalls();
     this.#line.stop();
     this.#outbox.close();
