@@ -216,7 +216,7 @@ part! {
         /// Guests at the same time; one more gets 503.
         guests_max: u32 = 10_000, 1..=100_000;
         /// Joins of one address in a minute; one more gets 429.
-        joins_per_minute: u32 = 30, 1..=100_000;
+        joins_per_minute: u32 = 120, 1..=100_000;
         /// The number that telephones dial, for pages to show. Without it: the access number of the
         /// shipped rules, where the rules take it.
         phone_number: Option<PhoneNumber> = None,
