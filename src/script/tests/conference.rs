@@ -375,6 +375,12 @@ fn messages_are_relayed_answered_or_refused_and_never_fail() {
         assert_eq!(world.message(1, text), *told, "{text}");
         assert_eq!(world.error(), "", "{text}");
     }
+    let long = "A".repeat(8100);
+    let told = world.message(1, &format!("{{\"type\":\"{long}\"}}"));
+    let about = format!("\"{}\"", &long[..64]);
+    assert_eq!(told, [fault(&about, "unknown type of message")]);
+    let told = world.message(1, &format!("{{\"type\":[\"{long}\"]}}"));
+    assert_eq!(told, [fault("null", "unknown type of message")]);
     assert_eq!(world.message(3, ice), [""; 0], "phones send no messages");
 }
 
@@ -398,6 +404,21 @@ fn a_message_of_a_participant_goes_to_all_or_to_one() {
     );
 }
 
+/// With the name of who sends it, a message may become longer than one can be.
+#[test]
+fn a_message_that_becomes_too_long_is_refused_in_words() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    web(&mut world, 2, "bob");
+    let refused = "l1 message {\"about\":\"chat\",\"text\":\"too long\",\"type\":\"ERROR\"}";
+    for to in ["", ",\"to\":\"bob\""] {
+        let data = "x".repeat(8192 - 40);
+        let text = format!("{{\"type\":\"chat\",\"data\":\"{data}\"{to}}}");
+        assert_eq!(world.message(1, &text), [refused]);
+    }
+    assert_eq!(world.error(), "");
+}
+
 #[test]
 fn the_second_failure_of_a_pair_joins_it_here_until_it_is_connected() {
     let mut world = opened();
@@ -405,6 +426,13 @@ fn the_second_failure_of_a_pair_joins_it_here_until_it_is_connected() {
     web(&mut world, 2, "bob");
     let failed = r#"{"type":"ICE_FAILED","caller":"alice","callee":"bob","displayName":"B"}"#;
     let joins = |told: &[String]| told.iter().any(|line| line.contains("->"));
+    web(&mut world, 3, "carol");
+    for _ in 0..3 {
+        let told = world.message(3, failed);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("that is about others"), "{told:?}");
+        world.pass(5000);
+    }
     assert!(!joins(&world.message(2, failed)));
     assert!(
         !joins(&world.message(1, failed)),
@@ -414,6 +442,9 @@ fn the_second_failure_of_a_pair_joins_it_here_until_it_is_connected() {
     let told = world.message(2, failed);
     assert!(joins(&told), "{told:?}");
     let connected = r#"{"type":"ICE_CONNECTED","caller":"alice","callee":"bob"}"#;
+    let refused = world.message(3, connected);
+    assert_eq!(refused.len(), 1, "carol has no part in it: {refused:?}");
+    assert!(refused[0].contains("that is about others"), "{refused:?}");
     let told = world.message(1, connected);
     assert!(told.iter().any(|line| line.contains("-x")), "{told:?}");
 }
