@@ -105,6 +105,21 @@ pub(super) struct Page {
     pub limit: u32,
 }
 
+impl Page {
+    /// Items to ask the store for: one more than the page has, which tells whether another follows.
+    pub fn asked(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// Cuts what [`Page::asked`] gave to the page; the `after` of the next one, if there is one.
+    pub fn cut<T>(&self, items: &mut Vec<T>, name: impl Fn(&T) -> &str) -> Option<String> {
+        let more = items.len() > self.limit as usize;
+        items.truncate(self.limit as usize);
+        let last = items.last().filter(|_| more);
+        last.map(|item| name(item).to_owned())
+    }
+}
+
 fn page_usual() -> u32 {
     PAGE_USUAL
 }

@@ -230,12 +230,9 @@ async fn list(
     _: Authorized,
     page: Page,
 ) -> Result<Json<RoomList>, ApiError> {
-    let mut rooms = api.store.rooms(&page.after, page.limit + 1).await?;
-    let more = rooms.len() > page.limit as usize;
-    rooms.truncate(page.limit as usize);
-    let last = rooms.last().filter(|_| more);
+    let mut rooms = api.store.rooms(&page.after, page.asked()).await?;
     Ok(Json(RoomList {
-        next: last.map(|room| room.id.clone()),
+        next: page.cut(&mut rooms, |room| &room.id),
         rooms: rooms
             .into_iter()
             .map(|room| RoomView {

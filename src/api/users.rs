@@ -113,12 +113,9 @@ async fn list(
     _: Authorized,
     page: Page,
 ) -> Result<Json<UserList>, ApiError> {
-    let mut users = api.store.users(&page.after, page.limit + 1).await?;
-    let more = users.len() > page.limit as usize;
-    users.truncate(page.limit as usize);
-    let last = users.last().filter(|_| more);
+    let mut users = api.store.users(&page.after, page.asked()).await?;
     Ok(Json(UserList {
-        next: last.map(|user| user.name.clone()),
+        next: page.cut(&mut users, |user| &user.name),
         users: users.into_iter().map(UserView::from).collect(),
     }))
 }

@@ -127,6 +127,19 @@ pub struct ScriptJob {
     pub turn: Turn,
 }
 
+impl ScriptJob {
+    /// Runs it here and now, for simulations and tests: a panic of the host goes through.
+    pub fn run(self, host: &script::Host) -> ScriptDone {
+        let mut instance = self.instance;
+        let outcome = Ok(host.handle(&mut instance, &self.event, self.turn));
+        ScriptDone {
+            session: self.session,
+            instance: Some(instance),
+            outcome,
+        }
+    }
+}
+
 /// What came of a [`ScriptJob`].
 #[derive(Debug)]
 pub struct ScriptDone {

@@ -297,15 +297,8 @@ impl Engine {
             return;
         };
         let body = Body::of(&request.headers, &request.body);
-        match self.sip.reinvite(now, other.call, body) {
-            Ok(relayed) => {
-                self.direct.relays.insert(relayed, (other.leg, key));
-            }
-            Err(error) => {
-                debug!(leg_id = %other.leg, %error, "re-INVITE not passed on");
-                self.respond(now, key, 491, Vec::new(), None);
-            }
-        }
+        let relayed = self.sip.reinvite(now, other.call, body);
+        self.expect_answer(now, relayed, (other.leg, key), 491);
     }
 
     fn relay_info(
@@ -322,13 +315,26 @@ impl Engine {
             return;
         };
         let headers = x_headers(&request.headers);
-        match self.sip.info(now, other.call, headers, body) {
+        let relayed = self.sip.info(now, other.call, headers, body);
+        self.expect_answer(now, relayed, (other.leg, key), 500);
+    }
+
+    /// Keeps who asked until the answer to a relayed request is there; one that could not be passed
+    /// on to `leg` is refused with `code`.
+    fn expect_answer<E: std::fmt::Display>(
+        &mut self,
+        now: Instant,
+        relayed: Result<RequestKey, E>,
+        (leg, asked): (LegId, RequestKey),
+        code: u16,
+    ) {
+        match relayed {
             Ok(relayed) => {
-                self.direct.relays.insert(relayed, (other.leg, key));
+                self.direct.relays.insert(relayed, (leg, asked));
             }
             Err(error) => {
-                debug!(leg_id = %other.leg, %error, "INFO not passed on");
-                self.respond(now, key, 500, Vec::new(), None);
+                debug!(leg_id = %leg, %error, "Request within a direct call not passed on");
+                self.respond(now, asked, code, Vec::new(), None);
             }
         }
     }

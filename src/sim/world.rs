@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::audio::{Clip, Rate};
 use crate::codec::{CodecInfo, g711};
-use crate::engine::{self, Catalog, Engine, Recorded, ScriptDone, ScriptJob};
+use crate::engine::{self, Catalog, Engine, Recorded};
 use crate::id::{FlowId, PlaybackId, UnitId};
 use crate::media::{self, Core, MediaSettings};
 use crate::script::{Host, Sound};
@@ -507,20 +507,8 @@ impl World {
             }
             engine::Output::Media(command) => self.core.handle_command(now, command),
             engine::Output::Script(job) => {
-                let ScriptJob {
-                    session,
-                    mut instance,
-                    event,
-                    turn,
-                } = *job;
-                let outcome = Ok(self.host.handle(&mut instance, &event, turn));
-                let done = ScriptDone {
-                    session,
-                    instance: Some(instance),
-                    outcome,
-                };
-                self.engine
-                    .handle(now, engine::Input::Script(Box::new(done)));
+                let done = Box::new(job.run(&self.host));
+                self.engine.handle(now, engine::Input::Script(done));
             }
             engine::Output::Clip { id, sound } => {
                 let result = self.make_clip(id, sound);

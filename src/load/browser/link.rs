@@ -97,7 +97,7 @@ pub(super) struct Link {
     endpoint: Endpoint,
     /// The engine's, known from its answer.
     peer: Option<Peer>,
-    /// Where the chosen pair leads.
+    /// ICE has chosen a pair.
     selected: bool,
     srtp: Option<Srtp>,
     secured_at: Option<Instant>,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use talkpath::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Settings};
+use talkpath::engine::{Engine, Input, Output, Settings};
 use talkpath::id::{FlowId, UnitId};
 use talkpath::media::{Command, Event, LegKind, Loss, WebRtcParams, WebRtcReady};
 use talkpath::script::Host;
@@ -103,19 +103,7 @@ impl Browser {
                 }
                 Output::Media(command) => self.commands.push_back(command),
                 Output::Script(job) => {
-                    let ScriptJob {
-                        session,
-                        mut instance,
-                        event,
-                        turn,
-                    } = *job;
-                    let outcome = Ok(self.host.handle(&mut instance, &event, turn));
-                    let done = ScriptDone {
-                        session,
-                        instance: Some(instance),
-                        outcome,
-                    };
-                    let done = Input::Script(Box::new(done));
+                    let done = Input::Script(Box::new(job.run(&self.host)));
                     self.engine.handle(self.now, done);
                 }
                 Output::Clip { .. }
