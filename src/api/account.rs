@@ -5,10 +5,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::ApiError;
 use crate::display_name::{self, is_forbidden};
+use crate::engine::GUEST_PREFIX;
 use crate::store::Hashes;
 
-/// What names of guests begin with; named users may not.
-pub const GUEST_PREFIX: &str = "guest-";
 /// Longest password, in characters.
 pub const PASSWORD_MAX: usize = 128;
 

@@ -50,7 +50,7 @@ pub use ice::{IceServer, IceSettings, OwnStun};
 pub use openapi::document;
 pub use request::Origin;
 pub use rooms::GUESTS_MAX;
-pub use sip_ws::{LoginTokens, NoTokens, SipWebSocket, router as sip_router};
+pub use sip_ws::{LoginTokens, SipWebSocket, router as sip_router};
 pub use token::{Login, TokenError, Tokens};
 pub use users::USERS_MAX;
 

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::account::{GUEST_PREFIX, check_display_name, hashes, is_room_id};
+use super::account::{check_display_name, hashes, is_room_id};
 use super::auth::Authorized;
 use super::change::UserChange;
 use super::error::ApiError;
@@ -22,6 +22,7 @@ use super::random;
 use super::request::{Body, Client, Origin, Page, Segment};
 use super::time_text;
 use super::token::Login;
+use crate::engine::GUEST_PREFIX;
 use crate::store::{Added, Guest, User};
 
 /// Most guests at the same time.

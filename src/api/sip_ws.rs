@@ -31,7 +31,6 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::request::client_address;
 use super::sentence;
-use super::token::TokenError;
 use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, Transports};
 
 /// The sub-protocol, RFC 7118 §4.1.
@@ -49,15 +48,6 @@ pub trait LoginTokens: Send + Sync {
     /// # Errors
     /// 401 when it is not good or has ended, 429 after too many that were not good.
     fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError>;
-}
-
-/// Knows no token at all: everybody logs in by digest.
-pub struct NoTokens;
-
-impl LoginTokens for NoTokens {
-    fn check(&self, _token: &str, _from: IpAddr) -> Result<String, ApiError> {
-        Err(ApiError::bad_token(TokenError::Invalid))
-    }
 }
 
 /// What the route needs.

@@ -1,7 +1,6 @@
 //! Store and HTTP face: opens both as the configuration says.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::StreamExt as _;
@@ -28,10 +27,7 @@ pub(super) const REALM: &str = sip::DEFAULT_REALM;
 
 /// Seconds since 1970.
 pub(super) fn unix_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    super::unix_time().as_secs()
 }
 
 /// Opens the store and what serves HTTP on it. `usual_number` is what pages show when the

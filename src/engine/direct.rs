@@ -55,13 +55,6 @@ struct Direct {
     refusal: u16,
 }
 
-/// The other dialog of a direct call.
-#[derive(Clone, Copy, Debug)]
-struct Other {
-    leg: LegId,
-    call: CallKey,
-}
-
 impl Engine {
     /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is
     /// not there.
@@ -121,16 +114,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether an event is of a direct call.
-    pub(super) fn is_direct(&self, event: &Event) -> bool {
-        self.direct_of(event).is_some()
-    }
-
-    /// Takes an event of a direct call.
-    pub(super) fn handle_direct(&mut self, now: Instant, event: Event) {
-        let Some((call, leg)) = self.direct_of(&event) else {
-            return;
-        };
+    /// Takes an event of a direct call: of this dialog, and of that caller's leg.
+    pub(super) fn handle_direct(
+        &mut self,
+        now: Instant,
+        (call, leg): (CallKey, LegId),
+        event: Event,
+    ) {
         match event {
             Event::Provisional { call, response } => self.direct_progress(now, call, &response),
             Event::Answered { call, response } => self.direct_answered(now, call, &response),
@@ -159,7 +149,7 @@ impl Engine {
     }
 
     /// Which dialog of a direct call an event is of, and the caller's leg; nothing for others.
-    fn direct_of(&self, event: &Event) -> Option<(CallKey, LegId)> {
+    pub(super) fn direct_of(&self, event: &Event) -> Option<(CallKey, LegId)> {
         let call = event.call();
         let leg = self
             .direct
@@ -171,14 +161,13 @@ impl Engine {
     }
 
     /// The dialog that hears what this one says; nothing before the answer.
-    fn other_side(&self, leg: LegId, call: CallKey) -> Option<Other> {
+    fn other_side(&self, leg: LegId, call: CallKey) -> Option<CallKey> {
         let direct = self.direct.calls.get(&leg)?;
-        let call = if call == direct.caller {
-            direct.chosen?
+        if call == direct.caller {
+            direct.chosen
         } else {
-            direct.caller
-        };
-        Some(Other { leg, call })
+            Some(direct.caller)
+        }
     }
 
     fn direct_progress(&mut self, now: Instant, branch: CallKey, response: &Response) {
@@ -297,8 +286,8 @@ impl Engine {
             return;
         };
         let body = Body::of(&request.headers, &request.body);
-        let relayed = self.sip.reinvite(now, other.call, body);
-        self.expect_answer(now, relayed, (other.leg, key), 491);
+        let relayed = self.sip.reinvite(now, other, body);
+        self.expect_answer(now, relayed, (leg, key), 491);
     }
 
     fn relay_info(
@@ -315,8 +304,8 @@ impl Engine {
             return;
         };
         let headers = x_headers(&request.headers);
-        let relayed = self.sip.info(now, other.call, headers, body);
-        self.expect_answer(now, relayed, (other.leg, key), 500);
+        let relayed = self.sip.info(now, other, headers, body);
+        self.expect_answer(now, relayed, (leg, key), 500);
     }
 
     /// Keeps who asked until the answer to a relayed request is there; one that could not be passed

@@ -158,9 +158,8 @@ impl Engine {
     }
 
     fn handle_sip_event(&mut self, now: Instant, event: sip::Event) {
-        if self.is_direct(&event) {
-            self.handle_direct(now, event);
-            return;
+        if let Some(of) = self.direct_of(&event) {
+            return self.handle_direct(now, of, event);
         }
         match event {
             sip::Event::Invite {

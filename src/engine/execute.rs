@@ -118,7 +118,7 @@ impl Engine {
 
     /// Scenarios remove guests only; accounts are the administrator's.
     fn remove_guest(&mut self, name: String) -> Result<(), Refused> {
-        if !name.starts_with("guest-") {
+        if !name.starts_with(super::GUEST_PREFIX) {
             return refuse("not-a-guest", "only guests can be removed by a scenario");
         }
         self.outputs.push_back(Output::RemoveUser { name });

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// How the names of guests begin, and of nobody else.
+pub const GUEST_PREFIX: &str = "guest-";
+
 /// Settings of the engine. The defaults are those of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {

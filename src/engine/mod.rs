@@ -37,4 +37,4 @@ mod sound;
 pub use border::{Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
 pub use catalog::{Application, Catalog};
 pub use dispatch::Engine;
-pub use limits::Settings;
+pub use limits::{GUEST_PREFIX, Settings};
