@@ -2,6 +2,7 @@
 //! answer says, register, and be nobody once removed.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -121,7 +122,11 @@ async fn status_of(server: &Server, url: &str, request: String) -> String {
     answer.expect("the server answers")
 }
 
+/// A request that is no other one again (RFC 3261 §8.1.1): with the branch or Call-ID of an earlier
+/// one it would be answered where that one came from, or as a loop.
 fn sip_request(method: &str, target: &str, from: &str, more: &str) -> String {
+    static BRANCH: AtomicU32 = AtomicU32::new(1);
+    let branch = BRANCH.fetch_add(1, Ordering::Relaxed);
     let to = match method {
         "REGISTER" => format!("<sip:{from}@127.0.0.1>"),
         _ => format!("<sip:{target}@127.0.0.1>"),
@@ -129,9 +134,9 @@ fn sip_request(method: &str, target: &str, from: &str, more: &str) -> String {
     let at = if target.is_empty() { "" } else { "@" };
     format!(
         "{method} sip:{target}{at}127.0.0.1 SIP/2.0\r\n\
-         Via: SIP/2.0/WS x1.invalid;branch=z9hG4bK1\r\n\
+         Via: SIP/2.0/WS x1.invalid;branch=z9hG4bK-{branch}\r\n\
          From: \"{from}\" <sip:{from}@127.0.0.1>;tag=1\r\nTo: {to}\r\n\
-         Call-ID: {method}{target}@x1.invalid\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+         Call-ID: {branch}@x1.invalid\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
          Contact: <sip:k2@x1.invalid;transport=ws>\r\n{more}Content-Length: 0\r\n\r\n"
     )
 }
