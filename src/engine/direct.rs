@@ -88,6 +88,7 @@ impl Engine {
             let params = InviteParams {
                 from: invite.from.clone(),
                 to: invite.to.clone(),
+                routes: binding.path,
                 extra: invite.headers.clone(),
                 body: invite.body.clone(),
             };

@@ -37,6 +37,8 @@ pub struct InviteParams {
     pub from: NameAddr,
     /// To; a tag in it is dropped.
     pub to: NameAddr,
+    /// Route values, the first hop first; none where the target is reached directly.
+    pub routes: Vec<String>,
     /// Further headers.
     pub extra: ExtraHeaders,
     /// The offer; `None` asks the other side for one.
@@ -69,6 +71,9 @@ impl Endpoint {
         let call_id = format!("{}{}", self.new_tag(), self.new_tag());
         headers.push("Call-ID", call_id).map_err(bad("Call-ID"))?;
         headers.push("CSeq", "1 INVITE").map_err(bad("CSeq"))?;
+        for route in params.routes {
+            headers.push("Route", route).map_err(bad("Route"))?;
+        }
         add_contact(&mut headers, &flow, sips)?;
         let mut request = Request {
             method: Method::Invite,

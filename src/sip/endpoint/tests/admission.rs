@@ -566,6 +566,7 @@ fn a_call_to_a_user_is_that_users() {
     let params = InviteParams {
         from: address.clone(),
         to: address,
+        routes: Vec::new(),
         extra: ExtraHeaders::new(),
         body: None,
     };
@@ -582,6 +583,41 @@ fn a_call_to_a_user_is_that_users() {
         .get(&call)
         .and_then(|call| call.user.clone());
     assert_eq!(user.as_deref(), Some("alice"));
+}
+
+/// RFC 3327 §5.3: the route set of a request to a binding is its Path.
+#[test]
+fn a_call_to_a_user_goes_by_the_path_of_its_registration() {
+    let mut bench = Bench::new();
+    let way = bench.open(1, "alice");
+    let registration = Ask {
+        more: "Supported: path\r\nPath: <sip:p1.example;lr>, <sip:p2.example;lr>\r\n",
+        ..register("alice")
+    };
+    assert_eq!(bench.send(way, &registration), "200");
+    let binding = bench.endpoint.bindings("alice").remove(0);
+    let address = NameAddr::new(Uri::parse(ROOM).expect("a URI"));
+    let params = InviteParams {
+        from: address.clone(),
+        to: address,
+        routes: binding.path,
+        extra: ExtraHeaders::new(),
+        body: None,
+    };
+    let now = bench.now;
+    let call = bench
+        .endpoint
+        .invite(now, binding.flow, binding.contact, params)
+        .expect("a call");
+    assert_eq!(bench.outputs(), "INVITE");
+    let client = bench
+        .endpoint
+        .calls
+        .get(&call)
+        .and_then(|call| call.client.as_ref());
+    let headers = &client.expect("an INVITE").request.headers;
+    let routes: Vec<_> = headers.values("Route").collect();
+    assert_eq!(routes, ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]);
 }
 
 #[test]

@@ -307,6 +307,7 @@ impl Bench {
                 let params = InviteParams {
                     from,
                     to,
+                    routes: Vec::new(),
                     extra,
                     body,
                 };

@@ -148,6 +148,7 @@ impl World {
                 let params = InviteParams {
                     from,
                     to,
+                    routes: Vec::new(),
                     extra: ExtraHeaders::new(),
                     body: sdp(),
                 };

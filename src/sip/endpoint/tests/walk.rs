@@ -165,6 +165,7 @@ impl Walk {
         let params = InviteParams {
             from,
             to,
+            routes: Vec::new(),
             extra: ExtraHeaders::new(),
             body: sdp(),
         };
