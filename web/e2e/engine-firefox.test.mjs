@@ -184,6 +184,7 @@ test('Firefox, Chromium and a telephone meet in one room', { timeout: 180_000 },
     const calls = () => engine.log().split('rule=browsers join').length;
     const [before, callsBefore] = [await fragmentsOf(fox), calls()];
     assert.ok(before.every((fragment) => fragment !== ''));
+    assert.ok(callsBefore > 1, 'the log tells of calls');
     await fox.page.evaluate(() => window.line.close());
     await until(async () => {
       const after = await fragmentsOf(fox);

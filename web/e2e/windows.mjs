@@ -87,7 +87,7 @@ export async function joinRoom({ page }, url, name, { camera = true } = {}) {
   await page.locator('[data-phase="connected"]').waitFor({ timeout: 20_000 });
 }
 
-/** Who is shown: `{id, name, link, hasVideo}` for people, `{id, name}` for telephones. */
+/** Who is shown, a tile each: `{kind, id, name, link, hasVideo}`. */
 export async function readRoster({ page }) {
   return page.evaluate(() => {
     const tiles = [...document.querySelectorAll('[data-tile]')];

@@ -52,7 +52,6 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         keys="C"
         isActive={panel === 'chat'}
         opens="chat"
-        isExpanded={panel === 'chat'}
         badge={unread}
         onClick={() => onPanel('chat')}
       />
@@ -63,7 +62,6 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         keys="I"
         isActive={panel === 'invite'}
         opens="invite"
-        isExpanded={panel === 'invite'}
         onClick={() => onPanel('invite')}
       />
       <Button
@@ -72,7 +70,6 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         text="Settings"
         isActive={panel === 'settings'}
         opens="settings"
-        isExpanded={panel === 'settings'}
         onClick={() => onPanel('settings')}
       />
       <Button
@@ -96,14 +93,13 @@ interface ButtonProps {
   isOn?: boolean;
   isActive?: boolean;
   opens?: PanelName;
-  isExpanded?: boolean;
   isLeave?: boolean;
   badge?: number;
   onClick: () => void;
 }
 
 function Button(props: ButtonProps) {
-  const { icon, label, text, keys, isOn, isActive, opens, isExpanded } = props;
+  const { icon, label, text, keys, isOn, isActive, opens } = props;
   const { isLeave, badge, onClick } = props;
   return (
     <button
@@ -115,7 +111,7 @@ function Button(props: ButtonProps) {
       data-opens={opens}
       aria-label={label}
       aria-pressed={isOn}
-      aria-expanded={isExpanded}
+      aria-expanded={opens && isActive}
       aria-keyshortcuts={keys && `Alt+${keys}`}
       title={keys ? `${label} (Alt+${keys})` : label}
       onClick={onClick}

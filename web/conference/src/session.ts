@@ -176,6 +176,9 @@ export class CallSession {
       this.#notice(`${maskedNumber(number)} was not reached${why}`, true);
     });
     conference.on('message', (message) => this.#received(message));
+    conference.on('error', ({ code, message }) => {
+      if (code === 'message-refused') this.#notice(`A message was refused: ${message}`, true);
+    });
     conference.on('mediaChanged', (sends) => this.#set({ sends, ownVideo: conference.ownVideo }));
     conference.on('activeSpeaker', ({ id }) => this.#set({ speaking: id }));
     conference.on('audioBlocked', ({ blocked }) => this.#set({ isAudioBlocked: blocked }));

@@ -2,6 +2,7 @@
 
 import {
   boundGathering,
+  endSession,
   keepAfterIceFailure,
   onJson,
   reasonText,
@@ -96,11 +97,7 @@ export class ConferenceCall {
   hangUp(): void {
     const session = this.#session;
     this.#close();
-    try {
-      if (session && !session.isEnded()) session.terminate();
-    } catch {
-      // The session reached its end between the question and the act.
-    }
+    endSession(session);
   }
 
   #resumeMessages(): void {

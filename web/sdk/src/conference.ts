@@ -34,9 +34,9 @@ const GIVE_UP_MS = 90_000;
 const DOUBT_TOKEN_AFTER = { neverConnected: 2, connectedBefore: 6 } as const;
 /** Tokens that a server may refuse in a row, before we believe that it means us. */
 const RENEWALS_MAX = 2;
-/** SIP refusals that another attempt will not change. */
 /** Reasons that the server gives when it ends a call that worked. */
 const SAID_BY_SERVER: ReadonlySet<string> = new Set<EndReason>(['replaced', 'full']);
+/** SIP refusals that another attempt will not change. */
 const FINAL_CODES = new Set([400, 402, 404, 410, 484, 486, 488, 600, 603, 604, 606]);
 const RECALL = { firstMs: 500, longestMs: 8_000 };
 const SELF = 'self';
@@ -154,8 +154,9 @@ export class Conference extends Emitter<ConferenceEvents> {
   }
 
   /**
-   * Sends a message of a type of your own to everybody, or to one caller id. Resolves when the
-   * conference has taken it. Messages that are sent while the connection is lost wait for it.
+   * Sends a message of a type of your own to everybody, or to one caller id. Resolves when the server
+   * has it; a refusal that follows is an `error`. Messages that are sent while the connection is lost
+   * wait for it.
    */
   async sendMessage(type: string, data: unknown, to?: string): Promise<void> {
     await this.#outbox.push(writeMessage(type, data, to));

@@ -143,5 +143,19 @@ export function reasonText(message: SipMessage | null): string {
 
 /** A header line with a value out of user text, which must not bring lines of its own. */
 export function headerLine(name: string, value: string): string {
-  return `${name}: ${value.replace(/\p{Cc}+/gu, ' ').trim()}`;
+  return `${name}: ${plainText(value)}`;
+}
+
+/** User text for a header; JsSIP quotes it, and leaves line breaks to us. */
+export function plainText(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').trim();
+}
+
+/** Hangs up, whatever the session is doing. */
+export function endSession(session: Session | null): void {
+  try {
+    if (session && !session.isEnded()) session.terminate();
+  } catch {
+    // The session reached its end between the question and the act.
+  }
 }

@@ -1,7 +1,7 @@
 /** Our registration at the server over one WebSocket, and the calls over it. */
 
 import type { Admission } from './api.js';
-import { newUserAgent, type Session, type UserAgent } from './jssip.js';
+import { newUserAgent, plainText, type Session, type UserAgent } from './jssip.js';
 import { SignalSocket } from './socket.js';
 
 /** A registration that the server could not take just now is sent again after this. */
@@ -39,7 +39,7 @@ export class Line {
     this.#ua = newUserAgent({
       sockets: this.#socket,
       uri: `sip:${admission.username}@${admission.domain}`,
-      display_name: plainName(admission.displayName),
+      display_name: plainText(admission.displayName),
       // For a server that asks in spite of the token in the URL.
       password: admission.token,
       session_timers: false,
@@ -109,9 +109,4 @@ export class Line {
   #registerAgain(): void {
     if (!this.#isOver && !this.#isUp && this.#ua.isConnected()) this.#ua.register();
   }
-}
-
-/** JsSIP quotes a display name, and leaves line breaks to us. */
-function plainName(name: string): string {
-  return name.replace(/\p{Cc}+/gu, ' ').trim();
 }

@@ -109,8 +109,8 @@ export class Mesh {
       const wait = Math.min(MESH.pauseMs, MESH.retryMs * 2 ** Math.min(pair.setbacks, 10));
       pair.dueAt = now + (this.#isCaller(peer) ? wait : MESH.expectMs);
       pair.setbacks += 1;
+      pair.phase = 'idle';
     }
-    pair.phase = pair.phase === 'doubt' ? 'doubt' : 'idle';
     return [];
   }
 

@@ -3,7 +3,14 @@
  * sends.
  */
 
-import { boundGathering, keepAfterIceFailure, onJson, sendJson, type Session } from './jssip.js';
+import {
+  boundGathering,
+  endSession,
+  keepAfterIceFailure,
+  onJson,
+  sendJson,
+  type Session,
+} from './jssip.js';
 import { type LocalMedia, videoBitrate } from './media.js';
 import { parseSentMedia, writeSentMedia } from './messages.js';
 import { Outbox } from './outbox.js';
@@ -71,13 +78,7 @@ export class PeerCall {
   hangUp(): void {
     const session = this.#session;
     this.#close();
-    if (session && !session.isEnded()) {
-      try {
-        session.terminate();
-      } catch {
-        // The session reached its end between the question and the act.
-      }
-    }
+    endSession(session);
   }
 
   /** Shares the uplink among `peers` pictures. */

@@ -1,8 +1,8 @@
 /**
- * The WebSocket under JsSIP: opens again by itself, with a fresh URL each time, and notices a
- * network that died without a word (RFC 7118; keepalive of RFC 5626 §4.4.1).
+ * The WebSocket under JsSIP: opens again by itself, with waits that grow, asks for its URL each
+ * time, and notices a network that died without a word (RFC 7118; keepalive of RFC 5626 §4.4.1).
  *
- * JsSIP's own WebSocket keeps one URL for ever, but ours carries a token that expires.
+ * JsSIP's own WebSocket shows its URL to the library and its logs, but ours carries a token.
  */
 
 import { Backoff } from './backoff.js';

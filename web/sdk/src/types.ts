@@ -102,8 +102,7 @@ export interface ConferenceEvents {
   error: { code: ConferenceErrorCode; message: string };
 }
 
-export type ConferenceErrorCode =
-  'message-refused' | 'message-malformed' | 'microphone' | 'camera' | 'screen' | 'speaker';
+export type ConferenceErrorCode = 'message-refused' | 'message-malformed';
 
 export interface JoinOptions {
   /** Origin of the server, such as `https://talk.example.org`. */
