@@ -214,7 +214,6 @@ async fn admit(api: &Api, room: &str, display_name: &str) -> Result<(User, Strin
 #[serde(rename_all = "camelCase")]
 struct RoomView {
     id: String,
-    name: Option<String>,
     guests: i64,
     created_at: String,
 }
@@ -238,7 +237,6 @@ async fn list(
             .into_iter()
             .map(|room| RoomView {
                 id: room.id,
-                name: room.name,
                 guests: room.guests,
                 created_at: time_text(room.created_unix_s),
             })

@@ -1,5 +1,5 @@
-//! Rooms that somebody has joined by HTTP. A room is there as soon as it is named; it goes with the
-//! last guest when nobody has given it a name.
+//! Rooms that somebody has joined by HTTP. The first join makes a room; it goes with its last
+//! guest.
 
 use super::{Store, StoreError};
 
@@ -8,9 +8,7 @@ use super::{Store, StoreError};
 pub struct Room {
     /// What is in the invitation.
     pub id: String,
-    /// What people call it.
-    pub name: Option<String>,
-    /// When it was first named.
+    /// When somebody first joined it.
     pub created_unix_s: i64,
     /// Guests that exist; they need not be in a call.
     pub guests: i64,
@@ -22,8 +20,8 @@ impl Store {
     /// # Errors
     /// SQLite refused.
     pub async fn rooms(&self, after: &str, count: u32) -> Result<Vec<Room>, StoreError> {
-        let rows: Vec<(String, Option<String>, i64, i64)> = sqlx::query_as(
-            "SELECT id, name, created_unix_s,
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+            "SELECT id, created_unix_s,
                     (SELECT count(*) FROM users WHERE room = rooms.id) AS guests
              FROM rooms WHERE id > ? ORDER BY id LIMIT ?",
         )
@@ -31,23 +29,22 @@ impl Store {
         .bind(count)
         .fetch_all(&self.pool)
         .await?;
-        let room = |(id, name, created_unix_s, guests)| Room {
+        let room = |(id, created_unix_s, guests)| Room {
             id,
-            name,
             created_unix_s,
             guests,
         };
         Ok(rows.into_iter().map(room).collect())
     }
 
-    /// Forgets the rooms without a name in which no guest is left. Gives how many those were.
+    /// Forgets the rooms in which no guest is left. Gives how many those were.
     ///
     /// # Errors
     /// SQLite refused.
     pub async fn remove_empty_rooms(&self) -> Result<u64, StoreError> {
         let removed = sqlx::query(
             "DELETE FROM rooms
-             WHERE name IS NULL AND id NOT IN (SELECT room FROM users WHERE room IS NOT NULL)",
+             WHERE id NOT IN (SELECT room FROM users WHERE room IS NOT NULL)",
         )
         .execute(&self.pool)
         .await?;

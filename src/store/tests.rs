@@ -74,7 +74,7 @@ async fn names_are_taken_once_and_each_kind_has_its_own_limit() {
 }
 
 #[tokio::test]
-async fn guests_expire_unless_renewed_and_take_unnamed_rooms_along() {
+async fn guests_expire_unless_renewed_and_take_empty_rooms_along() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path()).await.expect("opens");
     for user in [
