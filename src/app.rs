@@ -123,6 +123,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
         sounds,
         recordings: sink,
         removals: http::remover(api.clone()),
+        health: api.health(),
     };
     let inputs = Inputs {
         sip,
@@ -148,8 +149,7 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     // The receiver is gone only if the HTTP task has ended already.
     let _ = stop_http.send(true);
     let _ = tokio::time::timeout(Duration::from_secs(1), http_task).await;
-    drop(worker);
-    drop(writer);
+    drop((worker, writer));
     ended.context("the engine ended by a panic")?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)

@@ -12,6 +12,9 @@ use super::sentence;
 use super::token::TokenError;
 use crate::store::StoreError;
 
+/// Seconds after which a server that drains, or is not well, may be asked again.
+pub(super) const RETRY_AFTER_S: u64 = 5;
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
@@ -95,6 +98,18 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "engine-busy",
                 "The engine does not answer. Try again in a moment.",
+            )
+        }
+    }
+
+    /// 503 while the server ends.
+    pub fn draining() -> Self {
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "draining",
+                "The server is about to stop and takes nobody new. Try again in a moment.",
             )
         }
     }

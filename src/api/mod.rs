@@ -55,6 +55,7 @@ pub use token::{Login, TokenError, Tokens};
 pub use users::USERS_MAX;
 
 use crate::run::engine_loop::Asker;
+use crate::run::health::Health;
 use crate::store::{MetaKey, Store, StoreError};
 use crate::web::Pages;
 use auth::{FAILURES_MAX, FAILURES_WINDOW_S, KeyHash};
@@ -110,6 +111,7 @@ pub struct Api(Arc<Parts>);
 pub struct Parts {
     settings: Settings,
     store: Store,
+    health: Health,
     tokens: Tokens,
     key: KeyHash,
     key_failures: RateLimit,
@@ -137,6 +139,7 @@ impl Api {
     pub async fn open(
         settings: Settings,
         store: Store,
+        health: Health,
         clock: Clock,
         changes: mpsc::Sender<UserChange>,
     ) -> Result<(Self, Option<String>), ApiError> {
@@ -155,6 +158,7 @@ impl Api {
         };
         let parts = Parts {
             store,
+            health,
             tokens: Tokens::new(&secret),
             key,
             key_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
@@ -165,6 +169,11 @@ impl Api {
             settings,
         };
         Ok((Self(Arc::new(parts)), fresh))
+    }
+
+    /// What is known of the process.
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     fn now(&self) -> u64 {

@@ -101,7 +101,7 @@ const OPERATIONS: [Operation; 6] = [
             (400, "invalid-host"),
             (422, "invalid-body, invalid-room, invalid-display-name"),
             (429, "too-many-joins"),
-            (503, "too-many-guests"),
+            (503, "draining, too-many-guests"),
         ],
     },
 ];

@@ -41,14 +41,18 @@ pub(super) fn router() -> Router<Api> {
         .route("/rooms/{id}/join", post(join))
 }
 
-/// One use of the limit of joins; a request that takes it too often is refused before its body is
-/// read.
+/// One use of the limit of joins; a request that takes it too often, or comes while the server
+/// drains, is refused before its body is read.
 struct JoinPermit;
 
 impl FromRequestParts<Api> for JoinPermit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        // The token would be for a server that is about to go; no count is taken for it.
+        if api.health.is_draining() {
+            return Err(ApiError::draining());
+        }
         let Client(address) = Client::from_request_parts(parts, api).await?;
         let taken = api.joins.take(address, api.now());
         taken.map(|()| Self).map_err(|seconds| {

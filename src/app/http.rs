@@ -13,6 +13,7 @@ use crate::api::{
 use crate::config::{Config, Secret};
 use crate::engine::Input;
 use crate::run::engine_loop::Users;
+use crate::run::health::Health;
 use crate::run::stun_socket::StunSocket;
 use crate::sip;
 use crate::store::Store;
@@ -46,9 +47,15 @@ pub(super) async fn open(
     settings.phone_number = settings.phone_number.or(usual_number.map(str::to_owned));
     let store = Store::open(&config.data_dir).await?;
     let (changes, mut changed) = mpsc::channel(USER_CHANGES_MAX);
-    let (api, fresh_key) = Api::open(settings, store, Arc::new(unix_s), changes)
-        .await
-        .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))?;
+    let (api, fresh_key) = Api::open(
+        settings,
+        store,
+        Health::default(),
+        Arc::new(unix_s),
+        changes,
+    )
+    .await
+    .map_err(|error| anyhow!(error.log.unwrap_or(error.message)))?;
     let users = poll_fn(move |context| changed.poll_recv(context)).map(user_input);
     Ok((api, fresh_key, Box::pin(users)))
 }

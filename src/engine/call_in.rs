@@ -667,7 +667,10 @@ fn script_headers(request: &Request) -> BTreeMap<String, String> {
 
 fn reason_header(reason: Reason) -> Headers {
     let row = reason.row();
-    let value = format!("Q.850;cause={};text=\"{}\"", row.q850_cause, row.text);
+    let (status, cause, text) = (row.sip_status, row.q850_cause, row.text);
+    // A word for programs, then a sentence for people; RFC 3326 §2 takes one of each protocol.
+    let value =
+        format!("SIP;cause={status};text=\"{reason}\", Q.850;cause={cause};text=\"{text}\"");
     vec![("Reason".to_owned(), value)]
 }
 

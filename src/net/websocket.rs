@@ -10,6 +10,7 @@
 //! | a frame that is not SIP | it is counted; the third closes with 1002 |
 //! | a frame above 64 KiB | closed with 1009 |
 //! | no frame in [`WsDeadlines::idle`] | closed with 1001 |
+//! | the engine ends | what waits is sent, then closed with 1012, "service restart" |
 //!
 //! Browsers send no keepalive of their own but answer pings, so we ping them.
 
@@ -142,7 +143,8 @@ impl WsLink {
         let code = match end {
             End::NotSip => Some(1002),
             End::TooLarge => Some(1009),
-            End::Silent | End::Closing => Some(1001),
+            End::Silent => Some(1001),
+            End::Closing => Some(1012),
             End::Peer | End::NotReading => None,
         };
         if let Some(code) = code {

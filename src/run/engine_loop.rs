@@ -28,6 +28,7 @@ use crate::script::{Host, Instance, Outcome, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
+use super::health::Health;
 use super::media_loop::MediaHandle;
 use super::recordings::{Recorded as RecordedFile, RecordingSink};
 use super::script_pool::{Finished, ScriptPool};
@@ -164,6 +165,8 @@ pub struct Shells {
     pub recordings: RecordingSink,
     /// Guests to be deleted from the store.
     pub removals: mpsc::Sender<String>,
+    /// Is told when draining begins.
+    pub health: Health,
 }
 
 /// The engine's ends of all channels.
@@ -388,6 +391,7 @@ impl EngineLoop {
             && self.drain_until.is_none()
         {
             self.drain_until = Some(at);
+            self.shells.health.set_draining();
             self.engine.handle(now, Input::Drain);
             let stats = self.engine.stats();
             info!(sessions = stats.sessions, "Draining: new calls get 503");

@@ -14,6 +14,7 @@ use talkpath::api::{
     self, Algorithm, Api, IceSettings, Login, LoginTokens as _, Origin, OwnStun, Settings,
     USER_CHANGES_MAX, UserChange,
 };
+use talkpath::run::health::Health;
 use talkpath::store::Store;
 use talkpath::web::{File, Pages};
 use tokio::sync::mpsc;
@@ -54,6 +55,7 @@ fn settings() -> Settings {
 struct World {
     api: Api,
     router: Router,
+    health: Health,
     clock: Arc<AtomicU64>,
     changes: mpsc::Receiver<UserChange>,
     fresh_key: Option<String>,
@@ -100,12 +102,14 @@ impl World {
 
     async fn over(dir: tempfile::TempDir, settings: Settings, now: u64) -> World {
         let store = Store::open(dir.path()).await.expect("opens");
+        let health = Health::default();
         let clock = Arc::new(AtomicU64::new(now));
         let shown = clock.clone();
         let (sender, changes) = mpsc::channel(USER_CHANGES_MAX);
         let (api, fresh_key) = Api::open(
             settings,
             store,
+            health.clone(),
             Arc::new(move || shown.load(Ordering::Relaxed)),
             sender,
         )
@@ -114,6 +118,7 @@ impl World {
         World {
             router: api::router(api.clone()),
             api,
+            health,
             clock,
             changes,
             fresh_key,
@@ -1139,4 +1144,22 @@ async fn the_document_is_committed_and_names_every_route() {
             "{name}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_that_drains_takes_nobody_new() {
+    let mut world = World::new().await;
+    world.health.set_draining();
+    // Refused joins are not counted: all of them are told the same.
+    for _ in 0..=settings().joins_per_minute {
+        let refused = world.join("1234", json!({"name": "Zoe"})).await;
+        assert_eq!(
+            refused.refusal(),
+            "503 draining: The server is about to stop and takes nobody new. Try again in a moment."
+        );
+        assert_eq!(refused.header("retry-after"), "5");
+    }
+    assert_eq!(world.changes(), []);
+    let users = world.ask("GET", "/api/v1/users", None).await;
+    assert_eq!(users.status, 200);
 }

@@ -391,7 +391,7 @@ async fn closing_says_so_to_every_client() {
     assert_eq!(status(&mut client).await, "SIP/2.0 200 OK");
     let net = server.net.clone();
     let closing = tokio::spawn(async move { net.close().await });
-    assert_eq!(close_code(&mut client).await, Some(1001));
+    assert_eq!(close_code(&mut client).await, Some(1012));
     within("the end", closing).await.expect("no panic");
     assert_eq!(server.open("/sip", Some("sip")).await.err(), Some(503));
 }

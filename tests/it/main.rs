@@ -4,6 +4,7 @@ mod api;
 mod calls;
 mod front_door;
 mod loopback_baresip;
+mod loopback_drain;
 mod loopback_join;
 mod loopback_load;
 mod loopback_media;

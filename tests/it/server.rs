@@ -139,6 +139,11 @@ impl Server {
 
     /// The body of the answer to an HTTP request; header lines end with CR LF.
     pub fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> String {
+        self.answer(method, path, headers, body).1
+    }
+
+    /// Status line with headers, and the body, of the answer to an HTTP request.
+    pub fn answer(&self, method: &str, path: &str, headers: &str, body: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.http).expect("a connection");
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
@@ -153,8 +158,8 @@ impl Server {
         .expect("it takes the request");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("it answers");
-        let (_, body) = text.split_once("\r\n\r\n").expect("a body");
-        body.to_owned()
+        let (head, body) = text.split_once("\r\n\r\n").expect("a body");
+        (head.to_ascii_lowercase(), body.to_owned())
     }
 
     /// The value of one metric.
