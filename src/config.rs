@@ -200,6 +200,11 @@ part! {
         /// Proxies in front of this server. The last address in X-Forwarded-For is believed when it
         /// comes from one of them, so that limits count clients and not the proxy.
         proxies: Vec<IpAddr> = Vec::new(), "a list of IP addresses";
+        /// Origins of other sites whose pages may join rooms by the SDK and may show the conference
+        /// page in a frame. Without them only this server's own pages may.
+        origins: Vec<PublicUrl> = Vec::new(),
+            "a list of \"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the \
+             usual one";
     }
 }
 

@@ -2,7 +2,7 @@
 //! every response carries.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,21 +13,41 @@ use super::random;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Nothing but our own files runs in a page, nobody frames it, and the room in its address, which
-/// is the invitation, is told to nobody.
-const FIXED: [(HeaderName, &str); 3] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-         media-src 'self' blob:; connect-src 'self' ws: wss:; manifest-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-];
+/// Nothing but our own files runs in a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; media-src 'self' blob:; connect-src 'self' ws: wss:; \
+    manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors";
+
+/// The headers of every response.
+#[derive(Clone)]
+pub(super) struct Fixed([(HeaderName, HeaderValue); 3]);
+
+impl Fixed {
+    /// Pages of `origins` may frame ours; without any nobody may. The room in the address of a page
+    /// is the invitation, so no other site is told of it.
+    pub fn new(origins: &[String]) -> Self {
+        let framed_by = match origins {
+            [] => "'none'".to_owned(),
+            origins => format!("'self' {}", origins.join(" ")),
+        };
+        // An origin is a scheme, a host and a port, all of visible ASCII.
+        let policy = HeaderValue::try_from(format!("{POLICY} {framed_by}"));
+        let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        let text = HeaderValue::from_static;
+        Self([
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::X_CONTENT_TYPE_OPTIONS, text("nosniff")),
+            (header::REFERRER_POLICY, text("no-referrer")),
+        ])
+    }
+}
 
 /// Runs a request and finishes its response.
-pub(super) async fn finish(request: Request, next: Next) -> Response {
+pub(super) async fn finish(
+    State(Fixed(fixed)): State<Fixed>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let request_id = match random::hexadecimal() {
@@ -47,9 +67,7 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
         response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     let headers = response.headers_mut();
-    for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    headers.extend(fixed);
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID, id);
     }

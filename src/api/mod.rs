@@ -9,8 +9,8 @@
 //! | `POST /api/v1/rooms/{id}/join` | everybody, so often per address |
 //! | the rest of `/api/v1` | who has the API key |
 //!
-//! Cross-origin requests are not allowed: no answer names an origin, and a body has to be JSON,
-//! which a page elsewhere cannot send without asking first.
+//! Pages of other origins may call `/api/v1` only when the configuration names them (`origins`),
+//! and never with the API key: the one header that they may send is Content-Type.
 
 mod account;
 mod auth;
@@ -21,6 +21,7 @@ mod headers;
 mod health;
 mod ice;
 mod openapi;
+mod origins;
 mod pages;
 mod random;
 mod rate;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub public_origin: Option<Origin>,
     /// Proxies whose X-Forwarded-For is believed.
     pub proxies: Vec<IpAddr>,
+    /// Origins of other sites whose pages may join and may frame the conference page.
+    pub origins: Vec<String>,
     /// The SIP domain that guests are told. Without it: the host of the origin.
     pub domain: Option<String>,
     /// The realm of SIP digest.
@@ -299,7 +302,8 @@ impl LoginTokens for Api {
 
 /// Every route but those that ask the engine.
 pub fn router(api: Api) -> Router {
-    finish(routes(api))
+    let fixed = headers::Fixed::new(&api.settings.origins);
+    finish(routes(api), fixed)
 }
 
 fn routes(api: Api) -> Router {
@@ -307,15 +311,18 @@ fn routes(api: Api) -> Router {
         .merge(users::router())
         .merge(rooms::router())
         .merge(openapi::router());
-    Router::new()
+    let origins = api.settings.origins.clone();
+    let router = Router::new()
         .nest(PREFIX, resources)
         .fallback(pages::page)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed().into_response() })
-        .with_state(api)
+        .with_state(api);
+    // Around all of them, because a preflight has a method that no resource takes.
+    origins::allow(router, &origins)
 }
 
-fn finish(router: Router) -> Router {
-    router.layer(middleware::from_fn(headers::finish))
+fn finish(router: Router, fixed: headers::Fixed) -> Router {
+    router.layer(middleware::from_fn_with_state(fixed, headers::finish))
 }
 
 /// Serves HTTP until `stop` turns true. Tells the engine of all users first.
@@ -332,7 +339,9 @@ pub async fn serve(
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
     let health = health::router().with_state(asker);
-    let router = finish(routes(api.clone()).merge(health).merge(sip_ws::router(sip)));
+    let fixed = headers::Fixed::new(&api.settings.origins);
+    let router = routes(api.clone()).merge(health).merge(sip_ws::router(sip));
+    let router = finish(router, fixed);
     let limits = Limits {
         proxies: api.settings.proxies.clone(),
         ..Limits::default()

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::api::{
     Algorithm, Api, IceSettings, Origin, OwnStun, Settings, USER_CHANGES_MAX, UserChange,
 };
-use crate::config::{Config, Secret};
+use crate::config::{Config, PublicUrl, Secret};
 use crate::engine::Input;
 use crate::run::engine_loop::Users;
 use crate::run::health::Health;
@@ -105,6 +105,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
     Ok(Settings {
         public_origin,
         proxies: config.http.proxies.clone(),
+        origins: config.http.origins.iter().map(PublicUrl::origin).collect(),
         domain: config.sip.domain.clone(),
         realm: REALM.to_owned(),
         key: secret(KEY_VARIABLE, config.api.key.as_ref()),

@@ -102,6 +102,15 @@ fn public_urls_and_ice_urls_are_those_of_hosts() {
             .map(|url| (url.secure, url.authority.as_str()));
         assert_eq!(found, url, "{text}");
     }
+    for (text, origin) in [
+        ("https://Talk.example.org/", "https://talk.example.org"),
+        ("https://talk.example.org:443", "https://talk.example.org"),
+        ("http://talk.example.org:443", "http://talk.example.org:443"),
+        ("http://[2001:db8::1]:80", "http://[2001:db8::1]"),
+    ] {
+        let found = text.parse::<PublicUrl>().map(|url| url.origin());
+        assert_eq!(found.as_deref(), Ok(origin));
+    }
     for (text, valid) in [
         ("turn:a.example", true),
         ("turn:a.example:3478?transport=udp", true),
@@ -281,6 +290,13 @@ fn every_bad_value_is_refused_with_key_place_and_allowed_values() {
             "2:14",
             "http.public_url: \"talk.example.org\" begins with neither https:// nor http://",
             PUBLIC_URL,
+        ),
+        (
+            "[http]\norigins = [\"https://a.example\", \"*\"]",
+            "2:11",
+            "http.origins: \"*\" begins with neither https:// nor http://",
+            "a list of \"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the \
+             usual one",
         ),
         (
             "[http]\npublic_url = \"https://a.example/b\"",

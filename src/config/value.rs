@@ -205,6 +205,18 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// The origin as browsers write it (RFC 6454 §6.2): in lower case, without the port that is the
+    /// scheme's own.
+    pub fn origin(&self) -> String {
+        let own_port = if self.secure { ":443" } else { ":80" };
+        let text = self.to_string().to_ascii_lowercase();
+        text.strip_suffix(own_port)
+            .map(str::to_owned)
+            .unwrap_or(text)
+    }
+}
+
 impl TryFrom<String> for PublicUrl {
     type Error = String;
 
@@ -382,6 +394,7 @@ toml_text! {
     Vec<Listen>: value => list(value);
     Vec<String>: value => list(value);
     Vec<IpAddr>: value => list(value);
+    Vec<PublicUrl>: value => list(value);
     BTreeMap<String, String>: value => table(value);
     SpeechEngine: value => quoted(match value {
         SpeechEngine::EspeakNg => "espeak-ng",

@@ -38,6 +38,7 @@ fn settings() -> Settings {
     Settings {
         public_origin: None,
         proxies: vec!["192.0.2.80".parse().expect("an address")],
+        origins: Vec::new(),
         domain: None,
         realm: "talkpath".to_owned(),
         key: Some(KEY.to_owned()),
@@ -1074,6 +1075,46 @@ fn page_policy() -> String {
         .filter(|part| !part.is_empty())
         .collect();
     parts.join("; ")
+}
+
+#[tokio::test]
+async fn pages_of_listed_origins_join_and_frame_and_no_others_do() {
+    let world = World::with(Settings {
+        origins: vec!["https://app.example.org".to_owned()],
+        ..settings()
+    })
+    .await;
+    let path = "/api/v1/rooms/1234/join";
+    for (origin, allowed) in [
+        ("https://app.example.org", "https://app.example.org"),
+        ("https://app.example.org:8443", ""),
+        ("http://app.example.org", ""),
+        ("https://app.example.org.evil.example", ""),
+        ("null", ""),
+    ] {
+        let asks = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "content-type"),
+        ];
+        let preflight = world.send(request("OPTIONS", path, &asks, None)).await;
+        let header = |name: &str| preflight.header(name).to_owned();
+        assert_eq!(preflight.status, 200, "{origin}");
+        assert_eq!(header("access-control-allow-origin"), allowed, "{origin}");
+        assert_eq!(header("access-control-allow-headers"), "content-type");
+        assert_eq!(header("access-control-allow-credentials"), "");
+
+        let headers = [("origin", origin), ("content-type", "application/json")];
+        let body = Some(json!({"name": "Zoë"}).to_string());
+        let joined = world.send(request("POST", path, &headers, body)).await;
+        assert_eq!(joined.status, 201, "{origin}");
+        let readable_by = joined.header("access-control-allow-origin");
+        assert_eq!(readable_by, allowed, "{origin}");
+    }
+    let page = world.send(request("GET", "/join/1234", &[], None)).await;
+    let framed_by = "frame-ancestors 'self' https://app.example.org";
+    let policy = page.header("content-security-policy");
+    assert!(policy.ends_with(framed_by), "{policy}");
 }
 
 #[tokio::test]

@@ -150,6 +150,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audio_codec", &["src/codec/g722.rs"]),
     ("sdp_types", &["src/sdp/"]),
     ("axum", &["src/api/"]),
+    ("tower_http", &["src/api/"]),
     ("tungstenite", &["src/api/", "src/load/"]),
     ("hound", &["src/run/"]),
     ("symphonia", &["src/run/"]),
