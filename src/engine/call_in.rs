@@ -24,10 +24,11 @@ use crate::sdp::{self, Agreed, Direction, Local, Negotiation};
 use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
+use super::Engine;
 use super::alarm::Alarm;
 use super::leg::{self, Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
+use super::refused::Refused;
 use super::session::Birth;
-use super::{Engine, Output};
 
 const SDP: &str = "application/sdp";
 
@@ -271,7 +272,11 @@ impl Engine {
             Err(error) => {
                 let session = self.legs.get(&id).map(|leg| leg.session);
                 if let Some(session) = session {
-                    self.refused(now, session, "answer-refused", error.to_string(), place);
+                    let refused = Refused {
+                        code: "answer-refused",
+                        text: error.to_string(),
+                    };
+                    self.refused(now, session, Some(id), refused, place);
                 }
             }
         }
@@ -595,30 +600,6 @@ impl Engine {
         if let Some(ended) = self.ended.remove(&unit) {
             report(unit, &ended, stats);
         }
-    }
-
-    /// Answers a refused command with an event.
-    pub(super) fn refused(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        code: &str,
-        text: String,
-        place: &Place,
-    ) {
-        self.stats.refused_commands += 1;
-        let line = format!("{place}: {code}: {text}");
-        self.outputs.push_back(Output::Log {
-            session,
-            warn: true,
-            text: line,
-        });
-        let event = script::Event::Refused {
-            code: code.to_owned(),
-            text,
-            place: place.clone(),
-        };
-        self.tell(now, session, event);
     }
 }
 

@@ -25,8 +25,8 @@ use crate::sip::{Body, CallKey, Event, InviteParams, Request, RequestKey, Respon
 use crate::termination::Reason;
 
 use super::Engine;
-use super::execute::{Refused, refuse};
 use super::leg::{LegState, x_headers};
+use super::refused::{Refused, refuse};
 
 /// Bindings of one user that are called at once.
 const BRANCHES_MAX: usize = 5;

@@ -11,22 +11,10 @@ use crate::termination::Reason;
 use super::alarm::Alarm;
 use super::leg::{DigitChoice, LegState, Link, Wanted};
 use super::limits::TIMER_PERIOD_MIN_MS;
+use super::refused::{Refused, refuse};
 use super::session::{Conference, Timer, Unit, UnitKind};
 use super::sound::RecordOf;
 use super::{Engine, Output};
-
-/// Why a command was not carried out.
-pub(super) struct Refused {
-    pub(super) code: &'static str,
-    pub(super) text: String,
-}
-
-pub(super) fn refuse<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused {
-        code,
-        text: text.into(),
-    })
-}
 
 impl Engine {
     /// Carries out one command of a session.
@@ -47,8 +35,33 @@ impl Engine {
         {
             return;
         }
+        let leg = self.leg_of_command(&command);
         if let Err(refused) = self.try_execute(now, session, command, &place) {
-            self.refused(now, session, refused.code, refused.text, &place);
+            self.refused(now, session, leg, refused, &place);
+        }
+    }
+
+    /// The leg that a command is for, for the event of its refusal.
+    fn leg_of_command(&self, command: &Command) -> Option<LegId> {
+        match command {
+            Command::CallConference { leg, .. }
+            | Command::ForwardDirect { leg }
+            | Command::Leg { leg, .. } => Some(*leg),
+            Command::Connect { from, to } => [from, to]
+                .map(|unit| LegId(unit.0))
+                .into_iter()
+                .find(|leg| self.legs.contains_key(leg)),
+            Command::Log { .. }
+            | Command::Terminate
+            | Command::RemoveUser { .. }
+            | Command::CreateConference { .. }
+            | Command::CreatePlayer { .. }
+            | Command::CreateRecorder { .. }
+            | Command::Unit { .. }
+            | Command::Disconnect { .. }
+            | Command::SetTimer { .. }
+            | Command::CancelTimer { .. }
+            | Command::SetCustomData { .. } => None,
         }
     }
 
@@ -63,7 +76,11 @@ impl Engine {
             Command::Log { .. } => {}
             Command::Terminate => self.end_session(now, session, Reason::ScriptTerminate),
             Command::CallConference { leg, name, options } => {
-                return self.call_conference(now, session, leg, &name, options);
+                let called = self.call_conference(now, session, leg, &name, options);
+                if called.is_err() {
+                    self.tell_never_called(now, session, leg);
+                }
+                return called;
             }
             Command::ForwardDirect { leg } => return self.forward_direct(now, session, leg),
             Command::RemoveUser { name } => return self.remove_guest(name),
@@ -158,6 +175,9 @@ impl Engine {
         // A leg may have ended while the turn that speaks of it was running; that is nobody's
         // fault.
         let Some(leg) = self.legs.get(&id) else {
+            if let LegCommand::Record { recorder, .. } = command {
+                self.tell_nothing_to_record(now, session, recorder);
+            }
             return Ok(());
         };
         if leg.session != session {
@@ -375,7 +395,11 @@ impl Engine {
             .get_mut(&session)
             .and_then(|s| s.units.get_mut(&unit))
         else {
-            return refuse("no-such-unit", "the conference, player or recorder is gone");
+            // A script names only what it made, so this one has been there and ended meanwhile.
+            if let UnitCommand::Record { recorder, .. } = command {
+                self.tell_nothing_to_record(now, session, recorder);
+            }
+            return Ok(());
         };
         match command {
             UnitCommand::Play {

@@ -9,13 +9,13 @@ use tracing::info;
 use crate::id::{LegId, SessionId, UnitId};
 use crate::media;
 use crate::routing::{CallInfo, Source};
-use crate::script::{CallOptions, Event, Headers, LegInfo, UnitEvent};
+use crate::script::{CallOptions, Event, Headers, LegEvent, LegInfo, UnitEvent};
 use crate::termination::Reason;
 
 use super::Engine;
 use super::catalog::Choice;
-use super::execute::{Refused, refuse};
 use super::leg::{Leg, Link};
+use super::refused::{Refused, refuse};
 use super::session::{Birth, UnitKind};
 
 impl Engine {
@@ -85,6 +85,17 @@ impl Engine {
         });
         self.tell(now, callee, Event::Incoming { leg: theirs });
         Ok(())
+    }
+
+    /// The leg of a call that was refused: the script has it already, and it ends like any other.
+    pub(super) fn tell_never_called(&mut self, now: Instant, session: SessionId, leg: LegId) {
+        let row = Reason::LimitReached.row();
+        let event = LegEvent::Failed {
+            code: row.sip_status,
+            reason: row.label.to_owned(),
+            class: row.class.label().to_owned(),
+        };
+        self.tell(now, session, Event::Leg { leg, event });
     }
 
     fn hops_of(&self, session: SessionId) -> u8 {

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use crate::id::LegId;
+use crate::id::{LegId, SessionId};
 use crate::media::{self, DigitKind};
 use crate::script::{Headers, LegEvent, Place};
 use crate::sip::{Body, CallKey, Request, RequestKey};
 
 use super::Engine;
-use super::execute::{Refused, refuse};
 use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
+use super::refused::{Refused, refuse};
 
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
@@ -264,7 +264,7 @@ impl Engine {
                 let session = self.legs.get(&id).map(|leg| leg.session);
                 if let Some(session) = session {
                     let text = error.to_string();
-                    self.refused(now, session, "message-refused", text, &next.place);
+                    self.message_refused(now, (session, id), text, &next.place);
                 }
             }
         }
@@ -285,9 +285,23 @@ impl Engine {
             && code >= 300
         {
             let text = format!("the other side refused a message with {code}");
-            self.refused(now, session, "message-refused", text, &place);
+            self.message_refused(now, (session, id), text, &place);
         }
         self.send_next_info(now, id);
+    }
+
+    fn message_refused(
+        &mut self,
+        now: Instant,
+        (session, leg): (SessionId, LegId),
+        text: String,
+        place: &Place,
+    ) {
+        let refused = Refused {
+            code: "message-refused",
+            text,
+        };
+        self.refused(now, session, Some(leg), refused, place);
     }
 }
 

@@ -15,10 +15,9 @@
 //! that a session sees one event at a time and other sessions never wait for it.
 //!
 //! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`,
-//! `execute` (commands of scenarios), `call_in` (SIP calls), `internal_call`, `direct`
-//! (calls between users), `sound` (playing and
-//! recording), `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their
-//! programs).
+//! `execute` (commands of scenarios), `refused` (those that are not carried out), `call_in` (SIP
+//! calls), `internal_call`, `direct` (calls between users), `sound` (playing and recording),
+//! `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their programs).
 
 mod alarm;
 mod border;
@@ -31,6 +30,7 @@ mod internal_call;
 mod leg;
 mod limits;
 mod message;
+mod refused;
 mod session;
 mod sound;
 

@@ -15,6 +15,7 @@ use super::alarm::Alarm;
 use super::catalog::Choice;
 use super::leg::Playing;
 use super::limits::IDS_PER_TURN;
+use super::refused::Told;
 use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
 
 /// A session.
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub(super) idle_at: Option<Instant>,
     pub(super) ending: Option<Ending>,
     pub(super) custom_data: String,
+    /// The last command that was not carried out.
+    pub(super) refused: Option<Told>,
     pub(super) born: Instant,
 }
 
@@ -135,6 +138,7 @@ impl Engine {
             idle_at: None,
             ending: None,
             custom_data: String::new(),
+            refused: None,
             born: now,
         };
         let conference = session.conference_name.as_deref().map(Pii);

@@ -8,8 +8,8 @@ use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, RecordOptions, Sound, UnitEvent};
 
-use super::execute::{Refused, refuse};
 use super::leg::{Leg, LegState, MediaState, Playing};
+use super::refused::{Refused, refuse};
 use super::session::{Ending, Unit, UnitKind};
 use super::{Engine, Output, Recorded};
 use crate::termination::Reason;
@@ -240,6 +240,18 @@ impl Engine {
             &Recording { session, of },
             Written::Started(name),
         );
+    }
+
+    /// What was to be recorded has ended before the recording began: its recorder ends with it.
+    pub(super) fn tell_nothing_to_record(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        unit: UnitId,
+    ) {
+        let error = "it had ended before the recording began".to_owned();
+        let event = UnitEvent::RecordFailed { error };
+        self.tell(now, session, Event::Unit { unit, event });
     }
 
     /// A leg ends: what plays and records on it ends too.

@@ -229,6 +229,8 @@ pub enum Event {
     Refused {
         code: String,
         text: String,
+        /// The leg that the command was for, where there is one.
+        leg: Option<LegId>,
         place: Place,
     },
     /// Once, last.

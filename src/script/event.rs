@@ -316,20 +316,27 @@ pub(super) fn unit_event(event: &UnitEvent) -> (&'static str, Map) {
     }
 }
 
+/// What `on_error` is told.
+pub(super) struct Trouble<'a> {
+    /// `refused` or `failed`.
+    pub kind: &'static str,
+    pub code: &'a str,
+    pub text: &'a str,
+    pub place: &'a Place,
+    pub function: &'a str,
+}
+
 /// `e` of `on_error`.
-pub(super) fn error_event(code: &str, message: &str, place: &Place, function: &str) -> Map {
+pub(super) fn error_event(about: &Trouble<'_>, leg: Option<Leg>) -> Map {
+    let number = |number: usize| Dynamic::from_int(i64::try_from(number).unwrap_or(0));
     map([
-        ("code", text(code)),
-        ("text", text(message)),
-        ("file", text(&place.file)),
-        (
-            "line",
-            Dynamic::from_int(i64::try_from(place.line).unwrap_or(0)),
-        ),
-        (
-            "column",
-            Dynamic::from_int(i64::try_from(place.column).unwrap_or(0)),
-        ),
-        ("function", text(function)),
+        ("kind", text(about.kind)),
+        ("code", text(about.code)),
+        ("text", text(about.text)),
+        ("leg", leg.map_or(Dynamic::UNIT, Dynamic::from)),
+        ("file", text(&about.place.file)),
+        ("line", number(about.place.line)),
+        ("column", number(about.place.column)),
+        ("function", text(about.function)),
     ])
 }

@@ -6,10 +6,11 @@
 //! | started, incoming, terminating | the function of that name, if the program has it |
 //! | of a leg or unit | what `on(…)` added, as it was when the event came |
 //! | digit, timer, end of a leg | what `digits` is collecting there, then the others |
-//! | refused | `on_error`; without it the session ends |
+//! | refused | `on_error`; without it nothing, since the engine has logged it |
 //!
 //! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a
-//! failure in `on_error`, or without one, ends the session.
+//! failure in `on_error`, or without one, ends the session. A refused command never does: it may
+//! have been right when it was given.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -285,13 +286,21 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn event(&mut self, event: &Event) {
-        if let Event::Refused { code, text, place } = event {
-            let error = ScriptError {
-                place: place.clone(),
-                message: text.clone(),
-                function: String::new(),
+        if let Event::Refused {
+            code,
+            text,
+            leg,
+            place,
+        } = event
+        {
+            let about = event::Trouble {
+                kind: "refused",
+                code,
+                text,
+                place,
+                function: "",
             };
-            self.failed(error, code);
+            self.tell_error(about, leg.map(Leg));
             return;
         }
         match turn::with(|running| calls(running, event)) {
@@ -305,7 +314,7 @@ impl Run<'_> {
             }
             Err(failure) => {
                 let error = error::describe(self.program, &failure, "digits", &self.host.limits);
-                self.failed(error, "script-error");
+                self.failed(error, None);
             }
         }
     }
@@ -314,22 +323,37 @@ impl Run<'_> {
         if let Err(failure) = self.invoke(&call.handler, &call.event) {
             let function = call.handler.fn_name();
             let error = error::describe(self.program, &failure, function, &self.host.limits);
-            self.failed(error, "script-error");
+            let leg = call.event.get("leg").and_then(|leg| leg.clone().try_cast());
+            self.failed(error, leg);
         }
     }
 
-    fn failed(&mut self, error: ScriptError, code: &str) {
-        let event = event::error_event(code, &error.message, &error.place, &error.function);
-        self.error.get_or_insert(error);
-        let Some(handler) = entry_point(self.program, "on_error") else {
-            self.fatal = true;
-            return;
+    fn failed(&mut self, error: ScriptError, leg: Option<Leg>) {
+        let about = event::Trouble {
+            kind: "failed",
+            code: "script-error",
+            text: &error.message,
+            place: &error.place,
+            function: &error.function,
         };
+        if !self.tell_error(about, leg) {
+            self.fatal = true;
+        }
+        self.error.get_or_insert(error);
+    }
+
+    /// Calls `on_error`; false when there is none.
+    fn tell_error(&mut self, about: event::Trouble<'_>, leg: Option<Leg>) -> bool {
+        let Some(handler) = entry_point(self.program, "on_error") else {
+            return false;
+        };
+        let event = event::error_event(&about, leg);
         if let Err(failure) = self.invoke(&handler, &event) {
             let second = error::describe(self.program, &failure, "on_error", &self.host.limits);
             self.error = Some(second);
             self.fatal = true;
         }
+        true
     }
 
     /// Calls a handler with what it carries and the event, if it takes the event.

@@ -4,6 +4,7 @@
 mod browser;
 mod direct;
 mod faults;
+mod legs;
 mod logins;
 mod meet;
 mod messages;
@@ -31,12 +32,16 @@ fn shipped_setup() -> Setup {
 
 /// A world with rules and scenarios of the test's own.
 fn world_of(rules: &str, scripts: &[(&str, &str)]) -> World {
+    World::new(setup_of(rules, scripts))
+}
+
+fn setup_of(rules: &str, scripts: &[(&str, &str)]) -> Setup {
     let dir = tempfile::tempdir().expect("a folder for the test");
     std::fs::write(dir.path().join("videoconf.toml"), rules).expect("rules can be written");
     for (name, text) in scripts {
         std::fs::write(dir.path().join(name), text).expect("scripts can be written");
     }
-    World::new(load(dir.path(), dir.path()))
+    load(dir.path(), dir.path())
 }
 
 fn load(rules: &Path, scripts: &Path) -> Setup {

@@ -497,9 +497,7 @@ fn record(
 ) -> Answer<super::super::handle::Recorder> {
     let options = options::record(options)?;
     with(|running| {
-        if running.tables.live_leg(leg.0).is_none() {
-            return refuse("a leg that has ended cannot be recorded");
-        }
+        // For a leg that has ended the recorder gets `record_failed`.
         let recorder = add_unit(running, UnitKind::Recorder)?;
         let command = LegCommand::Record { recorder, options };
         running.push(

@@ -298,9 +298,7 @@ fn record(
     options: RecordOptions,
 ) -> Answer<Recorder> {
     with(|running| {
-        if !running.tables.units.contains_key(&conference.0) {
-            return refuse("a conference that was stopped cannot be recorded");
-        }
+        // For a conference that was stopped the recorder gets `record_failed`.
         let recorder = add_unit(running, UnitKind::Recorder)?;
         let command = UnitCommand::Record { recorder, options };
         running.push(

@@ -248,6 +248,7 @@ fn page_that_does_not_take_its_messages_stays() {
         let told = world.tell(&Event::Refused {
             code: code.into(),
             text: "no".into(),
+            leg: None,
             place: Place {
                 file: "gatekeeper.rhai".into(),
                 line: 1,

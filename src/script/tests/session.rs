@@ -499,22 +499,39 @@ fn refused_command_goes_to_on_error() {
     let refused = Event::Refused {
         code: "not-connected".into(),
         text: "The leg is not up.".into(),
+        leg: Some(LegId(1)),
         place,
     };
     let mut world = World::new(
         "fn on_started(e) {}
-         fn on_error(e) { log(`${e.code} ${e.text} ${e.line} [${e.function}]`); }",
+         fn on_error(e) {
+             log(`${e.kind} ${e.code} ${e.text} ${e.leg} ${e.line} [${e.function}]`); }",
     );
     assert_eq!(
         world.tell(&refused),
-        ["log not-connected The leg is not up. 3 []"]
+        ["log refused not-connected The leg is not up. leg l1 3 []"]
     );
     assert!(!world.fatal());
+    assert_eq!(world.error(), "");
 
     let mut world = World::new("fn on_started(e) {}");
     assert_eq!(world.tell(&refused), [""; 0]);
-    assert!(world.fatal());
-    assert_eq!(world.error(), "test.rhai:3:9: The leg is not up.");
+    assert!(!world.fatal(), "a refusal may be born of a race");
+    assert_eq!(world.error(), "");
+}
+
+#[test]
+fn a_failure_says_which_leg_it_was_about() {
+    let mut world = World::new(
+        "fn on_incoming(e) {
+             e.leg.on(\"hold\", |e| { throw \"oops\"; });
+             after(1, || { throw 1; });
+         }
+         fn on_error(e) { log(`${e.kind} ${e.leg}`); }",
+    );
+    world.incoming(incoming(1, "phone", "a", &[]));
+    assert_eq!(world.leg(1, LegEvent::Hold), ["log failed leg l1"]);
+    assert_eq!(world.timer(100), ["log failed "]);
 }
 
 #[test]
