@@ -320,6 +320,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
         unanswered: seconds(config.session.unanswered_s),
         early_media: seconds(config.session.early_media_s),
         idle: seconds(config.session.idle_s),
+        reconnect: seconds(config.session.reconnect_s),
         ..engine::Settings::default()
     };
     let epoch = (Instant::now(), unix_time().as_millis() as u64);

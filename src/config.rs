@@ -338,6 +338,8 @@ part! {
         unanswered_s: u32 = 60, 1..=600;
         /// Seconds without any call after which a session ends.
         idle_s: u32 = 60, 1..=86_400;
+        /// Seconds that a call waits for a browser whose WebSocket was lost.
+        reconnect_s: u32 = 60, 1..=3_600;
     }
 }
 

@@ -402,9 +402,9 @@ impl Engine {
         key: RequestKey,
         request: &Request,
     ) {
-        let found = self.calls.get(&call).copied();
-        let Some(id) = found else { return };
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+        let leg = self.calls.get(&call).and_then(|id| self.legs.get_mut(id));
+        let Some((id, sip)) = leg.and_then(|leg| Some((leg.id, leg.sip_mut()?))) else {
+            self.respond(now, key, 481, Vec::new(), None);
             return;
         };
         let MediaState::Ready(local) = &sip.media else {
@@ -625,6 +625,8 @@ impl SipLink {
             answer_due: false,
             outbox: Default::default(),
             in_flight: None,
+            sent: 0,
+            heard: 0,
         }
     }
 }

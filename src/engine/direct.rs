@@ -12,6 +12,9 @@
 //! | CANCEL | → | CANCEL on every branch |
 //! | re-INVITE, INFO | ↔ | the same, and its answer back |
 //! | BYE | ↔ | BYE |
+//!
+//! A side whose WebSocket is lost may come back, and the other one hears nothing of it: INFO to it is
+//! answered with 200 and waits, in the endpoint. Who does not come back in time ends the call.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -38,8 +41,21 @@ pub(super) struct DirectCalls {
     calls: BTreeMap<LegId, Direct>,
     /// The caller's leg of each branch.
     legs: BTreeMap<CallKey, LegId>,
-    /// Requests that we passed on: the caller's leg, and the request that each one answers.
-    relays: BTreeMap<RequestKey, (LegId, RequestKey)>,
+    /// Requests that we passed on and that are not answered.
+    relays: BTreeMap<RequestKey, Relay>,
+}
+
+/// A request of one side that the other one has been sent.
+#[derive(Debug)]
+struct Relay {
+    /// The caller's leg.
+    leg: LegId,
+    /// The dialog that it went to.
+    to: CallKey,
+    /// What its answer answers.
+    asked: RequestKey,
+    /// An INFO, which may wait for its receiver; a re-INVITE may not.
+    is_info: bool,
 }
 
 /// A forwarded call.
@@ -140,6 +156,8 @@ impl Engine {
                 self.relay_answer(now, key, response_code, response);
             }
             Event::ReinviteCancelled { .. } => debug!(leg_id = %leg, "Direct re-INVITE taken back"),
+            Event::FlowLost { call } => self.take_over_infos(now, call),
+            Event::FlowBack { .. } => debug!(leg_id = %leg, "A side of a direct call is back"),
             Event::Bye { .. } => self.direct_ended(now, leg, call, Reason::CalleeHangup),
             Event::Cancelled { .. } => self.call_ended(now, call, Reason::Cancelled),
             Event::NoAck { .. } => self.direct_ended(now, leg, call, Reason::NoAck),
@@ -288,7 +306,13 @@ impl Engine {
         };
         let body = Body::of(&request.headers, &request.body);
         let relayed = self.sip.reinvite(now, other, body);
-        self.expect_answer(now, relayed, (leg, key), 491);
+        let relay = Relay {
+            leg,
+            to: other,
+            asked: key,
+            is_info: false,
+        };
+        self.expect_answer(now, relayed, relay, 491);
     }
 
     fn relay_info(
@@ -306,25 +330,45 @@ impl Engine {
         };
         let headers = x_headers(&request.headers);
         let relayed = self.sip.info(now, other, headers, body);
-        self.expect_answer(now, relayed, (leg, key), 500);
+        let relay = Relay {
+            leg,
+            to: other,
+            asked: key,
+            is_info: true,
+        };
+        self.expect_answer(now, relayed, relay, 500);
+        if self.sip.is_lost(other) {
+            self.take_over_infos(now, other);
+        }
+    }
+
+    /// Answers the INFOs to a side that is away: they will reach it when it is back, and who sent
+    /// them would give up by then.
+    fn take_over_infos(&mut self, now: Instant, away: CallKey) {
+        let waits = |relay: &Relay| relay.is_info && relay.to == away;
+        let relays = self.direct.relays.extract_if(.., |_, relay| waits(relay));
+        let asked: Vec<RequestKey> = relays.map(|(_, relay)| relay.asked).collect();
+        for asked in asked {
+            self.respond(now, asked, 200, Vec::new(), None);
+        }
     }
 
     /// Keeps who asked until the answer to a relayed request is there; one that could not be passed
-    /// on to `leg` is refused with `code`.
+    /// on is refused with `code`.
     fn expect_answer<E: std::fmt::Display>(
         &mut self,
         now: Instant,
         relayed: Result<RequestKey, E>,
-        (leg, asked): (LegId, RequestKey),
+        relay: Relay,
         code: u16,
     ) {
         match relayed {
             Ok(relayed) => {
-                self.direct.relays.insert(relayed, (leg, asked));
+                self.direct.relays.insert(relayed, relay);
             }
             Err(error) => {
-                debug!(leg_id = %leg, %error, "Request within a direct call not passed on");
-                self.respond(now, asked, code, Vec::new(), None);
+                debug!(leg_id = %relay.leg, %error, "Request within a direct call not passed on");
+                self.respond(now, relay.asked, code, Vec::new(), None);
             }
         }
     }
@@ -336,7 +380,7 @@ impl Engine {
         code: u16,
         response: Option<Response>,
     ) {
-        let Some((_, asked)) = self.direct.relays.remove(&key) else {
+        let Some(Relay { asked, .. }) = self.direct.relays.remove(&key) else {
             return;
         };
         let body = response
@@ -378,7 +422,7 @@ impl Engine {
             return;
         };
         debug!(session_id = %session, leg_id = %leg, "Direct call ends");
-        self.direct.relays.retain(|_, (of, _)| *of != leg);
+        self.direct.relays.retain(|_, relay| relay.leg != leg);
         for branch in direct.branches {
             if direct.chosen == Some(branch) {
                 self.direct.legs.remove(&branch);

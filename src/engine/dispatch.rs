@@ -61,6 +61,7 @@ impl Engine {
             realm: settings.realm.clone(),
             domain: settings.domain.clone(),
             clock: Some(epoch),
+            reconnect: settings.reconnect,
             ..sip::Settings::default()
         };
         Engine {
@@ -192,6 +193,8 @@ impl Engine {
             } => {
                 self.handle_request_answered(now, key, response_code);
             }
+            sip::Event::FlowLost { call } => self.note_flow(call, "WebSocket of a call lost"),
+            sip::Event::FlowBack { call } => self.note_flow(call, "WebSocket of a call is back"),
             sip::Event::Ended { call, reason } => self.call_ended(now, call, reason),
             // No scenario places calls yet, so these speak of calls that are not ours.
             sip::Event::Provisional { call, .. }
@@ -276,6 +279,12 @@ impl Engine {
     pub(super) fn tell_leg(&mut self, now: Instant, leg: LegId, event: LegEvent) {
         if let Some(session) = self.legs.get(&leg).map(|leg| leg.session) {
             self.tell(now, session, script::Event::Leg { leg, event });
+        }
+    }
+
+    fn note_flow(&self, call: CallKey, what: &'static str) {
+        if let Some(leg) = self.leg_of(call) {
+            info!(leg_id = %leg.id, session_id = %leg.session, "{what}");
         }
     }
 

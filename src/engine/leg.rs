@@ -62,6 +62,10 @@ pub(super) struct SipLink {
     pub(super) answer_due: bool,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) in_flight: Option<(RequestKey, Place)>,
+    /// Messages that were sent, which numbers them.
+    pub(super) sent: u64,
+    /// The highest number of a message that the peer has sent.
+    pub(super) heard: u64,
 }
 
 /// The parts of an INVITE that are passed on when the call is forwarded.

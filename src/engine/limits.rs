@@ -32,6 +32,8 @@ pub struct Settings {
     pub early_media: Duration,
     /// How long a session may live without a leg.
     pub idle: Duration,
+    /// How long a call waits for a user whose WebSocket was lost.
+    pub reconnect: Duration,
     /// How long the apology after a script error may take.
     pub apology: Duration,
     /// Spoken to the callers of a session whose scenario failed; empty: nothing is said.
@@ -58,6 +60,7 @@ impl Default for Settings {
             unanswered: Duration::from_secs(60),
             early_media: Duration::from_secs(60),
             idle: Duration::from_secs(60),
+            reconnect: Duration::from_secs(60),
             apology: Duration::from_secs(10),
             apology_text: "We are sorry, something went wrong. Goodbye.".to_owned(),
             realm: crate::sip::DEFAULT_REALM.to_owned(),

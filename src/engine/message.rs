@@ -1,5 +1,11 @@
 //! In-dialog INFO in both directions: text messages, raw info, digits. One INFO of ours is on its
 //! way at a time, so that messages arrive in the order in which they were sent.
+//!
+//! **Messages that come twice.** An INFO of ours whose answer was lost with a WebSocket is sent again
+//! over the next one, although the peer may have it. Each carries its number within the call in
+//! [`NUMBER`], from 1, and keeps it when it is sent again: what is not higher than the last one has
+//! been taken already. We read the same header of INFOs that come, and answer a repeated one with
+//! 200 without telling anybody.
 
 use std::time::Instant;
 
@@ -14,6 +20,8 @@ use super::Engine;
 use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
 use super::refused::{Refused, refuse};
 
+/// The number of a message within its call and direction.
+const NUMBER: &str = "X-Message-Number";
 const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 const DTMF_RELAY: &str = "application/dtmf-relay";
@@ -34,6 +42,10 @@ impl Engine {
         };
         if request.body.len() > self.settings.message_bytes_max {
             self.respond(now, key, 413, Vec::new(), None);
+            return;
+        }
+        if self.is_repeated(id, request) {
+            self.respond(now, key, 200, Vec::new(), None);
             return;
         }
         let mime = request.headers.content_type().ok().flatten();
@@ -70,6 +82,20 @@ impl Engine {
         };
         self.respond(now, key, 200, Vec::new(), None);
         self.tell_leg(now, id, event);
+    }
+
+    /// Whether the leg has taken a message of this number; if not, it has from here on.
+    fn is_repeated(&mut self, id: LegId, request: &Request) -> bool {
+        let number = request.headers.get(NUMBER);
+        let Some(number) = number.and_then(|number| number.trim().parse::<u64>().ok()) else {
+            return false;
+        };
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return false;
+        };
+        let repeated = number <= sip.heard;
+        sip.heard = sip.heard.max(number);
+        repeated
     }
 
     /// A press, by whatever transport; the media core has made one of several.
@@ -248,9 +274,13 @@ impl Engine {
         if sip.in_flight.is_some() {
             return;
         }
-        let Some(next) = sip.outbox.pop_front() else {
+        let Some(mut next) = sip.outbox.pop_front() else {
             return;
         };
+        sip.sent += 1;
+        next.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case(NUMBER));
+        next.headers.push((NUMBER.to_owned(), sip.sent.to_string()));
         let body = Body {
             content_type: next.mime,
             bytes: next.body.into(),

@@ -72,12 +72,18 @@ pub struct Phone {
     pub cancelled: bool,
     /// The other side hung up.
     pub hung_up_on: bool,
+    /// The words of the Reason header of its BYE.
+    pub hung_up_why: String,
+    /// Messages that came again and were not taken twice.
+    pub repeats: usize,
     pub(super) options: PhoneOptions,
     pub(super) flow: Flow,
     pub(super) rtp: SocketAddr,
     pub(super) ear: Option<Ear>,
     pub(super) remote_rtp: Option<SocketAddr>,
     pub(super) outbox: Vec<Bytes>,
+    /// What has come while it is busy; nothing while it is not.
+    pub(super) inbox: Option<Vec<Bytes>>,
     dialog: Dialog,
 }
 
@@ -92,6 +98,8 @@ struct Dialog {
     invite_seq: u32,
     sdp_version: u32,
     direction: &'static str,
+    /// The number of the last message.
+    heard: u64,
     pending: BTreeMap<u32, Pending>,
 }
 
@@ -119,12 +127,15 @@ impl Phone {
             own_answer: String::new(),
             cancelled: false,
             hung_up_on: false,
+            hung_up_why: String::new(),
+            repeats: 0,
             options,
             flow,
             rtp,
             ear: None,
             remote_rtp: None,
             outbox: Vec::new(),
+            inbox: None,
             dialog: Dialog {
                 to: String::new(),
                 target: String::new(),
@@ -134,6 +145,7 @@ impl Phone {
                 invite_seq: 0,
                 sdp_version: 0,
                 direction: "sendrecv",
+                heard: 0,
                 pending: BTreeMap::new(),
             },
         }
@@ -162,9 +174,27 @@ impl Phone {
     /// Says where it is (RFC 3261 §10).
     pub(super) fn register(&mut self, now: Instant) {
         let domain = self.flow.local;
-        self.dialog.to = format!("<sip:{}@{domain}>", self.number);
-        self.dialog.target = format!("sip:{domain}");
+        let outside = (
+            format!("<sip:{}@{domain}>", self.number),
+            format!("sip:{domain}"),
+            format!("sim-reg-{}@{}", self.id.0, self.flow.remote),
+        );
+        let dialog = &mut self.dialog;
+        let before = (
+            std::mem::replace(&mut dialog.to, outside.0),
+            std::mem::replace(&mut dialog.target, outside.1),
+            std::mem::replace(&mut dialog.call_id, outside.2),
+        );
         self.request(now, "REGISTER", "Expires: 600\r\n", "", "");
+        let dialog = &mut self.dialog;
+        (dialog.to, dialog.target, dialog.call_id) = before;
+    }
+
+    /// Its WebSocket is gone, and with it all that waits for an answer.
+    pub(super) fn drop_flow(&mut self) {
+        self.dialog.pending.clear();
+        self.outbox.clear();
+        self.inbox = self.inbox.take().map(|_| Vec::new());
     }
 
     pub(super) fn cancel(&mut self, now: Instant) {
@@ -281,6 +311,10 @@ impl Phone {
     }
 
     pub(super) fn handle_sip(&mut self, now: Instant, bytes: Bytes) {
+        if let Some(inbox) = &mut self.inbox {
+            inbox.push(bytes);
+            return;
+        }
         match wire::parse(bytes, Framing::Datagram) {
             Ok(Message::Response(response)) => self.handle_response(now, &response),
             Ok(Message::Request(request)) => self.handle_request(&request),
@@ -370,16 +404,29 @@ impl Phone {
             "BYE" => {
                 self.state = PhoneState::Ended(200);
                 self.hung_up_on = true;
+                let why = request.headers.get("Reason").unwrap_or_default();
+                why.clone_into(&mut self.hung_up_why);
                 self.ear = None;
             }
             "CANCEL" => self.cancelled = true,
-            "INFO" => self
-                .messages
-                .push(String::from_utf8_lossy(&request.body).into_owned()),
+            "INFO" => self.take_message(request),
             _ => {}
         }
         reply.push_str("Content-Length: 0\r\n\r\n");
         self.outbox.push(reply.into());
+    }
+
+    /// Takes a message once, however often it comes.
+    fn take_message(&mut self, request: &Request) {
+        let number = request.headers.get("X-Message-Number");
+        let number = number.and_then(|number| number.parse::<u64>().ok());
+        if number.is_some_and(|number| number <= self.dialog.heard) {
+            self.repeats += 1;
+            return;
+        }
+        self.dialog.heard = number.unwrap_or(self.dialog.heard);
+        self.messages
+            .push(String::from_utf8_lossy(&request.body).into_owned());
     }
 
     /// Somebody calls, or changes the call.

@@ -1,6 +1,6 @@
 //! The world: one engine, one media core, one script host, phones and a network, under one clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +70,11 @@ pub struct World {
     sockets: BTreeMap<UnitId, (SocketAddr, SocketAddr)>,
     units: BTreeMap<SocketAddr, (UnitId, media::Channel)>,
     next_port: u16,
+    /// WebSockets that are open, and the number of the last one that came after the phones' first.
+    open_flows: BTreeSet<FlowId>,
+    next_flow: u64,
+    /// Phones without a network.
+    cut: BTreeSet<PhoneId>,
     sounds: BTreeMap<PlaybackId, String>,
     recordings: BTreeMap<UnitId, (String, u64)>,
     /// What happened, for people: one line per fact.
@@ -99,6 +104,9 @@ impl World {
             sockets: BTreeMap::new(),
             units: BTreeMap::new(),
             next_port: 20_000,
+            open_flows: BTreeSet::new(),
+            next_flow: 1_000_000,
+            cut: BTreeSet::new(),
             sounds: BTreeMap::new(),
             recordings: BTreeMap::new(),
             timeline: Vec::new(),
@@ -152,6 +160,7 @@ impl World {
             let identity = Some(number.to_owned());
             self.engine
                 .handle(self.now, engine::Input::FlowOpened { flow, identity });
+            self.open_flows.insert(flow.id);
         }
         self.phones.push(Phone::new(id, number, options, flow));
         id
@@ -184,6 +193,64 @@ impl World {
         let name = self.phones[phone.0].number.clone();
         self.engine
             .handle(self.now, engine::Input::RemoveUser(name));
+    }
+
+    /// The WebSocket of a browser is closed, and both sides see it.
+    pub fn lose_flow(&mut self, phone: PhoneId) {
+        self.note(phone, "WebSocket lost".to_owned());
+        let now = self.now;
+        let flow = self.phones[phone.0].flow.id;
+        self.phones[phone.0].drop_flow();
+        self.open_flows.remove(&flow);
+        self.engine.handle(now, engine::Input::FlowClosed(flow));
+        self.settle();
+    }
+
+    /// A browser opens another WebSocket and registers, whether or not the engine has missed the
+    /// one before.
+    pub fn come_back(&mut self, phone: PhoneId) {
+        self.open_flow(phone, None);
+        self.register(phone);
+    }
+
+    /// The same with the login of somebody else; the registration is refused.
+    pub fn come_back_as(&mut self, phone: PhoneId, user: &str) {
+        self.open_flow(phone, Some(user));
+        self.register(phone);
+    }
+
+    fn open_flow(&mut self, phone: PhoneId, user: Option<&str>) {
+        self.note(phone, "WebSocket opened".to_owned());
+        self.next_flow += 1;
+        let id = FlowId(self.next_flow);
+        let one = &mut self.phones[phone.0];
+        one.drop_flow();
+        self.open_flows.remove(&one.flow.id);
+        one.flow.id = id;
+        let (flow, identity) = (one.flow, Some(user.unwrap_or(&one.number).to_owned()));
+        self.open_flows.insert(id);
+        self.engine
+            .handle(self.now, engine::Input::FlowOpened { flow, identity });
+    }
+
+    /// A page is busy: it takes in nothing, while its connections live.
+    pub fn set_busy(&mut self, phone: PhoneId, busy: bool) {
+        let now = self.now;
+        let one = &mut self.phones[phone.0];
+        let waiting = std::mem::replace(&mut one.inbox, busy.then(Vec::new));
+        for bytes in waiting.into_iter().flatten() {
+            self.phones[phone.0].handle_sip(now, bytes);
+        }
+        self.settle();
+    }
+
+    /// Everything that a phone sends, or is sent, is lost from here on, or no longer.
+    pub fn set_cut(&mut self, phone: PhoneId, cut: bool) {
+        if cut {
+            self.cut.insert(phone);
+        } else {
+            self.cut.remove(&phone);
+        }
     }
 
     /// Gives up before the answer.
@@ -422,6 +489,9 @@ impl World {
 
     fn deliver(&mut self, parcel: Parcel) {
         let now = self.now;
+        if self.is_lost(&parcel) {
+            return;
+        }
         match parcel {
             Parcel::SipToEngine { flow, bytes } => {
                 self.engine.handle(now, engine::Input::Sip { flow, bytes });
@@ -447,6 +517,25 @@ impl World {
             }
         }
         self.settle();
+    }
+
+    /// Whether a parcel does not arrive: its phone has no network, or its WebSocket is closed.
+    fn is_lost(&self, parcel: &Parcel) -> bool {
+        let phone = match parcel {
+            Parcel::SipToEngine { flow, .. } => {
+                if flow.transport.is_web() && !self.open_flows.contains(&flow.id) {
+                    return true;
+                }
+                self.phones
+                    .iter()
+                    .find(|phone| phone.flow.remote == flow.remote)
+            }
+            Parcel::RtpToCore { from, .. } => self.phones.iter().find(|phone| phone.rtp == *from),
+            Parcel::SipToPhone { phone, .. } | Parcel::RtpToPhone { phone, .. } => {
+                self.phones.get(phone.0)
+            }
+        };
+        phone.is_some_and(|phone| self.cut.contains(&phone.id))
     }
 
     /// Carries everything that waits, until nothing does.
@@ -497,7 +586,8 @@ impl World {
                     .phones
                     .iter()
                     .find(|phone| phone.flow.remote == flow.remote);
-                if let Some(phone) = phone {
+                let open = !flow.transport.is_web() || self.open_flows.contains(&flow.id);
+                if let Some(phone) = phone.filter(|_| open) {
                     let parcel = Parcel::SipToPhone {
                         phone: phone.id,
                         bytes,

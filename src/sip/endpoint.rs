@@ -19,10 +19,9 @@
 //! dialog that arrives over another flow moves the call there. When the user needs the lost flow
 //! first, `bye` succeeds silently and any other request ends the call with `PeerGone`.
 //!
-//! A call of a user who logged in is kept even then, since browsers do come back: such a request is
-//! refused with `flow-lost`, and only the user of the endpoint, who sees whether media still flow,
-//! ends the call. It is taken over by the first request inside the dialog, from whatever flow, that
-//! proves to be of the same user.
+//! A call of a user who logged in is kept for [`Settings::reconnect`], since browsers do come back:
+//! what is to be sent waits, and goes out when the same user returns. The rows are in
+//! `invite/reconnect`.
 //!
 //! **Limits.** Calls and transactions are bounded by [`Settings`]. A new INVITE over the limit of
 //! calls, or any new request outside of dialogs over the limit of transactions, gets 503 with
@@ -38,7 +37,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
@@ -75,6 +74,8 @@ pub struct Settings {
     pub realm: String,
     /// The only domain that can be registered at; `None` for any.
     pub domain: Option<String>,
+    /// How long the call of a user waits for it after its stream was closed.
+    pub reconnect: Duration,
     /// An instant with its Unix time in milliseconds, for passwords that end. Without it these are
     /// never right.
     pub clock: Option<(Instant, u64)>,
@@ -89,6 +90,7 @@ impl Default for Settings {
             transactions_max: 262_144,
             realm: DEFAULT_REALM.to_owned(),
             domain: None,
+            reconnect: Duration::from_secs(60),
             clock: None,
         }
     }
@@ -146,7 +148,7 @@ pub type ExtraHeaders = Vec<(String, String)>;
 #[error("{code}: {message}")]
 pub struct Refused {
     /// `unknown-call`, `unknown-request`, `wrong-state`, `request-pending`, `bad-header`,
-    /// `reserved-header`, `bad-status`, `flow-lost`, `overload`.
+    /// `reserved-header`, `bad-status`, `flow-lost`, `too-many-requests`, `overload`.
     pub code: &'static str,
     /// What was wrong, for a log.
     pub message: String,
@@ -278,10 +280,21 @@ pub enum Event {
         call: CallKey,
         /// Which request.
         key: RequestKey,
-        /// 200–699: that of the response; 408 when none came, 503 when the flow closed.
+        /// 200–699: that of the response; 408 when none came, 503 when the flow closed for good.
         response_code: u16,
         /// The response; `None` when none came.
         response: Option<Response>,
+    },
+    /// The stream of an answered call of a user is closed; `FlowBack` or the end of the call
+    /// follows. Requests of ours wait meanwhile.
+    FlowLost {
+        /// Which call.
+        call: CallKey,
+    },
+    /// The user is back, over another stream.
+    FlowBack {
+        /// Which call.
+        call: CallKey,
     },
     /// The call is over without a word of the peer.
     Ended {
@@ -308,6 +321,8 @@ impl Event {
             | Event::Answered { call, .. }
             | Event::Failed { call, .. }
             | Event::RequestAnswered { call, .. }
+            | Event::FlowLost { call }
+            | Event::FlowBack { call }
             | Event::Ended { call, .. } => *call,
         }
     }
@@ -338,6 +353,7 @@ pub struct Endpoint {
     pub(super) dialogs: BTreeMap<DialogId, CallKey>,
     pub(super) requests: BTreeMap<RequestKey, CallKey>,
     pub(super) streams: BTreeSet<(FlowId, CallKey)>,
+    pub(super) of_user: BTreeSet<(String, CallKey)>,
     pub(super) deadlines: Deadlines<CallKey>,
     pub(super) counters: Counters,
     pub(super) logins: Logins,
@@ -366,6 +382,7 @@ impl Endpoint {
             dialogs: BTreeMap::new(),
             requests: BTreeMap::new(),
             streams: BTreeSet::new(),
+            of_user: BTreeSet::new(),
             deadlines: Deadlines::default(),
             counters: Counters::default(),
             draining: false,
@@ -472,6 +489,7 @@ impl Endpoint {
                 self.counters.timeouts += u64::from(code == 408);
                 self.fail_invite(now, id, &invite, code, None);
             }
+            Some(Owner::Request(call, key)) if code == 503 && self.waits_again(call, key) => {}
             Some(Owner::Request(call, key)) => {
                 self.counters.timeouts += u64::from(code == 408);
                 self.finish_request(now, call, key, code, None);
@@ -479,6 +497,13 @@ impl Endpoint {
             Some(Owner::Waiting(call, key)) => self.forget_waiting(call, key),
             Some(Owner::Nobody | Owner::Incoming(_)) | None => {}
         }
+    }
+
+    /// Whether a request whose stream was closed waits for the return of its user.
+    fn waits_again(&mut self, call: CallKey, key: RequestKey) -> bool {
+        let call = self.calls.get_mut(&call);
+        let asked = call.and_then(|call| call.asked.get_mut(&key));
+        asked.map(|asked| asked.transaction = None).is_some()
     }
 
     /// A response came: to its transaction, and what is new to its owner.

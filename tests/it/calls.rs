@@ -8,6 +8,7 @@ mod legs;
 mod logins;
 mod meet;
 mod messages;
+mod reconnect;
 mod scenarios;
 
 use std::path::Path;

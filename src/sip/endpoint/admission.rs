@@ -162,6 +162,7 @@ impl Endpoint {
             };
             return self.answer(now, arrival, refusal.code(), extra);
         }
+        self.follow_registration(now, user, arrival.back);
         let contacts = self.registrar.list(now, user);
         let mut extra: Vec<(&str, &str)> = contacts
             .iter()

@@ -207,7 +207,7 @@ impl Endpoint {
             return self.answer(now, &arrival, 500, &[]);
         }
         // Symmetric: what the dialog used last is what a NAT or a reconnected phone listens on.
-        self.adopt_flow(key, &id, arrival.back);
+        self.adopt_flow(now, key, &id, arrival.back);
         match Act::of(&arrival.request.method) {
             Some(Act::Bye) => self.handle_bye(now, key, arrival),
             Some(Act::Options) => self.answer_options(now, &arrival),

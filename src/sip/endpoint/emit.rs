@@ -232,7 +232,8 @@ impl Endpoint {
         Ok(Key::client(&branch, &request.method))
     }
 
-    /// Sends a request other than INVITE and ACK in a transaction of its own.
+    /// Sends a request other than INVITE and ACK in a transaction of its own, which a patient one
+    /// keeps for as long as it is not answered.
     ///
     /// # Errors
     /// `overload` when no transaction is free; nothing is sent then.
@@ -240,22 +241,26 @@ impl Endpoint {
         &mut self,
         now: Instant,
         request: Request,
-        key: Key,
+        (key, patient): (Key, bool),
         flow: Flow,
         owner: Owner,
-    ) -> Result<(), Refused> {
+    ) -> Result<TransactionId, Refused> {
         let bytes = wire::write(&request);
-        let machine = NonInviteClient::new(now, flow.transport.reliable(), bytes.clone());
+        let machine = match patient && flow.transport.reliable() {
+            true => NonInviteClient::patient(bytes.clone()),
+            false => NonInviteClient::new(now, flow.transport.reliable(), bytes.clone()),
+        };
         let transaction = Transaction {
             machine: Machine::NonInviteClient(machine),
             flow,
             owner,
         };
-        self.layer
+        let id = self
+            .layer
             .insert(key, None, transaction)
             .map_err(overload)?;
         self.send(flow, bytes);
-        Ok(())
+        Ok(id)
     }
 }
 

@@ -166,7 +166,7 @@ impl Endpoint {
         self.limit_proceeding(now, invite);
         let bytes = wire::write(&cancel);
         if self
-            .start_request(now, cancel, key, flow, Owner::Nobody)
+            .start_request(now, cancel, (key, false), flow, Owner::Nobody)
             .is_err()
         {
             self.send(flow, bytes);

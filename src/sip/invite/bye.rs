@@ -7,10 +7,8 @@ use std::time::Instant;
 
 use super::uas::{unknown_call, wrong_state};
 use super::{Phase, ServerState};
-use crate::id::FlowId;
-use crate::sip::dialog::{Dialog, DialogId};
+use crate::sip::dialog::Dialog;
 use crate::sip::endpoint::{Arrival, CallKey, Endpoint, Event, ExtraHeaders, Owner, Refused, bad};
-use crate::sip::flow::Flow;
 use crate::sip::headers::Headers;
 use crate::sip::message::Method;
 use crate::sip::wire;
@@ -62,8 +60,12 @@ impl Endpoint {
         }
     }
 
-    /// Sends BYE, unless the way is lost, and forgets the call.
+    /// Sends BYE and forgets the call. A user whose way is lost gets it on its return, others do
+    /// not.
     pub(in crate::sip) fn hang_up(&mut self, now: Instant, key: CallKey, extra: &ExtraHeaders) {
+        if self.is_kept(key) {
+            return self.say_farewell(now, key, extra);
+        }
         let call = self.calls.get(&key);
         let dialog = call
             .filter(|call| !call.flow_lost)
@@ -90,7 +92,8 @@ impl Endpoint {
             self.send(dialog.flow, wire::write(&request));
             return Ok(());
         }
-        self.start_request(now, request, key, dialog.flow, Owner::Nobody)
+        self.start_request(now, request, (key, false), dialog.flow, Owner::Nobody)?;
+        Ok(())
     }
 
     /// Forgets a call and all that names it. What its peer still waits for is answered with 487, an
@@ -111,6 +114,13 @@ impl Endpoint {
             return;
         };
         self.deadlines.set(key, None);
+        if let Some(user) = call.user {
+            self.of_user.remove(&(user, key));
+        }
+        for (request, asked) in call.asked {
+            self.requests.remove(&request);
+            asked.transaction.map(|id| self.layer.remove(id));
+        }
         for dialog in &call.dialogs {
             self.dialogs.remove(&dialog.id);
             self.streams.remove(&(dialog.flow.id, key));
@@ -136,45 +146,6 @@ impl Endpoint {
     pub(in crate::sip) fn end_call(&mut self, now: Instant, key: CallKey, reason: Reason) {
         self.drop_call(now, key);
         self.tell(Event::Ended { call: key, reason });
-    }
-
-    /// A stream is closed: unanswered incoming calls end, answered ones may come back over another
-    /// flow.
-    pub(in crate::sip) fn lose_flow(&mut self, now: Instant, flow: FlowId) {
-        let range = (flow, CallKey(0))..=(flow, CallKey(u64::MAX));
-        let keys: Vec<CallKey> = self.streams.range(range).map(|(_, key)| *key).collect();
-        for key in keys {
-            let Some(call) = self.calls.get_mut(&key) else {
-                continue;
-            };
-            call.flow_lost = true;
-            if matches!(call.phase, Phase::Incoming) {
-                self.end_call(now, key, Reason::PeerGone);
-            }
-        }
-    }
-
-    /// The peer of a dialog was heard over `flow`: our next requests go there.
-    pub(in crate::sip) fn adopt_flow(&mut self, key: CallKey, id: &DialogId, flow: Flow) {
-        let Some(call) = self.calls.get_mut(&key) else {
-            return;
-        };
-        call.flow_lost = false;
-        let Some(dialog) = call.dialog_mut(id) else {
-            return;
-        };
-        let old = std::mem::replace(&mut dialog.flow, flow);
-        if old.id != flow.id {
-            self.streams.remove(&(old.id, key));
-        }
-        self.note_stream(key, flow);
-    }
-
-    /// Remembers that a call depends on a stream.
-    pub(in crate::sip) fn note_stream(&mut self, key: CallKey, flow: Flow) {
-        if flow.is_stream() {
-            self.streams.insert((flow.id, key));
-        }
     }
 
     /// Refuses headers of the user before anything is changed.

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use super::reconnect::Asked;
 use super::uas::{unknown_call, wrong_state};
-use super::{Phase, WAITING_MAX, Waiting};
+use super::{Call, Phase, WAITING_MAX, Waiting};
 use crate::sip::dialog::Dialog;
 use crate::sip::endpoint::{
     Arrival, Body, CallKey, Endpoint, Event, ExtraHeaders, Owner, RETRY_AFTER_S, Refused, Reply,
@@ -17,11 +18,13 @@ use crate::sip::wire;
 use crate::termination::Reason;
 
 impl Endpoint {
-    /// Sends an INFO in an answered call; `RequestAnswered` follows.
+    /// Sends an INFO in an answered call; `RequestAnswered` follows. When the stream of a user is
+    /// closed it waits for the return (see `reconnect`).
     ///
     /// # Errors
-    /// `unknown-call`, `wrong-state`, `bad-header`, `reserved-header`, `overload`; `flow-lost` when
-    /// the stream of the call is closed, and `Ended` follows.
+    /// `unknown-call`, `wrong-state`, `bad-header`, `reserved-header`, `overload`,
+    /// `too-many-requests`; `flow-lost` when the stream of any other call is closed, and `Ended`
+    /// follows.
     pub fn info(
         &mut self,
         now: Instant,
@@ -29,12 +32,23 @@ impl Endpoint {
         extra: ExtraHeaders,
         body: Body,
     ) -> Result<RequestKey, Refused> {
+        let kept = self.calls.get(&call).filter(|call| call.is_kept());
+        if kept.is_some_and(Call::is_confirmed) {
+            let asked = Asked {
+                method: Method::Info,
+                extra,
+                body: Some(body),
+                transaction: None,
+            };
+            return self.ask(now, call, asked);
+        }
         let dialog = self.usable_dialog(now, call)?;
         let (flow, seq) = (dialog.flow, dialog.next_seq());
         let mut request = dialog.request(Method::Info, seq).map_err(bad("INFO"))?;
         let transaction = self.complete_request(&mut request, &flow, &extra, Some(body))?;
         let key = self.new_request_key();
-        self.start_request(now, request, transaction, flow, Owner::Request(call, key))?;
+        let owner = Owner::Request(call, key);
+        self.start_request(now, request, (transaction, false), flow, owner)?;
         self.requests.insert(key, call);
         Ok(key)
     }
@@ -174,7 +188,8 @@ impl Endpoint {
     }
 
     /// A request of ours inside a dialog is over. 408, from the peer or for want of an answer, and
-    /// 481 end the call (§12.2.1.2).
+    /// 481 end the call (§12.2.1.2); that of a user is not ended by 408, since its stream tells
+    /// whether it is there.
     pub(in crate::sip) fn finish_request(
         &mut self,
         now: Instant,
@@ -184,11 +199,15 @@ impl Endpoint {
         response: Option<Response>,
     ) {
         self.requests.remove(&key);
-        if !self
-            .calls
-            .get(&call)
-            .is_some_and(|call| call.is_confirmed())
-        {
+        let Some(state) = self.calls.get_mut(&call) else {
+            return;
+        };
+        let asked = state.asked.remove(&key);
+        let kept = state.is_kept();
+        if asked.is_some_and(|asked| asked.method == Method::Bye) {
+            return self.drop_call(now, call);
+        }
+        if !state.is_confirmed() {
             return;
         }
         self.tell(Event::RequestAnswered {
@@ -198,7 +217,7 @@ impl Endpoint {
             response,
         });
         match code {
-            408 => {
+            408 if !kept => {
                 self.hang_up(now, call, &ExtraHeaders::new());
                 self.tell(Event::Ended {
                     call,

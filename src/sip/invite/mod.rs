@@ -13,12 +13,14 @@
 //! | `reinvite` | INVITE and UPDATE inside the dialog, both ways, glare |
 //! | `info` | INFO both ways, answers to requests inside the dialog |
 //! | `bye` | the end, both ways |
+//! | `reconnect` | a stream that closes, and what waits for its return |
 //! | `body` | which bodies an INVITE may bring |
 
 pub(super) mod ack;
 pub(super) mod body;
 pub(super) mod bye;
 pub(super) mod info;
+pub(super) mod reconnect;
 pub(super) mod reinvite;
 pub(super) mod uac;
 pub(super) mod uas;
@@ -59,6 +61,10 @@ pub(super) struct Call {
     pub caller: bool,
     /// Whether the stream that the dialog used is closed.
     pub flow_lost: bool,
+    /// When a user that has lost its stream is no longer waited for.
+    pub lost_until: Option<Instant>,
+    /// Requests of ours that a user has not answered, in order.
+    pub asked: BTreeMap<RequestKey, reconnect::Asked>,
     /// The user at the other end, when it logged in. Only flows of this user may take the call
     /// over.
     pub user: Option<String>,
@@ -190,8 +196,15 @@ impl Call {
             waiting: BTreeMap::new(),
             caller,
             flow_lost: false,
+            lost_until: None,
+            asked: BTreeMap::new(),
             user: None,
         }
+    }
+
+    /// Whether it waits for its peer when the stream closes: who has logged in may come back.
+    pub fn is_kept(&self) -> bool {
+        self.user.is_some()
     }
 
     /// The dialog with this name.
@@ -228,7 +241,7 @@ impl Call {
             } => Some(repeat_at.min(give_up_at)),
         });
         let retry = self.retry.as_ref().map(|retry| retry.at);
-        server.into_iter().chain(retry).min()
+        server.into_iter().chain(retry).chain(self.lost_until).min()
     }
 
     /// The unfinished INVITE of the peer while it has no final response.

@@ -97,8 +97,8 @@ impl Endpoint {
         self.counters.calls_out += 1;
         let mut state = Call::new(Phase::Outgoing, true);
         state.client = Some(client);
-        state.user = self.logins.owner(flow.id).cloned();
-        self.calls.insert(call, state);
+        let user = self.logins.owner(flow.id).cloned();
+        self.insert_call(call, state, user);
         Ok(call)
     }
 

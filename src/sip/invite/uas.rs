@@ -129,8 +129,7 @@ impl Endpoint {
         let mut call = Call::new(Phase::Incoming, false);
         call.dialogs.push(dialog);
         call.server = Some(server);
-        call.user = user.clone();
-        self.calls.insert(key, call);
+        self.insert_call(key, call, user.clone());
         self.tell(Event::Invite {
             call: key,
             request: arrival.request,
@@ -385,7 +384,7 @@ impl Endpoint {
         }
         call.server = None;
         let waiting = call.hanging_up().cloned();
-        self.adopt_flow(key, &id, arrival.back);
+        self.adopt_flow(now, key, &id, arrival.back);
         self.arm(key);
         match waiting {
             Some(extra) => self.hang_up(now, key, &extra),
@@ -402,6 +401,9 @@ impl Endpoint {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
+        if call.lost_until.is_some_and(|until| until <= now) {
+            return self.give_up_return(now, key);
+        }
         match call.server.as_mut().and_then(|server| server.due(now)) {
             Some(Due::GiveUp) => return self.give_up(now, key),
             Some(Due::Answer(bytes, flow)) => {

@@ -2,7 +2,7 @@
 //!
 //! | state | input | next | outputs |
 //! |---|---|---|---|
-//! | – | start | Trying | request; E = T1 (unreliable only), F = 64·T1 |
+//! | – | start | Trying | request; E = T1 (unreliable only), F = 64·T1 (unless patient) |
 //! | Trying | E | Trying | request again; E doubles up to T2 |
 //! | Trying, Proceeding | 1xx | Proceeding | told |
 //! | Proceeding | E | Proceeding | request again; E = T2 |
@@ -30,12 +30,12 @@ enum State {
         request: Bytes,
         interval: Duration,
         timer_e: Option<Instant>,
-        timer_f: Instant,
+        timer_f: Option<Instant>,
     },
     Proceeding {
         request: Bytes,
         timer_e: Option<Instant>,
-        timer_f: Instant,
+        timer_f: Option<Instant>,
     },
     Completed {
         timer_k: Instant,
@@ -50,8 +50,21 @@ impl NonInviteClient {
             request,
             interval: T1,
             timer_e: (!reliable).then_some(now + T1),
-            timer_f: now + T1_X64,
+            timer_f: Some(now + T1_X64),
         };
+        Self { reliable, state }
+    }
+
+    /// A request over a stream whose answer is waited for as long as the stream is there: it has
+    /// no Timer F. Whoever started it ends it.
+    pub fn patient(request: Bytes) -> Self {
+        let state = State::Trying {
+            request,
+            interval: T1,
+            timer_e: None,
+            timer_f: None,
+        };
+        let reliable = true;
         Self { reliable, state }
     }
 
@@ -95,7 +108,7 @@ impl NonInviteClient {
             }
             | State::Proceeding {
                 timer_e, timer_f, ..
-            } => Some(timer_e.map_or(timer_f, |timer_e| timer_e.min(timer_f))),
+            } => timer_e.into_iter().chain(timer_f).min(),
             State::Completed { timer_k } => Some(timer_k),
             State::Terminated => None,
         }
@@ -105,7 +118,7 @@ impl NonInviteClient {
     pub fn handle_timeout(&mut self, now: Instant) -> Steps {
         match &mut self.state {
             State::Trying { timer_f, .. } | State::Proceeding { timer_f, .. }
-                if *timer_f <= now =>
+                if timer_f.is_some_and(|at| at <= now) =>
             {
                 self.state = State::Terminated;
                 Steps::tell(Tell::Timeout)

@@ -102,7 +102,7 @@ export class ConferenceCall {
 
   #resumeMessages(): void {
     const session = this.#session;
-    if (session) this.#outbox.connect((text) => sendJson(session, text));
+    if (session) this.#outbox.connect((text, number) => sendJson(session, text, number));
   }
 
   #useConnection(connection: RTCPeerConnection): void {

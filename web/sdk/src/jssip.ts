@@ -47,7 +47,11 @@ export interface Session {
   ): void;
   on(
     name: 'newInfo',
-    listener: (e: { originator: string; info: { contentType: string; body: string } }) => void,
+    listener: (e: {
+      originator: string;
+      info: { contentType: string; body: string };
+      request: SipMessage;
+    }) => void,
   ): void;
 }
 
@@ -68,6 +72,9 @@ export interface UserAgent {
   on(name: 'registrationFailed', listener: (e: { response: SipMessage | null }) => void): void;
   on(name: 'newRTCSession', listener: (e: IncomingCall) => void): void;
 }
+
+/** The number of a message within its call and direction. */
+const NUMBER = 'X-Message-Number';
 
 export function newUserAgent(configuration: object): UserAgent {
   return new UA(configuration as never) as unknown as UserAgent;
@@ -103,17 +110,21 @@ export function keepAfterIceFailure(session: Session, onIceFailed: () => void): 
 }
 
 /**
- * Sends an INFO with JSON. Unlike JsSIP's `sendInfo`, an answer that is missing does not end the
- * call.
+ * Sends an INFO with JSON and its number, by which the receiver knows it when it comes again. Unlike
+ * JsSIP's `sendInfo`, an answer that is missing does not end the call.
  */
-export function sendJson(session: Session, json: string): Promise<'ok' | 'refused' | 'lost'> {
+export function sendJson(
+  session: Session,
+  json: string,
+  number: number,
+): Promise<'ok' | 'refused' | 'lost'> {
   return new Promise((resolve) => {
     if (!session.isEstablished()) {
       resolve('lost');
       return;
     }
     session.sendRequest('INFO', {
-      extraHeaders: ['Content-Type: application/json'],
+      extraHeaders: ['Content-Type: application/json', `${NUMBER}: ${number}`],
       body: json,
       eventHandlers: {
         onSuccessResponse: () => resolve('ok'),
@@ -126,11 +137,18 @@ export function sendJson(session: Session, json: string): Promise<'ok' | 'refuse
   });
 }
 
-/** JSON bodies that the other side sends on `session`. */
+/**
+ * JSON bodies that the other side sends on `session`, each once: one whose answer was lost comes
+ * again.
+ */
 export function onJson(session: Session, listener: (json: string) => void): void {
-  session.on('newInfo', ({ originator, info }) => {
-    const isJson = info.contentType.toLowerCase().startsWith('application/json');
-    if (originator === 'remote' && isJson) listener(info.body);
+  let last = 0;
+  session.on('newInfo', ({ originator, info, request }) => {
+    if (originator !== 'remote') return;
+    const number = Number(request.getHeader(NUMBER) ?? Number.NaN);
+    if (number <= last) return;
+    if (Number.isSafeInteger(number)) last = number;
+    if (info.contentType.toLowerCase().startsWith('application/json')) listener(info.body);
   });
 }
 

@@ -5,11 +5,15 @@ export const OUTBOX_MAX = 64;
 
 export type SendResult = 'ok' | 'refused' | 'lost';
 
-/** Sends one text; `lost` means that nobody answered and that it may be sent again. */
-export type SendText = (text: string) => Promise<SendResult>;
+/**
+ * Sends one text; `lost` means that nobody answered and that it may be sent again. Texts are numbered
+ * from 1, and keep their number when they are sent again.
+ */
+export type SendText = (text: string, number: number) => Promise<SendResult>;
 
 interface Waiting {
   text: string;
+  number: number;
   resolve: () => void;
   reject: (reason: Error) => void;
 }
@@ -18,6 +22,7 @@ export class Outbox {
   readonly #waiting: Waiting[] = [];
   #send: SendText | null = null;
   #isSending = false;
+  #count = 0;
 
   /** Starts sending by `send`, or pauses with null; what waits is kept. */
   connect(send: SendText | null): void {
@@ -32,7 +37,8 @@ export class Outbox {
         reject(new Error('too many messages are waiting'));
         return;
       }
-      this.#waiting.push({ text, resolve, reject });
+      this.#count += 1;
+      this.#waiting.push({ text, number: this.#count, resolve, reject });
       void this.#pump();
     });
   }
@@ -50,7 +56,7 @@ export class Outbox {
       const send = this.#send;
       const first = this.#waiting[0];
       if (send === null || first === undefined) break;
-      const result = await send(first.text);
+      const result = await send(first.text, first.number);
       if (result === 'lost') {
         // The text stays the first one for the next connection.
         if (this.#send === send) this.#send = null;

@@ -58,7 +58,7 @@ export class PeerCall {
     });
     if (session.connection) this.#useConnection(session.connection, direction);
     session.on('confirmed', () => {
-      this.#outbox.connect((text) => sendJson(session, text));
+      this.#outbox.connect((text, number) => sendJson(session, text, number));
       this.announce();
     });
     session.on('ended', () => this.#end());

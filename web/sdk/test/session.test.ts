@@ -109,23 +109,23 @@ describe('identity', () => {
 });
 
 describe('outbox', () => {
-  test('sends one at a time, in order, and the lost one again first', async () => {
+  test('sends one at a time, in order, and the lost one again first, under its number', async () => {
     const outbox = new Outbox();
     const sent: string[] = [];
     const results: SendResult[] = ['ok', 'lost'];
-    outbox.connect(async (text) => {
-      sent.push(text);
+    outbox.connect(async (text, number) => {
+      sent.push(`${number}${text}`);
       return results.shift() ?? 'ok';
     });
     const all = Promise.all(['a', 'b', 'c'].map((text) => outbox.push(text)));
     await new Promise((resolve) => setTimeout(resolve));
-    expect(sent).toEqual(['a', 'b']);
-    outbox.connect(async (text) => {
-      sent.push(text);
+    expect(sent).toEqual(['1a', '2b']);
+    outbox.connect(async (text, number) => {
+      sent.push(`${number}${text}`);
       return 'ok';
     });
     await all;
-    expect(sent).toEqual(['a', 'b', 'b', 'c']);
+    expect(sent).toEqual(['1a', '2b', '2b', '3c']);
   });
 
   test('tells who sent a refused one, and goes on', async () => {

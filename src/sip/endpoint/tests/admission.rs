@@ -528,31 +528,36 @@ fn a_user_takes_its_call_over_after_the_flow_was_lost() {
     let tag = bench.acknowledged_call();
     let (now, call) = (bench.now, bench.call.expect("a call"));
     bench.endpoint.handle_flow_closed(now, FlowId(1));
-    assert_eq!(bench.outputs(), "", "the call is kept");
+    assert_eq!(bench.outputs(), "FlowLost", "the call is kept");
     let body = || Body {
         content_type: "application/json".into(),
         bytes: Bytes::from_static(b"{}"),
     };
     for _ in 0..2 {
         let sent = bench.endpoint.info(now, call, ExtraHeaders::new(), body());
-        assert_eq!(sent.map_err(|refused| refused.code), Err("flow-lost"));
-        assert_eq!(bench.outputs(), "", "and still is");
+        assert!(sent.is_ok(), "{sent:?}");
+        assert_eq!(bench.outputs(), "", "it waits");
     }
     let way = bench.open(2, "alice");
-    assert_eq!(bench.send(way, &inside("INVITE", &tag)), "100 Reinvite");
-    let sent = bench.endpoint.info(now, call, ExtraHeaders::new(), body());
-    assert!(sent.is_ok(), "{sent:?}");
-    assert_eq!(bench.outputs(), "INFO");
+    let other = bench.open(3, "bob");
+    assert_eq!(bench.send(other, &inside("INVITE", &tag)), "403");
+    let back = bench.send(way, &inside("INVITE", &tag));
+    assert_eq!(back, "FlowBack INFO INFO 100 Reinvite");
     assert_eq!(bench.requests.last(), Some(&(way, Method::Info)));
 }
 
 #[test]
-fn hanging_up_a_call_without_a_flow_is_silent() {
+fn who_was_hung_up_while_away_hears_it_on_return() {
     let mut bench = Bench::new();
     bench.acknowledged_call();
     let (now, call) = (bench.now, bench.call.expect("a call"));
     bench.endpoint.handle_flow_closed(now, FlowId(1));
     assert_eq!(bench.endpoint.bye(now, call, ExtraHeaders::new()), Ok(()));
+    assert_eq!(bench.outputs(), "FlowLost");
+    let way = bench.open(2, "alice");
+    assert_eq!(bench.send(way, &register("alice")), "BYE 200");
+    bench.now += Duration::from_secs(32);
+    bench.endpoint.handle_timeout(bench.now);
     assert_eq!((bench.outputs().as_str(), bench.endpoint.calls()), ("", 0));
 }
 

@@ -140,6 +140,10 @@ impl Bench {
         assert_eq!(left, (0, 0, 0), "{name}: transactions, calls, dialogs left");
         assert!(self.endpoint.requests.is_empty(), "{name}: requests left");
         assert!(self.endpoint.streams.is_empty(), "{name}: streams left");
+        assert!(
+            self.endpoint.of_user.is_empty(),
+            "{name}: calls of users left"
+        );
     }
 
     /// Does what an input says, and forgets the outputs but those in `sent`.
@@ -405,6 +409,8 @@ impl Bench {
             Event::RequestAnswered { response_code, .. } => {
                 format!("RequestAnswered {response_code}")
             }
+            Event::FlowLost { .. } => "FlowLost".into(),
+            Event::FlowBack { .. } => "FlowBack".into(),
             Event::Ended { reason, .. } => format!("Ended {reason}"),
         }
     }

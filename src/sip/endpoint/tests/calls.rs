@@ -666,3 +666,115 @@ fn the_2xx_is_repeated_over_streams_too() {
     );
     bench.run_out("stream");
 }
+
+/// The peer of these tables is a browser that has logged in on flows 1 to 3.
+#[test]
+fn a_user_whose_stream_closes_is_waited_for() {
+    const CALL: &str = "0  | INVITE sdp  | 100 INVITE, Invite+
+         0  | .accept sdp | 200 INVITE+
+         10 | ACK 2xx     | Acked
+    ";
+    let rows = [
+        (
+            "what waits goes out on return, in order",
+            "30 | closed 1     | FlowLost
+             40 | .info        |
+             50 | .info        |
+             60 | INFO flow=2  | FlowBack, INFO+, INFO+, Info
+             65 | .respond 200 | 200 INFO
+             70 | 200 INFO     | RequestAnswered 200
+             90 | BYE flow=2   | 200 BYE, Bye",
+        ),
+        (
+            "an INFO is waited for as long as the stream is there",
+            "30     | .info        | INFO+
+             200000 | 200 INFO     | RequestAnswered 200
+             200010 | .info        | INFO+
+             400000 | BYE          | 200 BYE, Bye",
+        ),
+        (
+            "what was on its way goes again",
+            "30 | .info        | INFO+
+             40 | closed 1     | FlowLost
+             60 | UPDATE flow=2 | FlowBack, INFO+, 200 UPDATE
+             70 | 200 INFO     | RequestAnswered 200
+             80 | .bye         | BYE
+             90 | 200 BYE      |",
+        ),
+        (
+            "a stream that is not missed yet is left too",
+            "30 | .info        | INFO+
+             60 | UPDATE flow=2 | INFO+, 200 UPDATE
+             65 | closed 1     |
+             70 | 200 INFO     | RequestAnswered 200
+             80 | BYE flow=2   | 200 BYE, Bye",
+        ),
+        (
+            "who does not come back is given up",
+            "30    | .info        | INFO+
+             40    | closed 1     | FlowLost
+             60040 | timer        | Ended peer-gone
+             60050 | INFO flow=2  | 481 INFO",
+        ),
+        (
+            "each loss has its own time",
+            "40    | closed 1      | FlowLost
+             50000 | UPDATE flow=2 | FlowBack, 200 UPDATE
+             60000 | closed 2      | FlowLost
+             70000 | UPDATE flow=3 | FlowBack, 200 UPDATE
+             99000 | BYE flow=3    | 200 BYE, Bye",
+        ),
+        (
+            "a BYE waits, and is over for its user at once",
+            "30 | closed 1    | FlowLost
+             40 | .bye        |
+             50 | .bye        | !unknown-call
+             60 | INVITE flow=2 | BYE, 481 INVITE
+             65 | ACK         |
+             70 | 200 BYE     |",
+        ),
+        (
+            "a BYE on its way goes again",
+            "30 | .bye        | BYE
+             40 | closed 1    |
+             60 | INFO flow=2 | BYE, 481 INFO
+             70 | 200 BYE     |",
+        ),
+        (
+            "a BYE is not waited for without end",
+            "30    | .bye     | BYE
+             40    | closed 1 |
+             60040 | timer    |",
+        ),
+        (
+            "a change of the peer that is not finished is taken back",
+            "30 | INVITE sdp       | 100 INVITE, Reinvite INVITE+
+             35 | .respond 200 sdp | 200 INVITE+
+             40 | closed 1         | ReinviteCancelled, FlowLost
+             50 | INVITE sdp flow=2 | FlowBack, 100 INVITE, Reinvite INVITE+
+             55 | .respond 200 sdp | 200 INVITE+
+             60 | ACK 2xx flow=2   | Acked
+             70 | BYE flow=2       | 200 BYE, Bye",
+        ),
+        (
+            "a change of ours fails",
+            "30 | .reinvite sdp | INVITE+
+             40 | closed 1      | RequestAnswered 503, FlowLost
+             45 | .reinvite sdp | !flow-lost
+             50 | BYE flow=2    | FlowBack, 200 BYE, Bye",
+        ),
+        (
+            "a refusal with 408 ends nothing while the stream is there",
+            "30 | .info    | INFO+
+             40 | 408 INFO | RequestAnswered 408
+             50 | .info    | INFO+
+             60 | 481 INFO | RequestAnswered 481, Ended peer-gone",
+        ),
+    ];
+    for (name, table) in rows {
+        let mut bench = Bench::new(Transport::Wss, Settings::default());
+        bench.run(name, CALL);
+        bench.run(name, table);
+        bench.run_out(name);
+    }
+}

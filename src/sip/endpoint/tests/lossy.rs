@@ -111,6 +111,8 @@ impl World {
             | Event::Reinvite { .. }
             | Event::ReinviteCancelled { .. }
             | Event::Info { .. }
+            | Event::FlowLost { .. }
+            | Event::FlowBack { .. }
             | Event::Provisional { .. }
             | Event::Failed { .. }
             | Event::RequestAnswered { .. }

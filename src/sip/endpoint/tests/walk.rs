@@ -145,7 +145,9 @@ impl Walk {
                 self.alive(side, call);
                 self.owed[side].insert(key);
             }
-            Event::ReinviteCancelled { call, .. } => self.alive(side, call),
+            Event::ReinviteCancelled { call, .. }
+            | Event::FlowLost { call }
+            | Event::FlowBack { call } => self.alive(side, call),
             Event::RequestAnswered { call, key, .. } => {
                 self.alive(side, call);
                 assert!(self.open[side].remove(&key), "{key:?} is answered again");
