@@ -346,8 +346,13 @@ impl Engine {
     /// them would give up by then.
     fn take_over_infos(&mut self, now: Instant, away: CallKey) {
         let waits = |relay: &Relay| relay.is_info && relay.to == away;
-        let relays = self.direct.relays.extract_if(.., |_, relay| waits(relay));
-        let asked: Vec<RequestKey> = relays.map(|(_, relay)| relay.asked).collect();
+        let relays = &mut self.direct.relays;
+        let asked: Vec<RequestKey> = relays
+            .values()
+            .filter(|relay| waits(relay))
+            .map(|relay| relay.asked)
+            .collect();
+        relays.retain(|_, relay| !waits(relay));
         for asked in asked {
             self.respond(now, asked, 200, Vec::new(), None);
         }
