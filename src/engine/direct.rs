@@ -13,8 +13,8 @@
 //! | re-INVITE, INFO | ↔ | the same, and its answer back |
 //! | BYE | ↔ | BYE |
 //!
-//! A side whose WebSocket is lost may come back, and the other one hears nothing of it: INFO to it is
-//! answered with 200 and waits, in the endpoint. Who does not come back in time ends the call.
+//! A side whose WebSocket is lost may come back, and the other one hears nothing of it: INFO to it
+//! is answered with 200 and waits, in the endpoint. Who does not come back in time ends the call.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,11 +1,11 @@
 //! In-dialog INFO in both directions: text messages, raw info, digits. One INFO of ours is on its
 //! way at a time, so that messages arrive in the order in which they were sent.
 //!
-//! **Messages that come twice.** An INFO of ours whose answer was lost with a WebSocket is sent again
-//! over the next one, although the peer may have it. Each carries its number within the call in
-//! [`NUMBER`], from 1, and keeps it when it is sent again: what is not higher than the last one has
-//! been taken already. We read the same header of INFOs that come, and answer a repeated one with
-//! 200 without telling anybody.
+//! **Messages that come twice.** An INFO of ours whose answer was lost with a WebSocket is sent
+//! again over the next one, although the peer may have it. Each carries its number within the call
+//! in [`NUMBER`], from 1, and keeps it when it is sent again: what is not higher than the last one
+//! has been taken already. We read the same header of INFOs that come, and answer a repeated one
+//! with 200 without telling anybody.
 
 use std::time::Instant;
 

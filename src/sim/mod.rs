@@ -6,6 +6,7 @@
 //! that who hears whom is measured in the sound that arrives.
 
 mod ear;
+mod flows;
 mod network;
 mod phone;
 mod world;

@@ -59,22 +59,22 @@ impl Setup {
 
 /// See the module.
 pub struct World {
-    now: Instant,
+    pub(super) now: Instant,
     start: Instant,
-    engine: Engine,
+    pub(super) engine: Engine,
     core: Core,
     host: Host,
     network: Network,
-    phones: Vec<Phone>,
+    pub(super) phones: Vec<Phone>,
     /// Where the sockets of each leg are, and the other way round.
     sockets: BTreeMap<UnitId, (SocketAddr, SocketAddr)>,
     units: BTreeMap<SocketAddr, (UnitId, media::Channel)>,
     next_port: u16,
     /// WebSockets that are open, and the number of the last one that came after the phones' first.
-    open_flows: BTreeSet<FlowId>,
-    next_flow: u64,
+    pub(super) open_flows: BTreeSet<FlowId>,
+    pub(super) next_flow: u64,
     /// Phones without a network.
-    cut: BTreeSet<PhoneId>,
+    pub(super) cut: BTreeSet<PhoneId>,
     sounds: BTreeMap<PlaybackId, String>,
     recordings: BTreeMap<UnitId, (String, u64)>,
     /// What happened, for people: one line per fact.
@@ -193,64 +193,6 @@ impl World {
         let name = self.phones[phone.0].number.clone();
         self.engine
             .handle(self.now, engine::Input::RemoveUser(name));
-    }
-
-    /// The WebSocket of a browser is closed, and both sides see it.
-    pub fn lose_flow(&mut self, phone: PhoneId) {
-        self.note(phone, "WebSocket lost".to_owned());
-        let now = self.now;
-        let flow = self.phones[phone.0].flow.id;
-        self.phones[phone.0].drop_flow();
-        self.open_flows.remove(&flow);
-        self.engine.handle(now, engine::Input::FlowClosed(flow));
-        self.settle();
-    }
-
-    /// A browser opens another WebSocket and registers, whether or not the engine has missed the
-    /// one before.
-    pub fn come_back(&mut self, phone: PhoneId) {
-        self.open_flow(phone, None);
-        self.register(phone);
-    }
-
-    /// The same with the login of somebody else; the registration is refused.
-    pub fn come_back_as(&mut self, phone: PhoneId, user: &str) {
-        self.open_flow(phone, Some(user));
-        self.register(phone);
-    }
-
-    fn open_flow(&mut self, phone: PhoneId, user: Option<&str>) {
-        self.note(phone, "WebSocket opened".to_owned());
-        self.next_flow += 1;
-        let id = FlowId(self.next_flow);
-        let one = &mut self.phones[phone.0];
-        one.drop_flow();
-        self.open_flows.remove(&one.flow.id);
-        one.flow.id = id;
-        let (flow, identity) = (one.flow, Some(user.unwrap_or(&one.number).to_owned()));
-        self.open_flows.insert(id);
-        self.engine
-            .handle(self.now, engine::Input::FlowOpened { flow, identity });
-    }
-
-    /// A page is busy: it takes in nothing, while its connections live.
-    pub fn set_busy(&mut self, phone: PhoneId, busy: bool) {
-        let now = self.now;
-        let one = &mut self.phones[phone.0];
-        let waiting = std::mem::replace(&mut one.inbox, busy.then(Vec::new));
-        for bytes in waiting.into_iter().flatten() {
-            self.phones[phone.0].handle_sip(now, bytes);
-        }
-        self.settle();
-    }
-
-    /// Everything that a phone sends, or is sent, is lost from here on, or no longer.
-    pub fn set_cut(&mut self, phone: PhoneId, cut: bool) {
-        if cut {
-            self.cut.insert(phone);
-        } else {
-            self.cut.remove(&phone);
-        }
     }
 
     /// Gives up before the answer.
@@ -519,27 +461,8 @@ impl World {
         self.settle();
     }
 
-    /// Whether a parcel does not arrive: its phone has no network, or its WebSocket is closed.
-    fn is_lost(&self, parcel: &Parcel) -> bool {
-        let phone = match parcel {
-            Parcel::SipToEngine { flow, .. } => {
-                if flow.transport.is_web() && !self.open_flows.contains(&flow.id) {
-                    return true;
-                }
-                self.phones
-                    .iter()
-                    .find(|phone| phone.flow.remote == flow.remote)
-            }
-            Parcel::RtpToCore { from, .. } => self.phones.iter().find(|phone| phone.rtp == *from),
-            Parcel::SipToPhone { phone, .. } | Parcel::RtpToPhone { phone, .. } => {
-                self.phones.get(phone.0)
-            }
-        };
-        phone.is_some_and(|phone| self.cut.contains(&phone.id))
-    }
-
     /// Carries everything that waits, until nothing does.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..TURNS_MAX {
             let mut quiet = true;
             while let Some(output) = self.engine.poll_output() {
@@ -731,7 +654,7 @@ impl World {
         }
     }
 
-    fn note(&mut self, phone: PhoneId, what: String) {
+    pub(super) fn note(&mut self, phone: PhoneId, what: String) {
         let elapsed = self.elapsed().as_secs_f64();
         self.timeline
             .push(format!("{elapsed:>9.3} s  phone {}  {what}", phone.0));

@@ -1,24 +1,27 @@
-//! Calls whose stream closes, and what waits for its return. A browser loses its WebSocket and comes
-//! back over another one; its call is kept meanwhile.
+//! Calls whose stream closes, and what waits for its return. A browser loses its WebSocket and
+//! comes back over another one; its call is kept meanwhile.
 //!
 //! | call of a user | input | next | outputs |
 //! |---|---|---|---|
 //! | there | stream closed | lost | `FlowLost`; requests of ours wait |
 //! | lost | `info`, `bye` | lost | none: they wait |
-//! | lost | a request inside the dialog, or a REGISTER of its Contact, by the same user over another stream | there | `FlowBack`, what waits in its order |
-//! | lost | [`Settings::reconnect`](super::super::endpoint::Settings) is over | gone | `Ended` |
-//! | there | the same over another stream | there | what is unanswered, again |
+//! | lost | its user over another stream | there | `FlowBack`, what waits in its order |
+//! | lost | `Settings::reconnect` is over | gone | `Ended` |
+//! | there | its user over another stream | there | what is unanswered, again |
 //!
-//! An INFO over a stream has no Timer F here: as long as the stream is there, a peer that is busy gets
-//! to it, and the next one waits for its answer. What was unanswered when the stream closed is sent
-//! again, with a new CSeq as RFC 3261 §12.2.1.1 wants; the peer may have it already. A re-INVITE of
-//! the peer that is not finished is taken back.
+//! "Its user over another stream" is a request inside the dialog, or a REGISTER with the Contact of
+//! the dialog: a browser that is back registers, and may have nothing to say inside a direct call.
 //!
-//! A BYE waits like an INFO, and gives up after Timer F or [`Settings::reconnect`]; to the user the
-//! call is over when it asks for it.
+//! An INFO over a stream has no Timer F here: as long as the stream is there, a peer that is busy
+//! gets to it. What was unanswered when the stream closed is sent again, with a new CSeq
+//! (RFC 3261 §12.2.1.1); the peer may have it already. A re-INVITE of the peer that is not finished
+//! is taken back.
 //!
-//! Calls of others (a telephone over TCP) stay without a limit of time, since telephones close streams
-//! that they do not need; see the text of [`Endpoint`](super::super::endpoint).
+//! A BYE waits like an INFO, and gives up after Timer F or `Settings::reconnect`; whoever asked for
+//! it has nothing more to do with the call.
+//!
+//! Calls of others (a telephone over TCP) stay without a limit of time, since telephones close
+//! streams that they do not need; see the text of `endpoint`.
 
 use std::time::Instant;
 

@@ -669,6 +669,7 @@ fn the_2xx_is_repeated_over_streams_too() {
 
 /// The peer of these tables is a browser that has logged in on flows 1 to 3.
 #[test]
+// tidy: table
 fn a_user_whose_stream_closes_is_waited_for() {
     const CALL: &str = "0  | INVITE sdp  | 100 INVITE, Invite+
          0  | .accept sdp | 200 INVITE+

@@ -1,0 +1,86 @@
+//! WebSockets that are lost and opened again, pages that are busy, phones without a network.
+
+use crate::engine;
+use crate::id::FlowId;
+
+use super::network::Parcel;
+use super::{PhoneId, World};
+
+impl World {
+    /// The WebSocket of a browser is closed, and both sides see it.
+    pub fn lose_flow(&mut self, phone: PhoneId) {
+        self.note(phone, "WebSocket lost".to_owned());
+        let now = self.now;
+        let flow = self.phones[phone.0].flow.id;
+        self.phones[phone.0].drop_flow();
+        self.open_flows.remove(&flow);
+        self.engine.handle(now, engine::Input::FlowClosed(flow));
+        self.settle();
+    }
+
+    /// A browser opens another WebSocket and registers, whether or not the engine has missed the
+    /// one before.
+    pub fn come_back(&mut self, phone: PhoneId) {
+        self.open_flow(phone, None);
+        self.register(phone);
+    }
+
+    /// The same with the login of somebody else; the registration is refused.
+    pub fn come_back_as(&mut self, phone: PhoneId, user: &str) {
+        self.open_flow(phone, Some(user));
+        self.register(phone);
+    }
+
+    fn open_flow(&mut self, phone: PhoneId, user: Option<&str>) {
+        self.note(phone, "WebSocket opened".to_owned());
+        self.next_flow += 1;
+        let id = FlowId(self.next_flow);
+        let one = &mut self.phones[phone.0];
+        one.drop_flow();
+        self.open_flows.remove(&one.flow.id);
+        one.flow.id = id;
+        let (flow, identity) = (one.flow, Some(user.unwrap_or(&one.number).to_owned()));
+        self.open_flows.insert(id);
+        self.engine
+            .handle(self.now, engine::Input::FlowOpened { flow, identity });
+    }
+
+    /// A page is busy: it takes in nothing, while its connections live.
+    pub fn set_busy(&mut self, phone: PhoneId, busy: bool) {
+        let now = self.now;
+        let one = &mut self.phones[phone.0];
+        let waiting = std::mem::replace(&mut one.inbox, busy.then(Vec::new));
+        for bytes in waiting.into_iter().flatten() {
+            self.phones[phone.0].handle_sip(now, bytes);
+        }
+        self.settle();
+    }
+
+    /// Everything that a phone sends, or is sent, is lost from here on, or no longer.
+    pub fn set_cut(&mut self, phone: PhoneId, cut: bool) {
+        if cut {
+            self.cut.insert(phone);
+        } else {
+            self.cut.remove(&phone);
+        }
+    }
+
+    /// Whether a parcel does not arrive: its phone has no network, or its WebSocket is closed.
+    pub(super) fn is_lost(&self, parcel: &Parcel) -> bool {
+        let phone = match parcel {
+            Parcel::SipToEngine { flow, .. } => {
+                if flow.transport.is_web() && !self.open_flows.contains(&flow.id) {
+                    return true;
+                }
+                self.phones
+                    .iter()
+                    .find(|phone| phone.flow.remote == flow.remote)
+            }
+            Parcel::RtpToCore { from, .. } => self.phones.iter().find(|phone| phone.rtp == *from),
+            Parcel::SipToPhone { phone, .. } | Parcel::RtpToPhone { phone, .. } => {
+                self.phones.get(phone.0)
+            }
+        };
+        phone.is_some_and(|phone| self.cut.contains(&phone.id))
+    }
+}
