@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::api;
 use crate::catalog::{self, Loaded};
-use crate::config::{Config, ListenTransport, LogFormat, SpeechEngine};
+use crate::config::{Config, DigestAlgorithm, ListenTransport, LogFormat, SpeechEngine};
 use crate::engine::{self, Catalog, Engine};
 use crate::id::WorkerId;
 use crate::load::{self, Plan};
@@ -36,7 +36,7 @@ use crate::run::sounds::Sounds;
 use crate::run::speech::{Speaker, Speech, SpeechSettings};
 use crate::run::voice_program::{EspeakNg, VoiceCommand};
 use crate::script::{Host, Limits};
-use crate::sip::Transport;
+use crate::sip::{Algorithm, Transport};
 use crate::telemetry;
 use crate::web::Pages;
 
@@ -204,6 +204,7 @@ fn bind_sip(config: &Config) -> anyhow::Result<(Transports, IncomingQueue)> {
     let settings = NetSettings {
         advertised: config.sip.address,
         connections_max: config.sip.tcp_connections_max as usize,
+        connections_per_address_max: config.sip.connections_per_address_max as usize,
         ..NetSettings::default()
     };
     Ok(Transports::bind(&listen, settings)?)
@@ -314,6 +315,7 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
         calls_max: config.sip.calls_max as usize,
         media_address: config.media.address,
         own_address: own_address(),
+        digest: config.sip.digest.iter().map(algorithm).collect(),
         domain: config.sip.domain.clone(),
         session_legs_max: config.script.legs_max as usize,
         message_bytes_max: config.script.message_bytes_max as usize,
@@ -327,6 +329,13 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
     let mut engine = Engine::new(settings, epoch, seed);
     engine.handle(Instant::now(), engine::Input::Catalog(catalog));
     Ok((engine, media_seed))
+}
+
+fn algorithm(configured: &DigestAlgorithm) -> Algorithm {
+    match configured {
+        DigestAlgorithm::Md5 => Algorithm::Md5,
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+    }
 }
 
 fn media_settings(config: &Config, identity: Identity) -> MediaSettings {

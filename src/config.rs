@@ -20,8 +20,8 @@ pub use document::{document, example};
 pub use load::ConfigError;
 use value::{Allowed, TomlText};
 pub use value::{
-    Listen, ListenTransport, LogFormat, LogLevel, PhoneNumber, PortRange, PublicUrl, Secret,
-    SpeechEngine,
+    DigestAlgorithm, Listen, ListenTransport, LogFormat, LogLevel, PhoneNumber, PortRange,
+    PublicUrl, Secret, SpeechEngine,
 };
 
 /// Shortest API key, in characters.
@@ -179,10 +179,18 @@ part! {
             "an IP address that a peer can reach, such as \"192.0.2.1\"";
         /// The domain of the engine's own users. Without it every domain in a Request-URI is taken.
         domain: Option<String> = None, "a host name or an address, such as \"example.org\"";
+        /// Hash functions of logins, in the order in which phones over UDP and TCP are offered
+        /// them; no other one is taken. Many phones take the first and know MD5 alone. Browsers are
+        /// offered the same ones, MD5 last, because they take the last.
+        digest: Vec<DigestAlgorithm> = vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
+            "a list of \"MD5\" and \"SHA-256\", not empty, none twice";
         /// Calls at the same time, inbound and outbound together; one more gets 503.
         calls_max: u32 = 10_000, 1..=1_000_000;
-        /// TCP connections at the same time; one more is closed at once.
+        /// TCP connections and WebSockets at the same time; one more is refused.
         tcp_connections_max: u32 = 4_096, 1..=100_000;
+        /// TCP connections and WebSockets of one address, which may be an office of five hundred
+        /// behind one NAT; of IPv6 a network of 64 bits is one address. One more is refused.
+        connections_per_address_max: u32 = 1_000, 1..=100_000;
     }
 }
 
@@ -205,6 +213,12 @@ part! {
         origins: Vec<PublicUrl> = Vec::new(),
             "a list of \"https://HOST\" or \"http://HOST\", with \":PORT\" where it is not the \
              usual one";
+        /// HTTP connections at the same time, WebSockets not among them; one more is closed at
+        /// once.
+        connections_max: u32 = 8_192, 1..=100_000;
+        /// HTTP connections of one address, which may be an office of five hundred; a browser opens
+        /// up to six. Proxies have no such limit.
+        connections_per_address_max: u32 = 3_000, 1..=100_000;
     }
 }
 
@@ -221,7 +235,7 @@ part! {
         /// Guests at the same time; one more gets 503.
         guests_max: u32 = 10_000, 1..=100_000;
         /// Joins of one address in a minute; one more gets 429.
-        joins_per_minute: u32 = 120, 1..=100_000;
+        joins_per_minute: u32 = 1_000, 1..=100_000;
         /// The number that telephones dial, for pages to show. Without it: the access number of the
         /// shipped rules, where the rules take it.
         phone_number: Option<PhoneNumber> = None,
@@ -389,6 +403,11 @@ impl Config {
         });
         if let Some((_, listener)) = again {
             fault("sip.listen", &format_args!("{listener} stands twice"));
+        }
+        let digest = &self.sip.digest;
+        let again = |(index, one)| digest.iter().take(index).any(|before| before == one);
+        if digest.is_empty() || digest.iter().enumerate().any(again) {
+            fault("sip.digest", &"the list is empty or names one twice");
         }
         for (path, address) in [
             ("sip.address", self.sip.address),

@@ -1,7 +1,7 @@
 //! talkpath: a programmable engine for telephone and web conferences.
 //!
 //! Reading order: the vocabulary ([`id`], [`pii`], [`display_name`],
-//! [`termination`]), then the pure leaves ([`sip`],
+//! [`network`], [`termination`]), then the pure leaves ([`sip`],
 //! [`sdp`], [`rtp`], [`audio`], [`codec`], [`stun`],
 //! [`routing`]), the pure middle ([`script`], [`media`]),
 //! the pure top ([`engine`]), and last the shells that carry bytes, time and files.
@@ -18,6 +18,7 @@ pub mod id;
 pub mod load;
 pub mod media;
 pub mod net;
+pub mod network;
 pub mod pii;
 pub mod routing;
 pub mod rtp;

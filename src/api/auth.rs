@@ -1,8 +1,9 @@
 //! Who may use the API: whoever has the key, in `Authorization: Bearer KEY`.
 //!
 //! The key comes from the configuration, or is made at the first start, shown once and kept as a
-//! hash. Keys are compared by their hashes in constant time, and an address that fails too often is
-//! refused for a while, whatever key it has.
+//! hash. Keys are compared by their hashes in constant time. The right key is always taken,
+//! whatever else comes from its address: a key cannot be guessed, so that a limit protects nothing.
+//! An address that fails too often is told to wait.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -68,6 +69,10 @@ impl FromRequestParts<Api> for Authorized {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let Client(address) = Client::from_request_parts(parts, api).await?;
         let now = api.now();
+        let key = bearer(parts);
+        if key.is_some_and(|key| api.key.admits(key)) {
+            return Ok(Self);
+        }
         if let Some(seconds) = api.key_failures.wait(address, now) {
             return Err(ApiError::too_many(
                 "too-many-failures",
@@ -75,8 +80,7 @@ impl FromRequestParts<Api> for Authorized {
                 seconds,
             ));
         }
-        let refused = match bearer(parts) {
-            Some(key) if api.key.admits(key) => return Ok(Self),
+        let refused = match key {
             Some(_) => ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "wrong-api-key",

@@ -2,13 +2,14 @@
 //!
 //! | what | limit |
 //! |---|---|
-//! | connections in all | [`CONNECTIONS_MAX`] |
-//! | connections of one address, proxies of ours excepted | [`PER_ADDRESS_MAX`] |
+//! | connections in all | [`Limits::connections`] |
+//! | connections of one address, but for proxies of ours | [`Limits::per_address`] |
 //! | from the start, or the last answer, to the end of the next headers | [`Limits::headers`] |
 //! | a connection with all its requests | [`Limits::connection`] |
 //! | what is still going on then | [`Limits::farewell`] |
 //!
-//! A connection above a limit is closed at once. One that has become a WebSocket does not count
+//! A connection above a limit is closed at once, which is counted and logged. One that has become a
+//! WebSocket does not count
 //! here any more; `net` has limits of its own for those.
 
 use std::collections::BTreeMap;
@@ -29,10 +30,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-/// Connections in all.
-const CONNECTIONS_MAX: usize = 4_096;
-/// Connections of one address.
-const PER_ADDRESS_MAX: usize = 256;
+use super::witness::Witness;
+use crate::network::Network;
+
 /// Largest head of a request, in octets; one read more may get through.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Rest after a failure to accept, such as too many open files.
@@ -60,8 +60,8 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: CONNECTIONS_MAX,
-            per_address: PER_ADDRESS_MAX,
+            connections: 8_192,
+            per_address: 3_000,
             proxies: Vec::new(),
             headers: Duration::from_secs(10),
             connection: Duration::from_secs(120),
@@ -75,6 +75,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    witness: Arc<Witness>,
     mut stop: watch::Receiver<bool>,
 ) {
     let router = router.with_state(());
@@ -99,7 +100,7 @@ pub(super) async fn serve(
                         drop(place);
                     });
                 }
-                None => debug!(%peer, "An HTTP connection was refused: too many"),
+                None => witness.note_connection(peer.ip()),
             },
             Err(error) => {
                 warn!(%error, "An HTTP connection could not be accepted");
@@ -166,16 +167,16 @@ struct Places(Mutex<Counts>);
 #[derive(Default)]
 struct Counts {
     all: usize,
-    per_address: BTreeMap<IpAddr, usize>,
+    per_address: BTreeMap<Network, usize>,
 }
 
 impl Places {
     /// A place for one more, unless there are enough.
     fn take(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Place> {
-        let address = address.to_canonical();
+        let network = Network::of(address);
         let mut counts = self.counts();
-        let of_address = counts.per_address.get(&address).copied().unwrap_or(0);
-        let most = match limits.proxies.contains(&address) {
+        let of_address = counts.per_address.get(&network).copied().unwrap_or(0);
+        let most = match limits.proxies.contains(&address.to_canonical()) {
             true => limits.connections,
             false => limits.per_address,
         };
@@ -183,9 +184,9 @@ impl Places {
             return None;
         }
         counts.all += 1;
-        counts.per_address.insert(address, of_address + 1);
+        counts.per_address.insert(network, of_address + 1);
         let places = self.clone();
-        Some(Place { places, address })
+        Some(Place { places, network })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -196,17 +197,17 @@ impl Places {
 /// The place of one connection; given back when it is dropped.
 struct Place {
     places: Arc<Places>,
-    address: IpAddr,
+    network: Network,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.places.counts();
         counts.all -= 1;
-        if let Some(count) = counts.per_address.get_mut(&self.address) {
+        if let Some(count) = counts.per_address.get_mut(&self.network) {
             *count -= 1;
             if *count == 0 {
-                counts.per_address.remove(&self.address);
+                counts.per_address.remove(&self.network);
             }
         }
     }
@@ -230,7 +231,7 @@ mod tests {
             .route("/", get(hello))
             .route("/forever", get(forever));
         let (sender, stop) = watch::channel(false);
-        tokio::spawn(serve(listener, router, limits, stop));
+        tokio::spawn(serve(listener, router, limits, Arc::default(), stop));
         (address, sender)
     }
 

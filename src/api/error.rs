@@ -126,6 +126,15 @@ impl ApiError {
         }
     }
 
+    /// 429 when an address has as many connections as it may.
+    pub fn too_many_of_address() -> Self {
+        Self::too_many(
+            "too-many-connections",
+            "There are as many connections from this address as there may be. Try again later.",
+            5,
+        )
+    }
+
     /// The JSON body.
     pub(super) fn body(&self, request_id: &str) -> String {
         json!({"error": {

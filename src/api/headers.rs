@@ -1,15 +1,17 @@
-//! The outermost layer: the id of each request, the body of each refusal, and the headers that
-//! every response carries.
+//! The outermost layer: the id of each request, the body of each refusal and its line in the log,
+//! and the headers that every response carries.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::{debug, warn};
 
 use super::error::ApiError;
 use super::random;
+use super::witness::{Refusal, Witness};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,10 +46,11 @@ impl Fixed {
 
 /// Runs a request and finishes its response.
 pub(super) async fn finish(
-    State(Fixed(fixed)): State<Fixed>,
+    State((Fixed(fixed), witness)): State<(Fixed, Arc<Witness>)>,
     request: Request,
     next: Next,
 ) -> Response {
+    let client = witness.client(&request);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let request_id = match random::hexadecimal() {
@@ -56,11 +59,14 @@ pub(super) async fn finish(
     };
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let code = error.code;
-        match &error.log {
-            Some(log) => warn!(%method, %path, %request_id, code, "Request failed: {log}"),
-            None => debug!(%method, %path, %request_id, code, "Request refused"),
-        }
+        let refusal = Refusal {
+            client,
+            method: &method,
+            path: &path,
+            request_id: &request_id,
+            error: &error,
+        };
+        witness.note(&refusal);
         *response.body_mut() = Body::from(error.body(&request_id));
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -20,6 +20,7 @@ mod error;
 mod headers;
 mod health;
 mod ice;
+mod metrics;
 mod openapi;
 mod origins;
 mod pages;
@@ -30,6 +31,7 @@ mod rooms;
 mod sip_ws;
 mod token;
 mod users;
+mod witness;
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -62,6 +64,7 @@ use crate::web::Pages;
 use auth::{FAILURES_MAX, FAILURES_WINDOW_S, KeyHash};
 use connections::Limits;
 use rate::RateLimit;
+use witness::Witness;
 
 /// Where the resources stand.
 const PREFIX: &str = "/api/v1";
@@ -98,6 +101,10 @@ pub struct Settings {
     pub guests_max: u32,
     /// Joins per address and minute.
     pub joins_per_minute: u32,
+    /// HTTP connections in all.
+    pub connections_max: usize,
+    /// HTTP connections of one address.
+    pub connections_per_address_max: usize,
     /// The number that telephones dial.
     pub phone_number: Option<String>,
     /// ICE servers that guests are told.
@@ -120,6 +127,8 @@ pub struct Parts {
     key_failures: RateLimit,
     token_failures: RateLimit,
     joins: RateLimit,
+    witness: Arc<Witness>,
+    started_unix_s: u64,
     clock: Clock,
     /// Held while store and engine change together, so that they change in the same order.
     changes: Mutex<mpsc::Sender<UserChange>>,
@@ -167,6 +176,8 @@ impl Api {
             key_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
             token_failures: RateLimit::new(FAILURES_MAX, FAILURES_WINDOW_S),
             joins: RateLimit::new(settings.joins_per_minute, rooms::JOINS_WINDOW_S),
+            witness: Arc::new(Witness::new(&settings.proxies)),
+            started_unix_s: clock(),
             clock,
             changes: Mutex::new(changes),
             settings,
@@ -285,31 +296,33 @@ impl Api {
 impl LoginTokens for Api {
     fn check(&self, token: &str, from: IpAddr) -> Result<String, ApiError> {
         let now = self.now();
-        if let Some(seconds) = self.token_failures.wait(from, now) {
-            let message = "Too many tokens that are not of this server came from this address.";
-            return Err(ApiError::too_many("too-many-failures", message, seconds));
-        }
-        let login = self.tokens.check(token, now);
+        let error = match self.tokens.check(token, now) {
+            // The right one is always taken: it cannot be guessed.
+            Ok(login) => return Ok(login.username),
+            Err(error) => error,
+        };
         // A token that has ended was not guessed.
-        if login == Err(TokenError::Invalid) {
+        if error == TokenError::Invalid {
+            if let Some(seconds) = self.token_failures.wait(from, now) {
+                let message = "Too many tokens that are not of this server came from this address.";
+                return Err(ApiError::too_many("too-many-failures", message, seconds));
+            }
             self.token_failures.count(from, now);
         }
-        login
-            .map(|login| login.username)
-            .map_err(ApiError::bad_token)
+        Err(ApiError::bad_token(error))
     }
 }
 
 /// Every route but those that ask the engine.
 pub fn router(api: Api) -> Router {
-    let fixed = headers::Fixed::new(&api.settings.origins);
-    finish(routes(api), fixed)
+    let outer = outer(&api);
+    finish(routes(api), outer)
 }
 
 fn routes(api: Api) -> Router {
     let resources = Router::new()
         .merge(users::router())
-        .merge(rooms::router())
+        .merge(rooms::router(&api))
         .merge(openapi::router());
     let origins = api.settings.origins.clone();
     let router = Router::new()
@@ -321,8 +334,14 @@ fn routes(api: Api) -> Router {
     origins::allow(router, &origins)
 }
 
-fn finish(router: Router, fixed: headers::Fixed) -> Router {
-    router.layer(middleware::from_fn_with_state(fixed, headers::finish))
+/// What the outermost layer needs.
+fn outer(api: &Api) -> (headers::Fixed, Arc<Witness>) {
+    let fixed = headers::Fixed::new(&api.settings.origins);
+    (fixed, api.witness.clone())
+}
+
+fn finish(router: Router, outer: (headers::Fixed, Arc<Witness>)) -> Router {
+    router.layer(middleware::from_fn_with_state(outer, headers::finish))
 }
 
 /// Serves HTTP until `stop` turns true. Tells the engine of all users first.
@@ -338,15 +357,18 @@ pub async fn serve(
         Err(error) => warn!(?error, "Not all users could be loaded; they cannot log in"),
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
-    let health = health::router().with_state(asker);
-    let fixed = headers::Fixed::new(&api.settings.origins);
-    let router = routes(api.clone()).merge(health).merge(sip_ws::router(sip));
-    let router = finish(router, fixed);
+    let health = health::router().with_state(asker.clone());
+    let metrics = metrics::router().with_state((asker, api.clone()));
+    let router = routes(api.clone()).merge(health).merge(metrics);
+    let router = router.merge(sip_ws::router(sip));
+    let router = finish(router, outer(&api));
     let limits = Limits {
+        connections: api.settings.connections_max,
+        per_address: api.settings.connections_per_address_max,
         proxies: api.settings.proxies.clone(),
         ..Limits::default()
     };
-    connections::serve(listener, router, limits, stop).await;
+    connections::serve(listener, router, limits, api.witness.clone(), stop).await;
     sweeper.abort();
     api.store.close().await;
 }

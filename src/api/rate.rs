@@ -1,8 +1,10 @@
 //! How often an address may do something: a count per window of time.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+
+use crate::network::Network;
 
 /// Addresses that are remembered. When they are as many, those whose window is over are forgotten,
 /// then the one whose window began first.
@@ -17,7 +19,7 @@ struct Window {
 pub(super) struct RateLimit {
     most: u32,
     window_s: u64,
-    windows: Mutex<BTreeMap<IpAddr, Window>>,
+    windows: Mutex<BTreeMap<Network, Window>>,
 }
 
 impl RateLimit {
@@ -34,7 +36,7 @@ impl RateLimit {
     /// The seconds until the address may go on; nothing when it may now.
     pub fn wait(&self, address: IpAddr, now: u64) -> Option<u64> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get(&network(address))?;
+        let window = windows.get(&Network::of(address))?;
         let left = self.left(window, now)?;
         (window.count >= self.most).then_some(left)
     }
@@ -42,7 +44,7 @@ impl RateLimit {
     /// Counts one.
     pub fn count(&self, address: IpAddr, now: u64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = network(address);
+        let key = Network::of(address);
         if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&key) {
             windows.retain(|_, window| self.left(window, now).is_some());
             let oldest = windows.iter().min_by_key(|(_, window)| window.began_unix_s);
@@ -82,18 +84,6 @@ impl RateLimit {
     fn left(&self, window: &Window, now: u64) -> Option<u64> {
         let age = now.checked_sub(window.began_unix_s)?;
         self.window_s.checked_sub(age).filter(|left| *left > 0)
-    }
-}
-
-/// What counts as one address: of IPv6 the first 64 bits, as every home has as many addresses as
-/// it likes.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 //! is a user with a name that cannot be guessed and a token for a password; the same guest comes
 //! back with its token, also with one that has expired, as long as the guest exists.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -35,10 +36,20 @@ const GUEST_LETTERS: usize = 20;
 const PIN_DIGITS: std::ops::RangeInclusive<usize> = 3..=12;
 
 /// The routes of this resource.
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router(api: &Api) -> Router<Api> {
+    let counted = middleware::from_fn_with_state(api.clone(), count_join);
     Router::new()
         .route("/rooms", get(list))
-        .route("/rooms/{id}/join", post(join))
+        .route("/rooms/{id}/join", post(join).layer(counted))
+}
+
+/// Counts how a join ended, whoever refused it.
+async fn count_join(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let refused = response.extensions().get::<ApiError>();
+    let result = refused.map_or("admitted", |error| error.code);
+    api.witness.note_join(result);
+    response
 }
 
 /// One use of the limit of joins; a request that takes it too often, or comes while the server

@@ -6,7 +6,7 @@
 //! | no WebSocket | 400, 405 or 426 |
 //! | without the sub-protocol `sip`, with more than one token | 400 |
 //! | `?token=` that is not good | 401, after too many of them 429 |
-//! | no place among the connections | 503 |
+//! | no place among the connections | 503, or 429 when it is the address that has too many |
 //! | anything else | 101 |
 //!
 //! Every Origin is accepted: a page of another site gets nothing here without a token or a
@@ -31,7 +31,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use super::request::client_address;
 use super::sentence;
-use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, Outgoing, Transports};
+use crate::net::{FRAME_BYTES_MAX, Frame, FrameReader, FrameWriter, NoFlow, Outgoing, Transports};
 
 /// The sub-protocol, RFC 7118 §4.1.
 const SUB_PROTOCOL: &str = "sip";
@@ -99,8 +99,12 @@ async fn upgrade(
         None => None,
     };
     let peer = SocketAddr::new(from, peer.port());
-    let Ok(link) = state.transports.attach_websocket(peer, state.local, false) else {
-        return Err(ApiError::too_many_connections());
+    let link = match state.transports.attach_websocket(peer, state.local, false) {
+        Ok(link) => link,
+        Err(NoFlow::TooManyOfAddress) => return Err(ApiError::too_many_of_address()),
+        Err(NoFlow::TooManyConnections | NoFlow::NoListener) => {
+            return Err(ApiError::too_many_connections());
+        }
     };
     Ok(upgrade
         .read_buffer_size(READ_BUFFER_BYTES)

@@ -113,6 +113,8 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         guest_s: config.api.guest_s,
         guests_max: config.api.guests_max,
         joins_per_minute: config.api.joins_per_minute,
+        connections_max: config.http.connections_max as usize,
+        connections_per_address_max: config.http.connections_per_address_max as usize,
         phone_number: config
             .api
             .phone_number

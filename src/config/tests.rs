@@ -173,6 +173,7 @@ fn every_number_is_held_to_the_range_that_its_document_states() {
 }
 
 const LISTENERS: &str = "one to 16 of \"udp:ADDRESS:PORT\" and \"tcp:ADDRESS:PORT\", none twice";
+const DIGEST: &str = "a list of \"MD5\" and \"SHA-256\", not empty, none twice";
 const REACHABLE: &str = "an IP address that a peer can reach, such as \"192.0.2.1\"";
 const HOST: &str = "a host name or an address, such as \"example.org\"";
 const PORTS: &str = "\"FIRST-LAST\" within 1024 and 65535, with at least one even port and its odd \
@@ -254,6 +255,18 @@ fn every_bad_value_is_refused_with_key_place_and_allowed_values() {
             "2:10",
             "sip.listen: udp:1.1.1.1:5 stands twice",
             LISTENERS,
+        ),
+        (
+            "[sip]\ndigest = []",
+            "2:10",
+            "sip.digest: the list is empty or names one twice",
+            DIGEST,
+        ),
+        (
+            "[sip]\ndigest = [\"MD5\", \"MD5\"]",
+            "2:10",
+            "sip.digest: the list is empty or names one twice",
+            DIGEST,
         ),
         (
             "[sip]\naddress = \"x\"",

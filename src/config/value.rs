@@ -69,6 +69,26 @@ impl fmt::Display for Listen {
     }
 }
 
+/// A hash function of SIP digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum DigestAlgorithm {
+    /// RFC 2617.
+    #[serde(rename = "MD5")]
+    Md5,
+    /// RFC 8760.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+}
+
+impl fmt::Display for DigestAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DigestAlgorithm::Md5 => "MD5",
+            DigestAlgorithm::Sha256 => "SHA-256",
+        })
+    }
+}
+
 /// UDP and TCP on port 5060 of every IPv4 interface.
 pub(super) fn default_listeners() -> Vec<Listen> {
     let address = SocketAddr::from(([0, 0, 0, 0], 5060));
@@ -392,6 +412,7 @@ toml_text! {
     SocketAddr: value => quoted(&value.to_string());
     PortRange: value => quoted(&value.to_string());
     Vec<Listen>: value => list(value);
+    Vec<DigestAlgorithm>: value => list(value);
     Vec<String>: value => list(value);
     Vec<IpAddr>: value => list(value);
     Vec<PublicUrl>: value => list(value);

@@ -59,6 +59,7 @@ impl Engine {
             user_agent: settings.user_agent.clone(),
             calls_max: settings.calls_max,
             realm: settings.realm.clone(),
+            digest: settings.digest.clone(),
             domain: settings.domain.clone(),
             clock: Some(epoch),
             reconnect: settings.reconnect,

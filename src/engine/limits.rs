@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::sip::Algorithm;
+
 /// How the names of guests begin, and of nobody else.
 pub const GUEST_PREFIX: &str = "guest-";
 
@@ -42,6 +44,8 @@ pub struct Settings {
     pub user_agent: String,
     /// The realm of all logins.
     pub realm: String,
+    /// The hash functions of logins, in the order in which phones are offered them.
+    pub digest: Vec<Algorithm>,
     /// The only domain that users register at; absent: any.
     pub domain: Option<String>,
 }
@@ -64,6 +68,7 @@ impl Default for Settings {
             apology: Duration::from_secs(10),
             apology_text: "We are sorry, something went wrong. Goodbye.".to_owned(),
             realm: crate::sip::DEFAULT_REALM.to_owned(),
+            digest: vec![Algorithm::Md5, Algorithm::Sha256],
             domain: None,
             user_agent: concat!("talkpath/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

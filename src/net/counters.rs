@@ -52,8 +52,10 @@ counters! {
     udp_receive_failed,
     /// Connections that were accepted.
     connections_accepted,
-    /// Connections that a limit refused.
+    /// Connections refused because there were as many as there may be.
     connections_refused,
+    /// Connections refused because one address had as many as it may have.
+    connections_refused_to_address,
     /// Connections that could not be opened.
     connects_failed,
     /// Connections closed because the peer did not read.

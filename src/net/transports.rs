@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,6 +20,7 @@ use super::stream::{self, Connection, Outbox, StreamDeadlines};
 use super::udp::{self, UdpListener};
 use super::websocket::{Registered, WsDeadlines, WsLink};
 use crate::id::FlowId;
+use crate::network::{Network, Repeats};
 use crate::sip::flow::{Flow, Transport};
 
 /// Connections that may wait to be accepted.
@@ -48,7 +49,7 @@ pub struct NetSettings {
     pub advertised: Option<IpAddr>,
     /// Stream connections, in all.
     pub connections_max: usize,
-    /// Stream connections from one address.
+    /// Stream connections from one [`Network`].
     pub connections_per_address_max: usize,
     /// Deadlines of stream connections.
     pub deadlines: StreamDeadlines,
@@ -61,7 +62,7 @@ impl Default for NetSettings {
         NetSettings {
             advertised: None,
             connections_max: 10_000,
-            connections_per_address_max: 200,
+            connections_per_address_max: 1_000,
             deadlines: StreamDeadlines::default(),
             websocket: WsDeadlines::default(),
         }
@@ -91,6 +92,9 @@ pub enum NoFlow {
     /// As many connections as there may be.
     #[error("too many connections")]
     TooManyConnections,
+    /// As many connections as one address may have.
+    #[error("too many connections of this address")]
+    TooManyOfAddress,
 }
 
 /// The transports of one engine. Cheap to clone; all clones are the same.
@@ -118,7 +122,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 struct Table {
     connections: HashMap<FlowId, Entry>,
-    per_address: BTreeMap<IpAddr, usize>,
+    per_address: BTreeMap<Network, usize>,
+    refusals: Repeats,
 }
 
 struct Entry {
@@ -285,7 +290,8 @@ impl Transports {
     /// comes next; dropping the link gives the place back.
     ///
     /// # Errors
-    /// [`NoFlow::TooManyConnections`] at a limit, and while the transports close.
+    /// [`NoFlow::TooManyConnections`] and [`NoFlow::TooManyOfAddress`] at a limit, the first also
+    /// while the transports close.
     pub fn attach_websocket(
         &self,
         peer: SocketAddr,
@@ -317,8 +323,7 @@ impl Transports {
                 })
             }
             Err(error) => {
-                count(&shared.counters.connections_refused);
-                tracing::debug!(%error, "A WebSocket was refused");
+                shared.refuse(flow, error);
                 Err(error)
             }
         }
@@ -342,6 +347,13 @@ impl Transports {
     /// Stream connections, open or being opened.
     pub fn connections(&self) -> usize {
         self.shared.table().connections.len()
+    }
+
+    /// WebSockets among them.
+    pub fn websockets(&self) -> usize {
+        let table = self.shared.table();
+        let flows = table.connections.values().map(|entry| entry.flow);
+        flows.filter(|flow| flow.transport.is_web()).count()
     }
 
     /// What has been counted.
@@ -462,9 +474,21 @@ impl Shared {
                 self.spawn(async move { shared.carry(connection, Ok(stream)).await });
             }
             Err(error) => {
-                count(&self.counters.connections_refused);
-                tracing::debug!(%error, "A connection was refused");
+                self.refuse(flow, error);
             }
+        }
+    }
+
+    fn refuse(&self, flow: Flow, error: NoFlow) {
+        count(match error {
+            NoFlow::TooManyOfAddress => &self.counters.connections_refused_to_address,
+            NoFlow::TooManyConnections | NoFlow::NoListener => &self.counters.connections_refused,
+        });
+        let network = Network::of(flow.remote.ip());
+        let times = self.table().refusals.note(Instant::now(), network);
+        if let Some(times) = times {
+            let transport = flow.transport.via_token();
+            tracing::warn!(%network, transport, times, "Connections are refused: {error}");
         }
     }
 
@@ -487,11 +511,12 @@ impl Shared {
         if table.connections.len() >= self.settings.connections_max || *closing.borrow() {
             return Err(NoFlow::TooManyConnections);
         }
-        let from_address = table.per_address.entry(flow.remote.ip()).or_default();
-        if *from_address >= self.settings.connections_per_address_max {
-            return Err(NoFlow::TooManyConnections);
+        let network = Network::of(flow.remote.ip());
+        let of_address = table.per_address.get(&network).copied().unwrap_or(0);
+        if of_address >= self.settings.connections_per_address_max {
+            return Err(NoFlow::TooManyOfAddress);
         }
-        *from_address += 1;
+        table.per_address.insert(network, of_address + 1);
         table.connections.insert(
             flow.id,
             Entry {
@@ -538,10 +563,11 @@ impl Shared {
     pub(super) fn forget(&self, flow: Flow) {
         let mut table = self.table();
         table.connections.remove(&flow.id);
-        if let Some(left) = table.per_address.get_mut(&flow.remote.ip()) {
+        let network = Network::of(flow.remote.ip());
+        if let Some(left) = table.per_address.get_mut(&network) {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                table.per_address.remove(&flow.remote.ip());
+                table.per_address.remove(&network);
             }
         }
     }

@@ -49,6 +49,7 @@ pub(super) use reply::Reply;
 
 use super::counters::Counters;
 use super::dialog::DialogId;
+use super::digest::Algorithm;
 use super::flow::Flow;
 use super::headers::Headers;
 use super::invite::{Call, OutgoingInvite};
@@ -72,6 +73,9 @@ pub struct Settings {
     pub transactions_max: usize,
     /// The realm of all logins, without quotes and backslashes.
     pub realm: String,
+    /// The hash functions of logins, in the order in which phones are offered them; no other one is
+    /// taken.
+    pub digest: Vec<Algorithm>,
     /// The only domain that can be registered at; `None` for any.
     pub domain: Option<String>,
     /// How long the call of a user waits for it after its stream was closed.
@@ -89,6 +93,7 @@ impl Default for Settings {
             calls_max: 10_000,
             transactions_max: 262_144,
             realm: DEFAULT_REALM.to_owned(),
+            digest: vec![Algorithm::Md5, Algorithm::Sha256],
             domain: None,
             reconnect: Duration::from_secs(60),
             clock: None,
@@ -373,7 +378,7 @@ impl Endpoint {
         let mut nonce_key = [0; 32];
         rng.fill_bytes(&mut nonce_key);
         Self {
-            logins: Logins::new(&settings.realm, settings.clock, nonce_key),
+            logins: Logins::new(&settings.realm, &settings.digest, settings.clock, nonce_key),
             registrar: Registrar::default(),
             layer: Layer::new(settings.transactions_max),
             settings,

@@ -12,12 +12,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use tracing::info;
+
 use super::digest::nonce::{Freshness, Nonces};
 use super::digest::{Algorithm, Challenge, Credentials};
 use super::flow::Flow;
 use super::message::Request;
 use crate::id::FlowId;
-use failures::{Failures, Subject};
+use crate::network::{Network, Repeats};
+use crate::pii::Pii;
+use failures::{Failures, Try};
 
 /// The realm where none is configured. HA1 values hold it, so changing it voids all passwords.
 pub const DEFAULT_REALM: &str = "talkpath";
@@ -74,7 +78,7 @@ pub(super) enum Login {
     Stale,
     /// The password is wrong, or there is no such user.
     Wrong,
-    /// Too many wrong ones; to be tried again after so many seconds.
+    /// Not looked at after too many wrong ones; to be tried again after so many seconds.
     Blocked(u64),
 }
 
@@ -82,6 +86,8 @@ pub(super) enum Login {
 #[derive(Debug)]
 pub(super) struct Logins {
     realm: String,
+    /// The algorithms that are offered and taken, in this order.
+    digest: Vec<Algorithm>,
     /// An instant with its Unix time in milliseconds.
     clock: Option<(Instant, u64)>,
     users: BTreeMap<String, User>,
@@ -89,17 +95,25 @@ pub(super) struct Logins {
     flows: BTreeMap<FlowId, String>,
     nonces: Nonces,
     failures: Failures,
+    lines: Repeats,
 }
 
 impl Logins {
-    pub fn new(realm: &str, clock: Option<(Instant, u64)>, key: [u8; 32]) -> Self {
+    pub fn new(
+        realm: &str,
+        digest: &[Algorithm],
+        clock: Option<(Instant, u64)>,
+        key: [u8; 32],
+    ) -> Self {
         Self {
             realm: realm.to_owned(),
+            digest: digest.to_vec(),
             clock,
             users: BTreeMap::new(),
             flows: BTreeMap::new(),
             nonces: Nonces::new(key),
             failures: Failures::default(),
+            lines: Repeats::default(),
         }
     }
 
@@ -119,6 +133,7 @@ impl Logins {
         let name = name.to_ascii_lowercase();
         self.users.remove(&name);
         self.flows.retain(|_, user| *user != name);
+        self.failures.forget_user(&name);
     }
 
     /// Makes a flow somebody's. False when there is no such user.
@@ -166,7 +181,8 @@ impl Logins {
         address: IpAddr,
     ) -> Login {
         let usable = given.realm == self.realm && given.qop.eq_ignore_ascii_case("auth");
-        let (true, Some(algorithm), Some(count)) = (usable, given.algorithm, given.count()) else {
+        let algorithm = given.algorithm.filter(|one| self.digest.contains(one));
+        let (true, Some(algorithm), Some(count)) = (usable, algorithm, given.count()) else {
             return Login::Missing;
         };
         let freshness = self.nonces.judge(now, &given.nonce);
@@ -174,14 +190,19 @@ impl Logins {
             return Login::Missing;
         }
         let name = given.username.to_ascii_lowercase();
-        let subjects = [Subject::address(address), Subject::User(name.clone())];
-        if let Some(wait) = self.failures.blocked(now, &subjects) {
+        let this = Try::new(address, &name);
+        let wait = self.failures.wait(now, this);
+        let right = wait.is_none()
+            && given.is_for(&request.uri)
+            && self.proves(now, &name, given, algorithm, request);
+        if !right {
+            self.log_failure(now, address, &name, wait);
+        }
+        if let Some(wait) = wait {
             return Login::Blocked(wait);
         }
-        let right =
-            given.is_for(&request.uri) && self.proves(now, &name, given, algorithm, request);
         if !right {
-            self.failures.note(now, subjects);
+            self.failures.note(now, this);
             return Login::Wrong;
         }
         // A count that came before is a replay or a client that does not count; a new nonce makes
@@ -189,7 +210,16 @@ impl Logins {
         if freshness == Freshness::Stale || !self.nonces.take(now, &given.nonce, count) {
             return Login::Stale;
         }
+        self.failures.note_success(now, this);
         Login::Granted(name)
+    }
+
+    fn log_failure(&mut self, now: Instant, from: IpAddr, name: &str, wait: Option<u64>) {
+        let network = Network::of(from);
+        if let Some(times) = self.lines.note(now, network) {
+            let user = Pii(name);
+            info!(%network, %user, times, pause_s = wait, "Logins fail: wrong password or name");
+        }
     }
 
     /// Tries every password of the user. An unknown user costs as much as one with one password.
@@ -224,11 +254,10 @@ impl Logins {
         })
     }
 
-    /// The WWW-Authenticate values of a 401, one for each algorithm.
-    ///
-    /// The preferred one is first (RFC 8760 §2.3). MD5 has to be last: JsSIP and SIP.js keep the
-    /// last header alone and know MD5 alone.
-    pub fn challenges(&mut self, now: Instant, stale: bool) -> Vec<String> {
+    /// The WWW-Authenticate values of a 401, one for each algorithm in the order of the settings,
+    /// which clients may take for a preference (RFC 8760 §2.3). For a WebSocket MD5 is last: JsSIP
+    /// and SIP.js keep the last header alone and know MD5 alone.
+    pub fn challenges(&mut self, now: Instant, web: bool, stale: bool) -> Vec<String> {
         let nonce = self.nonces.issue(now);
         let challenge = |algorithm| Challenge {
             realm: self.realm.clone(),
@@ -238,7 +267,12 @@ impl Logins {
             auth: true,
             stale,
         };
-        Algorithm::ALL.map(|one| challenge(one).to_string()).into()
+        let mut offered = self.digest.clone();
+        if web {
+            offered.sort_by_key(|one| *one == Algorithm::Md5);
+        }
+        let offered = offered.into_iter();
+        offered.map(|one| challenge(one).to_string()).collect()
     }
 }
 

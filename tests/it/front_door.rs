@@ -167,7 +167,8 @@ const ROWS: &[Row] = &[
     fails(
         &["serve", "--config", "{dir}/misspelt.toml"],
         "talkpath: {dir}/misspelt.toml:2:1: sip.calls_maxx: unknown field `calls_maxx`, expected \
-         one of `listen`, `address`, `domain`, `calls_max`, `tcp_connections_max`\n\
+         one of `listen`, `address`, `domain`, `digest`, `calls_max`, `tcp_connections_max`, \
+         `connections_per_address_max`\n\
          2 | calls_maxx = 5\n  | ^^^^^^^^^^\n",
     ),
     fails(
@@ -183,7 +184,8 @@ const ROWS: &[Row] = &[
     fails(
         &["serve", "--set", "sip.lisen=3"],
         "talkpath: --set sip.lisen=3: sip.lisen: unknown field `lisen`, expected one of `listen`, \
-         `address`, `domain`, `calls_max`, `tcp_connections_max`\n",
+         `address`, `domain`, `digest`, `calls_max`, `tcp_connections_max`, \
+         `connections_per_address_max`\n",
     ),
     fails(
         &["serve", "--set", "sip.calls_max=0"],

@@ -365,7 +365,7 @@ async fn a_flood_of_pings_costs_the_others_nothing() {
 
 #[tokio::test]
 async fn places_are_limited_and_given_back() {
-    for (connections_max, connections_per_address_max) in [(100, 2), (2, 100)] {
+    for (connections_max, connections_per_address_max, refusal) in [(100, 2, 429), (2, 100, 503)] {
         let server = Server::start(NetSettings {
             connections_max,
             connections_per_address_max,
@@ -375,7 +375,7 @@ async fn places_are_limited_and_given_back() {
         let first = server.client().await;
         let _second = server.client().await;
         let third = server.open("/sip", Some("sip")).await;
-        assert_eq!(third.err(), Some(503));
+        assert_eq!(third.err(), Some(refusal));
         drop(first);
         server.connections(1).await;
         server.client().await;

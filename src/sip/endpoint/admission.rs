@@ -132,7 +132,8 @@ impl Endpoint {
     }
 
     fn challenge(&mut self, now: Instant, arrival: &Arrival, stale: bool) -> Option<String> {
-        let challenges = self.logins.challenges(now, stale);
+        let web = arrival.flow.transport.is_web();
+        let challenges = self.logins.challenges(now, web, stale);
         let extra: Vec<(&str, &str)> = challenges
             .iter()
             .map(|challenge| ("WWW-Authenticate", challenge.as_str()))

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,7 +49,7 @@ impl Bench {
     fn new(clock: bool) -> Self {
         let start = Instant::now();
         let clock = clock.then_some((start, UNIX_S * 1000));
-        let mut logins = Logins::new(DEFAULT_REALM, clock, [3; 32]);
+        let mut logins = Logins::new(DEFAULT_REALM, &Algorithm::ALL, clock, [3; 32]);
         logins.put(alice());
         let address = SocketAddr::from(([192, 0, 2, 9], 5070));
         let flow = Flow {
@@ -72,7 +72,7 @@ impl Bench {
 
     /// The challenge for an algorithm, asked for `after_s` seconds.
     fn challenge(&mut self, after_s: u64, algorithm: Algorithm) -> Challenge {
-        let values = self.logins.challenges(self.at(after_s), false);
+        let values = self.logins.challenges(self.at(after_s), true, false);
         let mut read = values.iter().map(|value| {
             Challenge::parse(value)
                 .expect("well formed")
@@ -167,58 +167,188 @@ fn replays_old_nonces_and_foreign_headers_are_told_apart() {
     ] {
         assert_eq!(bench.check(after_s, values), login, "{what}");
     }
-    let value = bench.value(&challenge, "alice", "secret");
+    let challenge = bench.challenge(302, Algorithm::Md5);
+    let [wrong, value] = ["guess", "secret"].map(|word| bench.value(&challenge, "alice", word));
     let both = ["Unknown a=b", &wrong, &value];
-    assert_eq!(bench.check(3, &both), granted, "one of several headers");
+    assert_eq!(bench.check(302, &both), granted, "one of several headers");
 }
 
-#[test]
-fn after_ten_wrong_passwords_an_address_waits_for_the_minute_to_end() {
-    let mut bench = Bench::new(true);
-    let challenge = bench.challenge(0, Algorithm::Md5);
-    for second in 0..10 {
-        let value = bench.value(&challenge, &format!("user{second}"), "guess");
-        assert_eq!(bench.check(second, &[&value]), Login::Wrong);
+impl Bench {
+    /// A login with this password, over MD5, from an address.
+    fn log_in(&mut self, after_s: u64, from: Ipv4Addr, name: &str, password: &str) -> Login {
+        let challenge = self.challenge(after_s, Algorithm::Md5);
+        let value = self.value(&challenge, name, password);
+        self.flow.remote = SocketAddr::from((from, 5070));
+        self.check(after_s, &[&value])
     }
-    let right = bench.value(&challenge, "alice", "secret");
-    assert_eq!(bench.check(10, &[&right]), Login::Blocked(51));
-    assert_eq!(bench.check(59, &[&right]), Login::Blocked(2));
-    bench.flow.remote = SocketAddr::from(([192, 0, 2, 10], 5070));
-    let granted = Login::Granted("alice".to_owned());
-    assert_eq!(bench.check(59, &[&right]), granted, "another address");
-    bench.flow.remote = SocketAddr::from(([192, 0, 2, 9], 9999));
-    let right = bench.value(&challenge, "alice", "secret");
-    assert_eq!(bench.check(60, &[&right]), granted, "the minute is over");
+}
+
+const OFFICE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+
+fn phone(name: &str) -> User {
+    let hash = Algorithm::Md5.ha1(name, DEFAULT_REALM, "secret");
+    User {
+        name: name.to_owned(),
+        display_name: String::new(),
+        ha1: vec![Ha1 {
+            hash,
+            ..ha1(Algorithm::Md5, "", None)
+        }],
+    }
 }
 
 #[test]
-fn a_name_is_guessed_thirty_times_from_many_addresses_and_no_more() {
+fn a_wrong_password_makes_its_name_wait_ever_longer_at_its_address() {
+    let mut bench = Bench::new(true);
+    let mut looked_at = Vec::new();
+    for second in 0..1200 {
+        let seen = bench.log_in(second, OFFICE, "alice", "guess");
+        if seen == Login::Wrong {
+            looked_at.push(second);
+        } else {
+            assert!(matches!(seen, Login::Blocked(1..=300)), "{seen:?}");
+        }
+    }
+    // Five for nothing, then pauses of 1, 2, 4 … 256 and 300 seconds; one failure in 600 s fades.
+    assert_eq!(
+        looked_at,
+        [
+            0, 1, 2, 3, 4, 5, 6, 8, 12, 20, 36, 68, 132, 260, 516, 816, 1116
+        ]
+    );
+    // The right password waits as well, and is good when the pause is over.
+    assert_eq!(
+        bench.log_in(1399, OFFICE, "alice", "secret"),
+        Login::Blocked(17)
+    );
+    let granted = Login::Granted("alice".to_owned());
+    assert_eq!(bench.log_in(1416, OFFICE, "alice", "secret"), granted);
+    assert_eq!(bench.log_in(1417, OFFICE, "alice", "guess"), Login::Wrong);
+}
+
+#[test]
+fn forty_phones_log_in_beside_one_with_a_wrong_password() {
+    let mut bench = Bench::new(true);
+    let names: Vec<String> = (0..40).map(|n| format!("phone{n}")).collect();
+    for name in &names {
+        bench.logins.put(phone(name));
+    }
+    for second in 0..3600 {
+        let wrong = bench.log_in(second, OFFICE, "alice", "guess");
+        assert!(
+            matches!(wrong, Login::Wrong | Login::Blocked(_)),
+            "{wrong:?}"
+        );
+        let name = &names[second as usize % names.len()];
+        let granted = Login::Granted(name.clone());
+        assert_eq!(
+            bench.log_in(second, OFFICE, name, "secret"),
+            granted,
+            "{second}"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_tries_many_names_waits_and_those_who_are_known_there_do_not() {
+    let mut bench = Bench::new(true);
+    bench.logins.put(phone("bob"));
+    let granted = |name: &str| Login::Granted(name.to_owned());
+    assert_eq!(bench.log_in(0, OFFICE, "alice", "secret"), granted("alice"));
+    let tried = |n: u32| format!("name{n}");
+    for n in 0..25 {
+        // The 21st name makes the address wait for a second, the 22nd for two, and so on.
+        let seen = bench.log_in(1, OFFICE, &tried(n), "guess");
+        assert_eq!(seen == Login::Blocked(1), n > 20, "{n} {seen:?}");
+    }
+    assert_eq!(
+        bench.log_in(1, OFFICE, "bob", "secret"),
+        Login::Blocked(1),
+        "never here"
+    );
+    assert_eq!(bench.log_in(1, OFFICE, "alice", "secret"), granted("alice"));
+    let elsewhere = Ipv4Addr::new(198, 51, 100, 1);
+    assert_eq!(bench.log_in(1, elsewhere, "bob", "secret"), granted("bob"));
+    // In an hour no more than this many names are looked at.
+    let hour = 2..3602;
+    let looked_at = hour.filter(|second| {
+        let name = tried(100 + *second as u32);
+        bench.log_in(*second, OFFICE, &name, "guess") == Login::Wrong
+    });
+    assert_eq!(looked_at.count(), 19);
+    assert_eq!(
+        bench.log_in(3602, OFFICE, "alice", "secret"),
+        granted("alice")
+    );
+}
+
+#[test]
+fn ten_thousand_guesses_from_as_many_addresses_find_nothing_and_the_owner_gets_in() {
+    let mut bench = Bench::new(true);
+    let granted = Login::Granted("alice".to_owned());
+    assert_eq!(bench.log_in(0, OFFICE, "alice", "secret"), granted);
+    let mut looked_at = 0;
+    for n in 0..10_000u32 {
+        // Ten a second, and one of them is right.
+        let from = Ipv4Addr::from_bits(0x0a00_0000 + n);
+        let password = if n == 7_777 { "secret" } else { "guess" };
+        let seen = bench.log_in(u64::from(n / 10), from, "alice", password);
+        looked_at += u32::from(seen == Login::Wrong);
+        let nothing = matches!(seen, Login::Wrong | Login::Blocked(_));
+        assert!(nothing, "{n} {seen:?}");
+        if n % 100 == 0 {
+            let second = u64::from(n / 10);
+            assert_eq!(
+                bench.log_in(second, OFFICE, "alice", "secret"),
+                granted,
+                "{n}"
+            );
+        }
+    }
+    assert!((20..=31).contains(&looked_at), "{looked_at}");
+}
+
+#[test]
+fn an_ipv6_network_is_one_address() {
     let mut bench = Bench::new(true);
     let challenge = bench.challenge(0, Algorithm::Md5);
     let wrong = bench.value(&challenge, "ALICE", "guess");
-    for guess in 0..40u16 {
-        // Another network of 64 bits each time, and other bits below, which do not count.
-        let ip = [0x2001, 0xdb8, 0, guess, 1, 2, 3, guess];
+    for guess in 0..10u16 {
+        let ip = [0x2001, 0xdb8, 0, 1, 1, 2, 3, guess];
         bench.flow.remote = SocketAddr::from((ip, 5070));
-        let blocked = guess >= 30;
-        assert_eq!(bench.check(1, &[&wrong]) == Login::Blocked(61), blocked);
+        let blocked = guess > 5;
+        assert_eq!(bench.check(1, &[&wrong]) == Login::Blocked(1), blocked);
     }
-    bench.flow.remote = SocketAddr::from(([192, 0, 2, 1], 1));
-    let other = bench.value(&challenge, "bob", "guess");
-    assert_eq!(bench.check(1, &[&other]), Login::Wrong, "another name");
 }
 
 #[test]
-fn the_stronger_hash_is_offered_first_and_md5_last() {
-    let mut bench = Bench::new(true);
-    let values = bench.logins.challenges(bench.start, true);
-    let read = values.iter().map(|value| {
-        let read = Challenge::parse(value).expect("well formed");
-        let read = read.expect("Digest");
-        (read.algorithm, read.stale, read.auth)
-    });
-    let wanted = [Algorithm::Sha256, Algorithm::Md5].map(|algorithm| (algorithm, true, true));
-    assert_eq!(read.collect::<Vec<_>>(), wanted);
+fn phones_are_offered_what_is_configured_in_its_order_and_browsers_md5_last() {
+    use Algorithm::{Md5, Sha256};
+    for (digest, web, offered) in [
+        (&[Md5, Sha256][..], false, &[Md5, Sha256][..]),
+        (&[Md5, Sha256], true, &[Sha256, Md5]),
+        (&[Sha256, Md5], false, &[Sha256, Md5]),
+        (&[Sha256, Md5], true, &[Sha256, Md5]),
+        (&[Sha256], false, &[Sha256]),
+        (&[Md5], true, &[Md5]),
+    ] {
+        let mut bench = Bench::new(true);
+        bench.logins.digest = digest.to_vec();
+        let values = bench.logins.challenges(bench.start, web, true);
+        let read = values.iter().map(|value| {
+            let read = Challenge::parse(value).expect("well formed");
+            let read = read.expect("Digest");
+            assert!(read.stale && read.auth);
+            read.algorithm
+        });
+        assert_eq!(read.collect::<Vec<_>>(), offered, "{digest:?} {web}");
+        // Another algorithm than those is as good as no login.
+        let mut challenge = bench.challenge(0, offered[0]);
+        challenge.algorithm = Sha256;
+        let value = bench.value(&challenge, "alice", "secret");
+        let taken = bench.check(0, &[&value]) != Login::Missing;
+        assert_eq!(taken, digest.contains(&Sha256));
+    }
 }
 
 #[test]

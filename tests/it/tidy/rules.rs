@@ -4,7 +4,7 @@ use super::Finding;
 use super::scan::{CodePath, Source, is_word_byte, next_byte, paths, words};
 
 /// Open to every module.
-const VOCABULARY: [&str; 4] = ["display_name", "id", "pii", "termination"];
+const VOCABULARY: [&str; 5] = ["display_name", "id", "network", "pii", "termination"];
 
 /// May use everything.
 const TOP: [&str; 2] = ["app", "main"];
@@ -13,6 +13,7 @@ const TOP: [&str; 2] = ["app", "main"];
 const ARROWS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("display_name", &[]),
+    ("network", &[]),
     ("pii", &[]),
     ("termination", &[]),
     ("config", &["routing"]),

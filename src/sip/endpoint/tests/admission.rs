@@ -317,7 +317,7 @@ fn phones_call_without_a_login_and_register_with_one() {
         let again = bench.send(way, &register("bob"));
         assert_eq!(again, "401", "{transport:?}");
         let first = bench.last().headers.get("WWW-Authenticate");
-        assert!(first.expect("a challenge").contains("SHA-256"));
+        assert!(first.expect("a challenge").contains("algorithm=MD5"));
     }
 }
 
@@ -435,16 +435,16 @@ fn an_old_nonce_is_stale_and_a_replay_too() {
 fn too_many_wrong_passwords_are_told_to_wait() {
     let mut bench = Bench::new();
     let way = flow(Transport::Wss, 1);
-    for _ in 0..10 {
+    for _ in 0..6 {
         let seen = bench.log_in(way, &register("alice"), "alice", "guess");
         assert_eq!(seen, "401 401");
     }
     let seen = bench.log_in(way, &register("alice"), "alice", "secret");
     assert_eq!(seen, "401 403");
-    assert_eq!(bench.last().headers.get("Retry-After"), Some("61"));
+    assert_eq!(bench.last().headers.get("Retry-After"), Some("1"));
     let counters = bench.endpoint.counters();
-    assert_eq!((counters.logins_failed, counters.logins_blocked), (10, 1));
-    bench.now += Duration::from_secs(60);
+    assert_eq!((counters.logins_failed, counters.logins_blocked), (6, 1));
+    bench.now += Duration::from_secs(1);
     let seen = bench.log_in(way, &register("alice"), "alice", "secret");
     assert_eq!(seen, "401 200");
 }
