@@ -1,6 +1,4 @@
 //! `GET /health`: whether the engine answers and takes calls; 503 when not.
-//!
-//! `GET /metrics`: its numbers for Prometheus.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,13 +9,10 @@ use serde::Serialize;
 
 use super::error::{ApiError, RETRY_AFTER_S};
 use crate::run::engine_loop::Asker;
-use crate::telemetry::write_metrics;
 
-/// The routes of this resource.
+/// The route of this resource.
 pub fn router() -> Router<Asker> {
-    Router::new()
-        .route("/health", get(health))
-        .route("/metrics", get(metrics))
+    Router::new().route("/health", get(health))
 }
 
 #[derive(Serialize)]
@@ -49,19 +44,5 @@ async fn health(State(asker): State<Asker>) -> Response {
             response
         }
         None => ApiError::busy().into_response(),
-    }
-}
-
-async fn metrics(State(asker): State<Asker>) -> Response {
-    let text = match asker.report().await {
-        Some(report) => write_metrics(&report.metrics()),
-        None => return ApiError::busy().into_response(),
-    };
-    match text {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(error) => ApiError::internal(error).into_response(),
     }
 }

@@ -8,6 +8,7 @@ use crate::id::{FlowId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{self, Instance, Outcome, Sound, Turn};
 use crate::sip::{Flow, User};
+use crate::termination::Reason;
 
 use super::Catalog;
 
@@ -158,6 +159,10 @@ pub struct Stats {
     pub sessions: usize,
     /// Legs that live, internal ends included.
     pub legs: usize,
+    /// Conferences that live.
+    pub rooms: usize,
+    /// Legs in conferences.
+    pub participants: usize,
     /// SIP calls since the start.
     pub calls_total: u64,
     /// Calls that no rule matched.
@@ -166,4 +171,20 @@ pub struct Stats {
     pub script_errors: u64,
     /// Commands that were refused.
     pub refused_commands: u64,
+    /// SIP legs that have ended, in the order of [`Reason::ALL`].
+    pub(super) ended: [u64; Reason::ALL.len()],
+}
+
+impl Stats {
+    /// How many SIP legs have ended for each reason.
+    pub fn legs_ended(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.iter().copied().zip(self.ended)
+    }
+
+    pub(super) fn note_ended(&mut self, reason: Reason) {
+        let place = Reason::ALL.iter().position(|one| *one == reason);
+        if let Some(count) = place.and_then(|place| self.ended.get_mut(place)) {
+            *count += 1;
+        }
+    }
 }

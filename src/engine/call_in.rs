@@ -576,6 +576,7 @@ impl Engine {
     }
 
     fn note_ended(&mut self, leg: &Leg, sip: &SipLink, reason: Reason, duration_ms: u64) {
+        self.stats.note_ended(reason);
         let ended = EndedLeg {
             session: leg.session,
             sip_call_id: sip.sip_call_id.clone(),

@@ -136,9 +136,13 @@ impl Engine {
 
     /// Numbers for metrics.
     pub fn stats(&self) -> Stats {
+        let rooms: BTreeSet<SessionId> = self.directory.values().copied().collect();
+        let inside = |leg: &&Leg| rooms.contains(&leg.session);
         Stats {
             sessions: self.sessions.len(),
             legs: self.legs.len(),
+            rooms: rooms.len(),
+            participants: self.legs.values().filter(inside).count(),
             ..self.stats
         }
     }

@@ -72,6 +72,8 @@ pub struct Report {
     pub sip: sip::Counters,
     /// Sockets and connections that carry SIP.
     pub net: net::CountersRead,
+    /// WebSockets that are open.
+    pub websockets: usize,
     /// The media worker.
     pub media: media::Counters,
     /// No new calls are taken.
@@ -99,18 +101,7 @@ impl Asker {
 impl Report {
     /// The numbers as metrics.
     pub fn metrics(&self) -> Vec<Metric> {
-        let gauge = |name, help, value| Metric {
-            name,
-            help,
-            counter: false,
-            value,
-        };
-        let counter = |name, help, value| Metric {
-            name,
-            help,
-            counter: true,
-            value,
-        };
+        let (gauge, counter) = (Metric::gauge, Metric::counter);
         let stats = &self.stats;
         let mut metrics = vec![
             gauge("sessions", "Sessions that live.", stats.sessions as u64),
@@ -118,6 +109,21 @@ impl Report {
                 "legs",
                 "Legs that live, internal ends included.",
                 stats.legs as u64,
+            ),
+            gauge(
+                "rooms",
+                "Conferences that live: rooms with somebody inside, or until lately.",
+                stats.rooms as u64,
+            ),
+            gauge(
+                "participants",
+                "Legs in conferences: phones and browsers that are inside.",
+                stats.participants as u64,
+            ),
+            gauge(
+                "websockets",
+                "WebSockets that carry SIP.",
+                self.websockets as u64,
             ),
             gauge(
                 "draining",
@@ -141,6 +147,10 @@ impl Report {
                 stats.refused_commands,
             ),
         ];
+        for (reason, count) in stats.legs_ended() {
+            let help = "SIP legs that ended, by reason.";
+            metrics.push(counter("legs_ended", help, count).of("reason", reason.row().label));
+        }
         let counted = self.sip.iter().chain(self.net.iter());
         for (name, help, value) in counted.chain(self.media.iter()) {
             metrics.push(counter(name, help, value));
@@ -374,6 +384,7 @@ impl EngineLoop {
             stats: self.engine.stats(),
             sip: *self.engine.sip_counters(),
             net: self.shells.transports.counters(),
+            websockets: self.shells.transports.websockets(),
             media: self.shells.media.core_counters(),
             draining: self.drain_until.is_some(),
         };
