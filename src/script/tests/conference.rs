@@ -404,6 +404,26 @@ fn a_message_of_a_participant_goes_to_all_or_to_one() {
     );
 }
 
+#[test]
+fn the_id_of_a_message_is_passed_on_when_it_is_one() {
+    let mut world = opened();
+    web(&mut world, 1, "alice");
+    let passed = |id: &str| {
+        let body = format!("\"from\":\"alice\"{id},\"type\":\"chat\"");
+        [format!(
+            "l1 message {{\"data\":1,\"displayName\":\"Name of alice\",{body}}}"
+        )]
+    };
+    for (sent, id) in [
+        (r#""id":"7f""#.to_owned(), r#","id":"7f""#),
+        (r#""id":7"#.to_owned(), ""),
+        (format!("\"id\":\"{}\"", "7".repeat(65)), ""),
+    ] {
+        let text = format!("{{\"type\":\"chat\",\"data\":1,{sent}}}");
+        assert_eq!(world.message(1, &text), passed(id), "{sent}");
+    }
+}
+
 /// With the name of who sends it, a message may become longer than one can be.
 #[test]
 fn a_message_that_becomes_too_long_is_refused_in_words() {
