@@ -1,11 +1,14 @@
 /** The call with the conference itself: sound of the telephones, and the messages. */
 
+import { type CallEnd, SAID_BY_SERVER } from './connection.js';
 import {
   boundGathering,
   endSession,
   keepAfterIceFailure,
   onJson,
-  reasonText,
+  type Reason,
+  reasonOf,
+  retryAfterMs,
   sendJson,
   type Session,
   type SessionEnd,
@@ -18,14 +21,13 @@ const DISCONNECTED_MS = 4_000;
 /** A restart that has not helped by then means a new call. */
 const RESTART_MS = 10_000;
 
-export interface CallEnd {
-  /** SIP status of the refusal; 0 when the call was up and ended, or the network was lost. */
-  code: number;
-  text: string;
-  /** True when the other side ended a call whose media worked. */
-  wasWorking: boolean;
-  byRemote: boolean;
-}
+/** A restart that JsSIP could not begin, and messages that were not taken, are tried after this. */
+const AGAIN_MS = 1_000;
+
+/** The word of a server that restarts. */
+const DRAINING = 'draining';
+/** Words by which the server says that something failed, and nobody decided anything. */
+const FAILURES = new Set(['media-timeout', 'transaction-timeout', 'no-ack', 'peer-gone']);
 
 export interface ConferenceCallHooks {
   onConnected: () => void;
@@ -44,6 +46,7 @@ export class ConferenceCall {
   #session: Session | null = null;
   #connection: RTCPeerConnection | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #messagesTimer: ReturnType<typeof setTimeout> | undefined;
   #wasConfirmed = false;
   #works = false;
   #isOver = false;
@@ -87,10 +90,15 @@ export class ConferenceCall {
       if (!this.#works) this.#giveUp();
     }, RESTART_MS);
     if (!session.isEstablished()) return;
-    session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }, () => {
+    const offer = { rtcOfferConstraints: { iceRestart: true } };
+    const hasBegun = session.renegotiate(offer, () => {
       // A restart of ICE that never broke passes without a change of its state.
       if (!this.#isOver && this.#works) this.#mediaWorks();
     });
+    if (hasBegun) return;
+    // An offer of before is still on its way.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.restart(), AGAIN_MS);
   }
 
   /** Ends the call without a word to the hooks. */
@@ -102,7 +110,17 @@ export class ConferenceCall {
 
   #resumeMessages(): void {
     const session = this.#session;
-    if (session) this.#outbox.connect((text, number) => sendJson(session, text, number));
+    if (session === null) return;
+    this.#outbox.connect(async (text, number) => {
+      const result = await sendJson(session, text, number);
+      if (this.#isOver) return 'lost';
+      if (result === 'gone') this.#giveUp();
+      clearTimeout(this.#messagesTimer);
+      if (result === 'lost') {
+        this.#messagesTimer = setTimeout(() => this.#resumeMessages(), AGAIN_MS);
+      }
+      return result;
+    });
   }
 
   #useConnection(connection: RTCPeerConnection): void {
@@ -139,22 +157,40 @@ export class ConferenceCall {
   #giveUp(): void {
     if (this.#isOver) return;
     this.hangUp();
-    this.#hooks.onEnded({ code: 0, text: '', wasWorking: false, byRemote: false });
+    this.#hooks.onEnded({ cause: 'fault', code: 0, word: '', text: '', retryAfterMs: 0 });
   }
 
   #end(end: SessionEnd): void {
     if (this.#isOver) return;
-    const wasWorking = this.#wasConfirmed && this.#works;
-    this.#close();
-    const byRemote = end.originator === 'remote';
     const code = this.#wasConfirmed ? 0 : (end.message?.status_code ?? 0);
-    this.#hooks.onEnded({ code, text: reasonText(end.message), wasWorking, byRemote });
+    const reason = reasonOf(end.message);
+    const isHangup = end.originator === 'remote' && this.#wasConfirmed;
+    const cause = isHangup ? causeOf(reason, this.#works) : causeOfRefusal(reason);
+    this.#close();
+    const { word, text } = reason;
+    this.#hooks.onEnded({ cause, code, word, text, retryAfterMs: retryAfterMs(end.message) });
   }
 
   #close(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#messagesTimer);
     this.#outbox.connect(null);
     if (this.#connection) this.#media.release(this.#connection);
   }
+}
+
+/**
+ * What a BYE means to the one who is hung up on. Of a call without media it says little: the server
+ * ends those by itself.
+ */
+export function causeOf({ cause, word }: Reason, works: boolean): CallEnd['cause'] {
+  if (SAID_BY_SERVER.has(word)) return 'decision';
+  if (word === DRAINING) return 'restart';
+  const isFailure = cause >= 500 || FAILURES.has(word);
+  return works && !isFailure ? 'decision' : 'fault';
+}
+
+function causeOfRefusal({ word }: Reason): CallEnd['cause'] {
+  return word === DRAINING ? 'restart' : 'fault';
 }

@@ -3,11 +3,11 @@
  */
 
 import { type Admission, requestAdmission } from './api.js';
-import { Backoff } from './backoff.js';
-import { type CallEnd, ConferenceCall } from './conference-call.js';
+import { ConferenceCall } from './conference-call.js';
+import { Connection, type ConnectionAction } from './connection.js';
 import { Emitter } from './emitter.js';
 import { JoinError } from './errors.js';
-import { claim, forget, keep } from './identity.js';
+import { forget, keep } from './identity.js';
 import { Line } from './line.js';
 import type { LocalMedia } from './media.js';
 import { type Incoming, parseIncoming, writeMessage } from './messages.js';
@@ -16,6 +16,7 @@ import { Outbox } from './outbox.js';
 import { Peers } from './peers.js';
 import { Playback } from './playback.js';
 import { compareIds, matchPhones } from './roster.js';
+import { Seen } from './seen.js';
 import { ActiveSpeaker } from './speaking.js';
 import type {
   ConferenceErrorCode,
@@ -28,17 +29,8 @@ import type {
 } from './types.js';
 
 const LEVELS_EVERY_MS = 100;
-/** Without a connection for that long, it is over. */
-const GIVE_UP_MS = 90_000;
-/** Failed attempts to connect before we ask whether it is the token that is refused. */
-const DOUBT_TOKEN_AFTER = { neverConnected: 2, connectedBefore: 6 } as const;
-/** Tokens that a server may refuse in a row, before we believe that it means us. */
-const RENEWALS_MAX = 2;
-/** Reasons that the server gives when it ends a call that worked. */
-const SAID_BY_SERVER: ReadonlySet<string> = new Set<EndReason>(['replaced', 'full']);
-/** SIP refusals that another attempt will not change. */
-const FINAL_CODES = new Set([400, 402, 404, 410, 484, 486, 488, 600, 603, 604, 606]);
-const RECALL = { firstMs: 500, longestMs: 8_000 };
+/** Ends after which the identity is still somebody's: ours after a reload, or another page's. */
+const KEEPS_IDENTITY: ReadonlySet<EndReason> = new Set<EndReason>(['unreachable', 'replaced']);
 const SELF = 'self';
 const PHONES = 'phones';
 
@@ -54,36 +46,24 @@ export interface Prepared {
 
 export class Conference extends Emitter<ConferenceEvents> {
   readonly #prepared: Prepared;
+  readonly #connection: Connection;
   readonly #media: LocalMedia;
   readonly #playback: Playback;
   readonly #meter: Meter;
   readonly #speaker = new ActiveSpeaker();
   readonly #outbox = new Outbox();
-  readonly #recall = new Backoff(RECALL);
+  readonly #seen = new Seen();
   readonly #levelsTimer: ReturnType<typeof setInterval>;
-  readonly #onOnline = () => this.#line.hurry();
-  // A closed tab is told to the others at once: Chromium says nothing, and they would look at a
-  // picture that stands still for as long as a lost network is waited for. A page that is loaded
-  // again joins as who it was.
-  readonly #onPageHide = () => this.#call?.hangUp();
-  readonly #onPageShow = ({ persisted }: PageTransitionEvent) => {
-    if (persisted) this.#callEnded({ code: 0, text: '', wasWorking: false, byRemote: false });
-  };
+  /** Takes the listeners off `window`. */
+  readonly #deafen = new AbortController();
   #admission: Admission;
-  #release: () => void;
   #line: Line;
   #peers: Peers;
   #call: ConferenceCall | null = null;
   #phones: Phone[] = [];
   #morePhones = 0;
-  #state: 'starting' | 'up' | 'reconnecting' | 'over' = 'starting';
   #hasRoster = false;
-  #hasConnected = false;
-  #serverAnswers = false;
-  #isRenewing = false;
-  #renewals = 0;
-  #giveUpTimer: ReturnType<typeof setTimeout> | undefined;
-  #recallTimer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Use `join`. */
   constructor(prepared: Prepared) {
@@ -91,7 +71,7 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#prepared = prepared;
     this.#media = prepared.media;
     this.#admission = prepared.admission;
-    this.#release = prepared.release;
+    this.#connection = new Connection(performance.now(), lifetimeMs(prepared.admission));
     this.#meter = new Meter(prepared.context);
     const { speaker } = prepared.options;
     this.#playback = new Playback(speaker ?? '', (blocked) =>
@@ -100,12 +80,12 @@ export class Conference extends Emitter<ConferenceEvents> {
     this.#line = this.#newLine();
     this.#peers = this.#newPeers();
     this.#levelsTimer = setInterval(() => this.#measure(), LEVELS_EVERY_MS);
-    window.addEventListener('online', this.#onOnline);
-    window.addEventListener('pagehide', this.#onPageHide);
-    window.addEventListener('pageshow', this.#onPageShow);
-    this.#giveUpTimer = setTimeout(() => this.#finish('unreachable', ''), GIVE_UP_MS);
+    const { signal } = this.#deafen;
+    window.addEventListener('online', () => this.#line.hurry(), { signal });
+    window.addEventListener('pagehide', (event) => this.#pageHidden(event), { signal });
     this.#watchMicrophone();
     this.#line.start();
+    this.#run([]);
   }
 
   /** Our caller id. */
@@ -153,13 +133,18 @@ export class Conference extends Emitter<ConferenceEvents> {
     return this.#media.videoTrack;
   }
 
+  /** The devices in use, by `deviceId`; empty for none, and for the browser's own choice. */
+  get devices(): { microphone: string; camera: string; speaker: string } {
+    return { ...this.#media.deviceIds(), speaker: this.#playback.speaker };
+  }
+
   /**
    * Sends a message of a type of your own to everybody, or to one caller id. Resolves when the server
    * has it; a refusal that follows is an `error`. Messages that are sent while the connection is lost
    * wait for it.
    */
   async sendMessage(type: string, data: unknown, to?: string): Promise<void> {
-    await this.#outbox.push(writeMessage(type, data, to));
+    await this.#outbox.push(writeMessage(type, data, crypto.randomUUID(), to));
   }
 
   mute(): void {
@@ -204,142 +189,150 @@ export class Conference extends Emitter<ConferenceEvents> {
 
   /** Leaves, and forgets the identity. */
   leave(): void {
-    this.#finish('left', '');
+    this.#run(this.#connection.leave('left'));
   }
 
-  // The line: WebSocket and registration.
-
-  #newLine(): Line {
-    const servers = this.#prepared.options.iceServers ?? this.#admission.iceServers;
-    const line: Line = new Line(this.#admission, servers, {
-      onUp: () => this.#lineUp(),
-      onDown: () => this.#reconnecting(),
-      onRefused: () => this.#refused(''),
-      onAttemptFailed: (attempts) => void this.#attemptFailed(line, attempts),
-      onIncoming: (session, from) => this.#peers.handleIncoming(session, from),
-    });
-    return line;
-  }
-
-  #lineUp(): void {
-    this.#hasConnected = true;
-    this.#serverAnswers = false;
-    if (this.#call) this.#call.resume();
-    else this.#placeCall();
+  /** Called by `join`: another page of this browser has joined as who we are. */
+  handleTakenOver(): void {
+    this.#run(this.#connection.leave('replaced'));
   }
 
   /**
-   * Our token may be what fails: then the server answers, and still the WebSocket does not open.
+   * A closed tab is told to the others at once: Chromium says nothing, and they would look at a
+   * picture that stands still for as long as a lost network is waited for. A page that is loaded
+   * again joins as who it was. One that the browser keeps, to come back to it, has left: nobody who
+   * looks at another page expects to be heard.
    */
-  async #attemptFailed(line: Line, attempts: number): Promise<void> {
-    const { neverConnected, connectedBefore } = DOUBT_TOKEN_AFTER;
-    const patience = this.#hasConnected ? connectedBefore : neverConnected;
-    if (this.#state === 'over' || attempts < patience || this.#renewals >= RENEWALS_MAX) return;
-    if (this.#serverAnswers) {
-      this.#serverAnswers = false;
-      await this.#renew();
-      return;
+  #pageHidden({ persisted }: PageTransitionEvent): void {
+    if (persisted) this.leave();
+    else this.#dropCalls();
+  }
+
+  // What the connection wants done.
+
+  #run(actions: readonly ConnectionAction[]): void {
+    for (const action of actions) this.#act(action);
+    clearTimeout(this.#timer);
+    const at = this.#connection.nextAt();
+    if (at === null) return;
+    const wait = Math.max(0, at - performance.now());
+    this.#timer = setTimeout(() => this.#run(this.#connection.tick(performance.now())), wait);
+  }
+
+  #act(action: ConnectionAction): void {
+    switch (action.kind) {
+      case 'place-call':
+        this.#placeCall();
+        break;
+      case 'resume-call':
+        this.#call?.resume();
+        this.#peers.resume();
+        break;
+      case 'drop-call':
+        this.#dropCalls();
+        break;
+      case 'ask-admission':
+        void this.#askAdmission();
+        break;
+      case 'renew-line':
+        this.#line.renew(this.#admission);
+        break;
+      case 'replace-line':
+        this.#line.stop();
+        this.#line = this.#newLine();
+        this.#peers = this.#newPeers();
+        this.#hasRoster = false;
+        this.#line.start();
+        break;
+      case 'probe-server':
+        void this.#probeServer();
+        break;
+      case 'hurry-line':
+        this.#line.hurry();
+        break;
+      case 'connected':
+        this.emit('connected', { id: this.id, room: this.room });
+        break;
+      case 'reconnecting':
+        this.emit('reconnecting', { since: Date.now(), cause: action.cause });
+        break;
+      case 'reconnected':
+        this.emit('reconnected', { id: this.id });
+        break;
+      case 'end':
+        this.#close(action.reason, action.text);
+        break;
     }
+  }
+
+  #newLine(): Line {
+    const servers = this.#prepared.options.iceServers ?? this.#admission.iceServers;
+    const connection = this.#connection;
+    const now = (): number => performance.now();
+    return new Line(this.#admission, servers, {
+      onUp: () => this.#run(connection.lineUp()),
+      onDown: (cause) => this.#run(connection.lineDown(now(), cause)),
+      onRefused: () => this.#run(connection.lineRefused(now(), '')),
+      onAttemptFailed: (attempts) => this.#run(connection.attemptFailed(now(), attempts)),
+      onIncoming: (session, from) => this.#peers.handleIncoming(session, from),
+    });
+  }
+
+  async #probeServer(): Promise<void> {
     try {
       await fetch(this.#prepared.options.baseUrl, { method: 'HEAD', cache: 'no-store' });
-      this.#serverAnswers = true;
-      line.hurry();
     } catch {
       // No server, no verdict.
+      return;
     }
+    this.#run(this.#connection.serverAnswered());
   }
 
-  #refused(text: string): void {
-    if (this.#renewals >= RENEWALS_MAX) this.#finish('refused', text);
-    else void this.#renew();
-  }
-
-  /** Joins again as somebody new, when the identity that we have is no longer accepted. */
-  async #renew(): Promise<void> {
-    if (this.#isRenewing || this.#state === 'over') return;
-    this.#isRenewing = true;
-    this.#reconnecting();
+  /** Exchanges the token for one that lives longer. */
+  async #askAdmission(): Promise<void> {
     const { options, storage } = this.#prepared;
+    const { baseUrl, room, displayName } = options;
     try {
-      this.#renewals += 1;
-      const { baseUrl, room, displayName } = options;
-      const admission = await requestAdmission(baseUrl, room, displayName);
-      const release = await claim(admission.username);
-      if (this.#isOver()) return;
-      this.#dropCalls();
-      this.#line.stop();
-      this.#release();
-      this.#release = release ?? (() => undefined);
+      const ask = { baseUrl, room, displayName, token: this.#admission.token };
+      const admission = await requestAdmission(ask);
+      if (this.#connection.isOver) return;
+      const isSame = admission.username === this.#admission.username;
       this.#admission = admission;
-      this.#hasConnected = false;
-      keep(storage, baseUrl, room, displayName, admission);
-      this.#line = this.#newLine();
-      this.#peers = this.#newPeers();
-      this.#line.start();
+      keep(storage, options, admission, Date.now());
+      const life = lifetimeMs(admission);
+      this.#run(this.#connection.admitted(performance.now(), isSame, life));
     } catch (fault) {
-      const isGone = fault instanceof JoinError && fault.code === 'server-unreachable';
-      if (!isGone) this.#finish('refused', fault instanceof Error ? fault.message : '');
-    } finally {
-      this.#isRenewing = false;
+      const { isPassing, retryAfterMs, detail } =
+        fault instanceof JoinError ? fault : new JoinError('server-error', String(fault));
+      const refusal = { isPassing, retryAfterMs, text: detail };
+      this.#run(this.#connection.notAdmitted(performance.now(), refusal));
     }
   }
-
-  // The call with the conference.
 
   #placeCall(): void {
-    if (this.#state === 'over' || !this.#line.isUp || this.#call) return;
+    const connection = this.#connection;
+    const now = (): number => performance.now();
     const call: ConferenceCall = new ConferenceCall(this.#media, this.#outbox, {
-      onConnected: () => this.#callConnected(),
-      onEnded: (end) => this.#callEnded(end),
+      onConnected: () => this.#run(connection.callUp(now())),
+      onEnded: (end) => {
+        this.#silencePhones();
+        this.#call = null;
+        this.#run(connection.callEnded(now(), end));
+      },
       onStream: (stream) => {
         this.#playback.play(PHONES, stream);
         this.#meter.watch(PHONES, stream);
       },
       onJson: (json) => this.#received(json),
-      onMedia: (works) => {
-        if (!works) this.#reconnecting();
-        else if (this.#state === 'reconnecting' && this.#line.isUp) this.#callConnected();
-      },
+      onMedia: (works) => this.#run(connection.media(now(), works)),
     });
     this.#call = call;
-    call.attach(this.#line.call('joinconf', [`X-Conference-Id: ${this.#prepared.options.room}`]));
+    call.attach(this.#line.call('joinconf', [`X-Conference-Id: ${this.room}`]));
   }
 
-  #callConnected(): void {
-    const before = this.#state;
-    if (before === 'over' || before === 'up') return;
-    clearTimeout(this.#giveUpTimer);
-    this.#recall.reset();
-    this.#renewals = 0;
-    this.#state = 'up';
-    const { id, room } = this;
-    if (before === 'starting') this.emit('connected', { id, room });
-    else this.emit('reconnected', { id });
-  }
-
-  #callEnded(end: CallEnd): void {
-    this.#call = null;
+  #silencePhones(): void {
     this.#playback.play(PHONES, null);
     this.#meter.watch(PHONES, null);
-    if (this.#state === 'over') return;
-    if (end.byRemote && end.wasWorking) {
-      this.#finish(SAID_BY_SERVER.has(end.text) ? (end.text as EndReason) : 'ended', end.text);
-    } else if (end.code === 401 || end.code === 403) {
-      this.#refused(end.text);
-    } else if (FINAL_CODES.has(end.code)) {
-      this.#finish('refused', end.text);
-    } else {
-      this.#reconnecting();
-      clearTimeout(this.#recallTimer);
-      this.#recallTimer = setTimeout(() => this.#placeCall(), this.#recall.next());
-    }
-  }
-
-  #reconnecting(): void {
-    if (this.#state !== 'up') return;
-    this.#state = 'reconnecting';
-    this.#giveUpTimer = setTimeout(() => this.#finish('unreachable', ''), GIVE_UP_MS);
-    this.emit('reconnecting', { since: Date.now() });
   }
 
   // Messages.
@@ -364,7 +357,8 @@ export class Conference extends Emitter<ConferenceEvents> {
         this.#error('message-refused', incoming.text);
         break;
       case 'message': {
-        const { type, from, displayName, data, to } = incoming;
+        const { type, from, displayName, data, to, id } = incoming;
+        if (!this.#seen.isNew(from, id)) break;
         this.emit('message', { type, from, displayName, data, isPrivate: to !== null });
         break;
       }
@@ -452,39 +446,33 @@ export class Conference extends Emitter<ConferenceEvents> {
   // The end.
 
   #dropCalls(): void {
-    clearTimeout(this.#recallTimer);
     this.#peers.close();
     this.#call?.hangUp();
     this.#call = null;
+    this.#silencePhones();
   }
 
-  #finish(reason: EndReason, text: string): void {
-    if (this.#state === 'over') return;
-    this.#state = 'over';
-    clearTimeout(this.#giveUpTimer);
+  #close(reason: EndReason, text: string): void {
     clearInterval(this.#levelsTimer);
-    window.removeEventListener('online', this.#onOnline);
-    window.removeEventListener('pagehide', this.#onPageHide);
-    window.removeEventListener('pageshow', this.#onPageShow);
-    this.#dropCalls();
+    this.#deafen.abort();
     this.#line.stop();
     this.#outbox.close();
     this.#playback.close();
     this.#meter.close();
     this.#media.close();
     void this.#prepared.context.close();
-    this.#release();
     const { options, storage } = this.#prepared;
-    if (reason !== 'unreachable') forget(storage, options.baseUrl, options.room);
+    if (!KEEPS_IDENTITY.has(reason)) forget(storage, options);
+    this.#prepared.release();
     this.emit('ended', { reason, text });
-  }
-
-  /** A question of its own, because the state changes while we wait for something. */
-  #isOver(): boolean {
-    return this.#state === 'over';
   }
 
   #error(code: ConferenceErrorCode, message: string): void {
     this.emit('error', { code, message });
   }
+}
+
+/** How long the token is good for from now on. */
+function lifetimeMs({ expiresAt }: Admission): number {
+  return expiresAt - Date.now();
 }

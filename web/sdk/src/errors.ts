@@ -8,6 +8,7 @@ export type JoinErrorCode =
   | 'room-closed'
   | 'not-allowed'
   | 'too-many-requests'
+  | 'server-restarting'
   | 'server-unreachable'
   | 'server-error'
   | 'microphone-refused'
@@ -19,17 +20,34 @@ export class JoinError extends Error {
   readonly code: JoinErrorCode;
   /** The server's own words; empty when it gave none. */
   readonly detail: string;
+  /** How long the server wants us to wait, in milliseconds; 0 when it does not say. */
+  readonly retryAfterMs: number;
 
-  constructor(code: JoinErrorCode, message: string, detail = '') {
+  constructor(code: JoinErrorCode, message: string, detail = '', retryAfterMs = 0) {
     super(message);
     this.name = 'JoinError';
     this.code = code;
     this.detail = detail;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Another attempt in a moment may succeed, with nothing changed on this side. */
+  get isPassing(): boolean {
+    return PASSING.has(this.code);
   }
 }
 
-/** The code for an HTTP answer to a join request that is not a success. */
-export function codeOfStatus(status: number): JoinErrorCode {
+const PASSING: ReadonlySet<JoinErrorCode> = new Set<JoinErrorCode>([
+  'too-many-requests',
+  'server-restarting',
+  'server-unreachable',
+  'server-error',
+]);
+
+/** What an HTTP answer that is no success says, by its status and the code in its body. */
+export function codeOfAnswer(status: number, problem: string): JoinErrorCode {
+  if (problem === 'invalid-room') return 'room-not-found';
+  if (status === 503 && problem !== 'too-many-guests') return 'server-restarting';
   switch (status) {
     case 400:
     case 422:

@@ -1,88 +1,99 @@
 /**
- * Who we are at the server, kept over a reload of the page.
+ * Who we are at the server, kept over a reload of the page and shared by the pages of one browser:
+ * one person, who is in a room under one name, is in it once.
  *
- * A tab that is duplicated copies its `sessionStorage`, and two pages with one identity would throw
- * each other out for ever. So an identity is used under a lock of the browser, which ends with the
- * page.
+ * Two pages with one identity would throw each other out for ever. So an identity is used under a
+ * lock of the browser, which ends with the page. The page that joins last takes the lock, and the
+ * one that had it is told.
  */
 
 import { type Admission, parseAdmission } from './api.js';
 
-/** A token that expires sooner than this is not worth a try. */
+/** A token that expires sooner than this is exchanged before it is used. */
 const REMAINING_MS = 30_000;
+/** A server may know a guest that long after its token has expired. */
+const KEPT_MS = 12 * 3_600_000;
 
 const PREFIX = 'talkpath:';
 
-interface Kept {
-  askedName: string;
-  admission: Admission;
+/** Which identity: of a server, a room, and the name that was asked for. */
+export interface Who {
+  baseUrl: string;
+  room: string;
+  displayName: string;
 }
 
-/** The kept admission for a room and a name, if its token can still be used. */
-export function recall(
-  storage: Storage | null,
-  baseUrl: string,
-  room: string,
-  displayName: string,
-  now: number,
-): Admission | null {
-  try {
-    const text = storage?.getItem(keyOf(baseUrl, room));
-    const kept = (text ? JSON.parse(text) : null) as Kept | null;
-    // The name that was asked for: the server may have written it differently.
-    const admission = kept?.askedName === displayName ? parseAdmission(kept.admission) : null;
-    if (admission === null) return null;
-    return admission.expiresAt - now > REMAINING_MS ? admission : null;
-  } catch {
-    return null;
-  }
+/** A kept admission, and whether its token can be used as it is. */
+export interface Recalled {
+  admission: Admission;
+  isFresh: boolean;
+}
+
+/** The kept admission; its token says to the server who we are even when it has expired. */
+export function recall(storage: Storage | null, who: Who, now: number): Recalled | null {
+  const admission = read(storage, keyOf(who));
+  if (admission === null || admission.expiresAt + KEPT_MS < now) return null;
+  return { admission, isFresh: admission.expiresAt - now > REMAINING_MS };
 }
 
 /**
  * Keeps an admission; a full or forbidden storage only means that a reload joins as somebody new.
  */
-export function keep(
-  storage: Storage | null,
-  baseUrl: string,
-  room: string,
-  askedName: string,
-  admission: Admission,
-): void {
+export function keep(storage: Storage | null, who: Who, admission: Admission, now: number): void {
   try {
-    const kept: Kept = { askedName, admission };
-    storage?.setItem(keyOf(baseUrl, room), JSON.stringify(kept));
+    for (const key of keysOf(storage)) {
+      const other = read(storage, key);
+      if (other === null || other.expiresAt + KEPT_MS < now) storage?.removeItem(key);
+    }
+    storage?.setItem(keyOf(who), JSON.stringify(admission));
   } catch {
     // Nothing depends on it.
   }
 }
 
-/** Forgets the identity of a room. */
-export function forget(storage: Storage | null, baseUrl: string, room: string): void {
+export function forget(storage: Storage | null, who: Who): void {
   try {
-    storage?.removeItem(keyOf(baseUrl, room));
+    storage?.removeItem(keyOf(who));
   } catch {
     // Nothing depends on it.
   }
 }
 
-/** Takes the browser-wide lock of an identity; null when another page has it. */
-export async function claim(username: string): Promise<(() => void) | null> {
+/**
+ * Takes the browser-wide lock of an identity from whatever page has it. `onTaken` is called when
+ * another page takes it in turn. Gives what releases it.
+ */
+export async function claim(who: Who, onTaken: () => void): Promise<() => void> {
+  // Pages without https have no locks, and no microphone either.
   const locks = navigator.locks as LockManager | undefined;
   if (locks === undefined) return () => undefined;
   return new Promise((resolve) => {
-    const held = (lock: Lock | null): Promise<void> | undefined => {
-      if (lock === null) {
-        resolve(null);
-        return undefined;
-      }
-      return new Promise<void>((release) => resolve(release));
+    let isHeld = false;
+    const held = (): Promise<void> => {
+      isHeld = true;
+      return new Promise((release) => resolve(release));
     };
-    locks
-      .request(PREFIX + username, { ifAvailable: true }, held)
-      .catch(() => resolve(() => undefined));
+    locks.request(keyOf(who), { steal: true }, held).catch(() => {
+      if (isHeld) onTaken();
+      else resolve(() => undefined);
+    });
   });
 }
 
-function keyOf(baseUrl: string, room: string): string {
-  return `${PREFIX}${new URL(baseUrl).host}/${room}`;
+function keyOf({ baseUrl, room, displayName }: Who): string {
+  return `${PREFIX}${new URL(baseUrl).host}/${room}/${encodeURIComponent(displayName)}`;
+}
+
+function keysOf(storage: Storage | null): string[] {
+  const keys = Array.from({ length: storage?.length ?? 0 }, (_, index) => storage?.key(index));
+  return keys.filter((key): key is string => key?.startsWith(PREFIX) ?? false);
+}
+
+function read(storage: Storage | null, key: string): Admission | null {
+  try {
+    const text = storage?.getItem(key);
+    return text ? parseAdmission(JSON.parse(text)) : null;
+  } catch {
+    return null;
+  }
 }

@@ -3,7 +3,7 @@
  * picture of the other browsers directly, messages, one identity over network losses and reloads.
  */
 
-import { requestAdmission } from './api.js';
+import { type Admission, type Ask, requestAdmissionPatiently } from './api.js';
 import { Conference } from './conference.js';
 import { JoinError } from './errors.js';
 import { claim, keep, recall } from './identity.js';
@@ -19,40 +19,102 @@ export type * from './types.js';
 
 /**
  * Asks the server to let us in, opens the microphone, and starts to connect. Listen to the events
- * of the conference at once: `connected` or `ended` is one of the next. Throws `JoinError`.
+ * of the conference at once: `connected` or `ended` is one of the next. Throws `JoinError`, or what
+ * `signal` was aborted with.
+ *
+ * The tracks in `options` are the conference's from now on: they end with it, and also when this
+ * throws.
  */
 export async function join(options: JoinOptions): Promise<Conference> {
-  const displayName = options.displayName.trim();
-  if (displayName === '') throw new JoinError('name-missing', 'A name is needed.');
-  requireBrowser();
-  const wanted: JoinOptions = { ...options, displayName };
-  const storage = options.storage === undefined ? window.sessionStorage : options.storage;
-
-  const context = new AudioContext();
-  let conference: Conference | null = null;
-  const media = new LocalMedia(context, () => conference?.handleMediaChanged());
+  const attempt = new Attempt(options);
+  const { signal } = options;
+  const stop = (): void => attempt.close();
+  signal?.addEventListener('abort', stop);
   try {
-    await media.open(wanted);
-    const { admission, release } = await admit(wanted, storage);
-    const prepared = { options: wanted, storage, admission, release, media, context };
-    conference = new Conference(prepared);
-    return conference;
+    signal?.throwIfAborted();
+    return await attempt.join();
   } catch (fault) {
-    media.close();
-    void context.close();
+    attempt.close();
     throw fault;
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }
 
-/** The identity from before a reload, if it is ours alone and still valid; else a new one. */
-async function admit({ baseUrl, room, displayName }: JoinOptions, storage: Storage | null) {
-  const kept = recall(storage, baseUrl, room, displayName, Date.now());
-  const claimed = kept && (await claim(kept.username));
-  if (kept && claimed) return { admission: kept, release: claimed };
-  const admission = await requestAdmission(baseUrl, room, displayName);
-  keep(storage, baseUrl, room, displayName, admission);
-  const release = (await claim(admission.username)) ?? (() => undefined);
-  return { admission, release };
+/** What an attempt to join has opened, and must close when it fails or is given up. */
+class Attempt {
+  readonly #options: JoinOptions;
+  #context: AudioContext | null = null;
+  #media: LocalMedia | null = null;
+  #release: () => void = () => undefined;
+
+  constructor(options: JoinOptions) {
+    this.#options = { ...options, displayName: options.displayName.trim() };
+  }
+
+  async join(): Promise<Conference> {
+    const options = this.#options;
+    if (options.displayName === '') throw new JoinError('name-missing', 'A name is needed.');
+    requireBrowser();
+    const storage = options.storage === undefined ? browserStorage() : options.storage;
+    const context = new AudioContext();
+    this.#context = context;
+    let conference: Conference | null = null;
+    let isTaken = false;
+    const media = new LocalMedia(context, () => conference?.handleMediaChanged());
+    this.#media = media;
+    await media.open(options);
+    const admission = await this.#admit(storage);
+    this.#release = await claim(options, () => {
+      isTaken = true;
+      conference?.handleTakenOver();
+    });
+    options.signal?.throwIfAborted();
+    const release = this.#release;
+    conference = new Conference({ options, storage, admission, release, media, context });
+    if (isTaken) queueMicrotask(() => conference?.handleTakenOver());
+    return conference;
+  }
+
+  close(): void {
+    const { microphone, camera } = this.#options;
+    for (const track of [microphone, camera]) {
+      if (track instanceof MediaStreamTrack) track.stop();
+    }
+    this.#media?.close();
+    if (this.#context?.state !== 'closed') void this.#context?.close();
+    this.#release();
+  }
+
+  /**
+   * As who we were before, if the server still knows that one: it is asked, because a login that it
+   * has forgotten would count as a wrong one.
+   */
+  async #admit(storage: Storage | null): Promise<Admission> {
+    const { baseUrl, room, displayName, signal, onWaiting } = this.#options;
+    const kept = recall(storage, this.#options, Date.now());
+    const ask: Ask = { baseUrl, room, displayName };
+    if (kept) ask.token = kept.admission.token;
+    if (signal) ask.signal = signal;
+    try {
+      const admission = await requestAdmissionPatiently(ask, () => onWaiting?.());
+      keep(storage, this.#options, admission, Date.now());
+      return admission;
+    } catch (fault) {
+      const isCrowd = fault instanceof JoinError && fault.code === 'too-many-requests';
+      if (isCrowd && kept?.isFresh) return kept.admission;
+      throw fault;
+    }
+  }
+}
+
+/** Null where the browser forbids it. */
+function browserStorage(): Storage | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
 }
 
 function requireBrowser(): void {

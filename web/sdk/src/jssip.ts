@@ -4,12 +4,23 @@
  */
 
 import { C, UA } from 'jssip';
+import type { SendResult } from './outbox.js';
 
 export interface SipMessage {
   status_code?: number;
   reason_phrase?: string;
   from: { uri: { user: string }; display_name: string };
   getHeader(name: string): string | undefined;
+}
+
+/** The two parts of a Reason header of the engine. */
+export interface Reason {
+  /** A SIP status; 0 when none is given. */
+  cause: number;
+  /** For programs; empty when there is none. */
+  word: string;
+  /** For people. */
+  text: string;
 }
 
 export interface SessionEnd {
@@ -67,8 +78,10 @@ export interface UserAgent {
   stop(): void;
   register(): void;
   isConnected(): boolean;
+  set(parameter: 'password', value: string): boolean;
   call(target: string, options: object): Session;
-  on(name: 'registered' | 'disconnected', listener: () => void): void;
+  on(name: 'registered', listener: () => void): void;
+  on(name: 'disconnected', listener: (e: { code?: number }) => void): void;
   on(name: 'registrationFailed', listener: (e: { response: SipMessage | null }) => void): void;
   on(name: 'newRTCSession', listener: (e: IncomingCall) => void): void;
 }
@@ -111,13 +124,10 @@ export function keepAfterIceFailure(session: Session, onIceFailed: () => void): 
 
 /**
  * Sends an INFO with JSON and its number, by which the receiver knows it when it comes again. Unlike
- * JsSIP's `sendInfo`, an answer that is missing does not end the call.
+ * JsSIP's `sendInfo`, an answer that is missing does not end the call. `gone`: the other side does
+ * not know this call any more.
  */
-export function sendJson(
-  session: Session,
-  json: string,
-  number: number,
-): Promise<'ok' | 'refused' | 'lost'> {
+export function sendJson(session: Session, json: string, number: number): Promise<SendResult> {
   return new Promise((resolve) => {
     if (!session.isEstablished()) {
       resolve('lost');
@@ -131,7 +141,7 @@ export function sendJson(
         onErrorResponse: () => resolve('refused'),
         onTransportError: () => resolve('lost'),
         onRequestTimeout: () => resolve('lost'),
-        onDialogError: () => resolve('lost'),
+        onDialogError: () => resolve('gone'),
       },
     });
   });
@@ -152,11 +162,30 @@ export function onJson(session: Session, listener: (json: string) => void): void
   });
 }
 
-/** The words of a Reason header (RFC 3326), else the reason phrase. */
-export function reasonText(message: SipMessage | null): string {
+/** Why the other side ended or refused a call: its Reason header (RFC 3326), else its phrase. */
+export function reasonOf(message: SipMessage | null): Reason {
   const header = message?.getHeader('Reason') ?? '';
-  const quoted = /;\s*text\s*=\s*"((?:[^"\\]|\\.)*)"/i.exec(header)?.[1];
-  return quoted?.replace(/\\(.)/g, '$1') ?? message?.reason_phrase ?? '';
+  const reason: Reason = { cause: 0, word: '', text: '' };
+  for (const [, protocol = '', rest = ''] of header.matchAll(/([\w.-]+)\s*;((?:"(?:[^"\\]|\\.)*"|[^",])*)/g)) {
+    const quoted = /(?:^|;)\s*text\s*=\s*"((?:[^"\\]|\\.)*)"/i.exec(`;${rest}`)?.[1];
+    const text = quoted?.replace(/\\(.)/g, '$1') ?? '';
+    if (protocol.toUpperCase() === 'SIP') {
+      reason.cause = Number(/cause\s*=\s*(\d+)/i.exec(rest)?.[1] ?? 0);
+      reason.word = text;
+    } else {
+      reason.text = text;
+    }
+  }
+  const isRefusal = (message?.status_code ?? 0) >= 300;
+  const phrase = message?.reason_phrase ?? '';
+  // A phrase of a refusal is what the conference chose to say; that of a BYE does not exist.
+  reason.text = (isRefusal && phrase) || reason.text || reason.word || phrase;
+  return reason;
+}
+
+/** The wait that a refusal asks for (RFC 3261 §20.33), in milliseconds; 0 when it asks for none. */
+export function retryAfterMs(message: SipMessage | null): number {
+  return Number(/^\s*(\d+)/.exec(message?.getHeader('Retry-After') ?? '')?.[1] ?? 0) * 1000;
 }
 
 /** A header line with a value out of user text, which must not bring lines of its own. */

@@ -3,16 +3,20 @@
 import type { Admission } from './api.js';
 import { newUserAgent, plainText, type Session, type UserAgent } from './jssip.js';
 import { SignalSocket } from './socket.js';
+import type { ReconnectCause } from './types.js';
 
 /** A registration that the server could not take just now is sent again after this. */
 const REGISTER_AGAIN_MS = 5_000;
+
+/** The server restarts (the registry of RFC 6455 §11.7). */
+const SERVICE_RESTART = 1012;
 
 const CALL_OPTIONS = { mediaConstraints: { audio: false, video: false } };
 
 export interface LineHooks {
   /** Registered; calls can be made and received. */
   onUp: () => void;
-  onDown: () => void;
+  onDown: (cause: ReconnectCause) => void;
   /** The server does not accept our token. */
   onRefused: (code: number) => void;
   onAttemptFailed: (attempts: number) => void;
@@ -25,6 +29,7 @@ export class Line {
   readonly #domain: string;
   readonly #iceServers: RTCIceServer[];
   readonly #hooks: LineHooks;
+  #url: string;
   #isUp = false;
   #isOver = false;
 
@@ -32,8 +37,9 @@ export class Line {
     this.#hooks = hooks;
     this.#domain = admission.domain;
     this.#iceServers = iceServers;
+    this.#url = admission.websocketUrl;
     this.#socket = new SignalSocket(admission.websocketUrl, {
-      url: async () => admission.websocketUrl,
+      url: async () => this.#url,
       onAttemptFailed: (attempts) => hooks.onAttemptFailed(attempts),
     });
     this.#ua = newUserAgent({
@@ -64,6 +70,15 @@ export class Line {
     this.#ua.stop();
   }
 
+  /** Goes on with a new token of the same user, which is for the next connection. */
+  renew(admission: Admission): void {
+    this.#url = admission.websocketUrl;
+    this.#ua.set('password', admission.token);
+    if (this.#isUp) return;
+    this.#registerAgain();
+    this.#socket.hurry();
+  }
+
   /** Tries to connect now, if it is waiting to. */
   hurry(): void {
     this.#socket.hurry();
@@ -87,7 +102,9 @@ export class Line {
       this.#isUp = true;
       this.#hooks.onUp();
     });
-    this.#ua.on('disconnected', () => this.#down());
+    this.#ua.on('disconnected', ({ code }) => {
+      this.#down(code === SERVICE_RESTART ? 'restart' : 'network');
+    });
     this.#ua.on('registrationFailed', ({ response }) => {
       if (this.#isOver) return;
       const code = response?.status_code ?? 0;
@@ -100,10 +117,10 @@ export class Line {
     });
   }
 
-  #down(): void {
+  #down(cause: ReconnectCause): void {
     if (this.#isOver) return;
     this.#isUp = false;
-    this.#hooks.onDown();
+    this.#hooks.onDown(cause);
   }
 
   #registerAgain(): void {

@@ -28,6 +28,9 @@ export class LocalMedia {
   #camera: MediaStreamTrack | null = null;
   #screen: MediaStreamTrack | null = null;
   #isMuted = false;
+  #isClosed = false;
+  /** Counts what was wanted of the camera and the screen, so that a late answer is known as one. */
+  #wishes = { camera: 0, screen: 0 };
 
   constructor(context: AudioContext, onChanged: () => void) {
     this.#silence = silentTrack(context);
@@ -48,6 +51,7 @@ export class LocalMedia {
       }
     }
     const { camera } = options;
+    if (this.#isClosed) return;
     if (camera instanceof MediaStreamTrack) this.#useCamera(camera);
     else if (camera) await this.startCamera(camera).catch(() => undefined);
   }
@@ -102,27 +106,44 @@ export class LocalMedia {
     this.#changed('audio');
   }
 
+  /** What is used now, for a list of devices; empty when there is none. */
+  deviceIds(): { microphone: string; camera: string } {
+    const idOf = (track: MediaStreamTrack | null): string => track?.getSettings().deviceId ?? '';
+    return { microphone: idOf(this.#microphone), camera: idOf(this.#camera) };
+  }
+
   async startCamera(constraints: MediaTrackConstraints = {}): Promise<void> {
     const video = { ...CAMERA, ...constraints };
+    const wish = (this.#wishes.camera += 1);
     const stream = await navigator.mediaDevices.getUserMedia({ video });
     const track = stream.getVideoTracks()[0];
+    if (this.#isClosed || wish !== this.#wishes.camera) {
+      track?.stop();
+      return;
+    }
     if (track) this.#useCamera(track);
     this.#changed('video');
   }
 
   stopCamera(): void {
+    this.#wishes.camera += 1;
     this.#camera?.stop();
     this.#camera = null;
     this.#changed('video');
   }
 
   async startScreen(): Promise<void> {
+    const wish = (this.#wishes.screen += 1);
     const stream = await navigator.mediaDevices.getDisplayMedia({
       video: { frameRate: { max: 15 } },
       audio: false,
     });
     const track = stream.getVideoTracks()[0];
     if (!track) return;
+    if (this.#isClosed || wish !== this.#wishes.screen) {
+      track.stop();
+      return;
+    }
     track.contentHint = 'detail';
     // The browser has a button of its own to stop sharing.
     track.addEventListener('ended', () => {
@@ -134,12 +155,16 @@ export class LocalMedia {
   }
 
   stopScreen(): void {
+    this.#wishes.screen += 1;
     this.#screen?.stop();
     this.#screen = null;
     this.#changed('video');
   }
 
+  /** Everything is off from now on, also what the user is still being asked for. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     for (const track of [this.#microphone, this.#camera, this.#screen]) track?.stop();
     this.#silence.stop();
     this.#microphone = this.#camera = this.#screen = null;
@@ -147,6 +172,10 @@ export class LocalMedia {
   }
 
   #useMicrophone(track: MediaStreamTrack): void {
+    if (this.#isClosed) {
+      track.stop();
+      return;
+    }
     if (this.#microphone !== track) this.#microphone?.stop();
     this.#microphone = track;
     track.enabled = !this.#isMuted;
@@ -158,6 +187,10 @@ export class LocalMedia {
   }
 
   #useCamera(track: MediaStreamTrack): void {
+    if (this.#isClosed) {
+      track.stop();
+      return;
+    }
     if (this.#camera !== track) this.#camera?.stop();
     this.#camera = track;
     track.contentHint = 'motion';
@@ -167,6 +200,7 @@ export class LocalMedia {
   }
 
   #changed(kind: 'audio' | 'video'): void {
+    if (this.#isClosed) return;
     for (const [sender, wanted] of this.#senders) {
       if (wanted === kind) void this.#give(sender, kind);
     }

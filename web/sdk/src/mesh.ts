@@ -114,6 +114,17 @@ export class Mesh {
     return [];
   }
 
+  /**
+   * The server has forgotten the call with `peer`, as after a restart. The caller places another;
+   * until that is connected, the media of the old one go on on the called side.
+   */
+  detached(now: number, peer: string): MeshAction[] {
+    const pair = this.#pairs.get(peer);
+    if (pair?.phase !== 'up' || !this.#isCaller(peer)) return [];
+    this.#trying(pair, now);
+    return [{ kind: 'call', peer }];
+  }
+
   /** The conference says that `peer` could not connect the call that we placed. */
   toldFailed(now: number, peer: string): MeshAction[] {
     const pair = this.#pairs.get(peer);

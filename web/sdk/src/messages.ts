@@ -1,19 +1,20 @@
 /**
  * The JSON of the conference, checked: what arrives in INFO requests, and what we may send.
  *
- * Messages between participants travel as `{type, data, to?}` to the conference and as
- * `{type, from, displayName, data, to?}` from it.
+ * Messages between participants travel as `{type, data, id?, to?}` to the conference and as
+ * `{type, from, displayName, data, id?, to?}` from it.
  */
 
 import type { SentMedia } from './types.js';
 
 /** Bytes that an INFO body may have. */
 export const MESSAGE_BYTES_MAX = 8192;
-/** Bytes that a message type may have. */
-export const TYPE_BYTES_MAX = 128;
+/** What the conference takes as the type of a message of ours. */
+const TYPE = /^[a-z].{0,63}$/su;
 /** Members of a roster beyond this number are not shown. */
 const ROSTER_MAX = 1000;
 const NAME_CHARS_MAX = 256;
+const ID_CHARS_MAX = 64;
 
 export interface RosterPeer {
   id: string;
@@ -32,6 +33,8 @@ export type Incoming =
       displayName: string;
       data: unknown;
       to: string | null;
+      /** The sender's own id for it; null when it gave none. */
+      id: string | null;
     };
 
 export type PhoneStatus = 'calling' | 'connected' | 'disconnected' | 'failed';
@@ -73,6 +76,7 @@ export function parseIncoming(text: string): Incoming | null {
     displayName: textOf(value.displayName).slice(0, NAME_CHARS_MAX),
     data: value.data ?? null,
     to: typeof value.to === 'string' ? userOf(value.to) : null,
+    id: typeof value.id === 'string' && value.id.length <= ID_CHARS_MAX ? value.id : null,
   };
 }
 
@@ -89,13 +93,16 @@ function parseRoster(value: Record<string, unknown>): Incoming {
   return { kind: 'roster', peers: [...peers.values()], phones, morePhones };
 }
 
-/** The JSON for `sendMessage`. Throws `TypeError` or `RangeError` for what cannot be sent. */
-export function writeMessage(type: string, data: unknown, to?: string): string {
-  if (type === '' || byteLength(type) > TYPE_BYTES_MAX) {
-    throw new RangeError(`a message type has 1 to ${TYPE_BYTES_MAX} bytes`);
+/**
+ * The JSON for `sendMessage`. Throws `TypeError` or `RangeError` for what cannot be sent. By `id`
+ * those who get it tell a message that is sent again from a second one.
+ */
+export function writeMessage(type: string, data: unknown, id: string, to?: string): string {
+  if (!TYPE.test(type) && !RESERVED.has(type)) {
+    throw new RangeError('a message type has 1 to 64 characters and begins with a small letter');
   }
   if (RESERVED.has(type)) throw new TypeError(`the conference itself uses the type ${type}`);
-  return checkedLength(JSON.stringify({ type, data, to }));
+  return checkedLength(JSON.stringify({ type, data, to, id }));
 }
 
 export function writeIceFailed(caller: string, callee: string, displayName: string): string {

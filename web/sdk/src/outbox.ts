@@ -3,11 +3,11 @@
 /** More waiting texts than this are refused. */
 export const OUTBOX_MAX = 64;
 
-export type SendResult = 'ok' | 'refused' | 'lost';
+export type SendResult = 'ok' | 'refused' | 'lost' | 'gone';
 
 /**
- * Sends one text; `lost` means that nobody answered and that it may be sent again. Texts are numbered
- * from 1, and keep their number when they are sent again.
+ * Sends one text; `lost` means that nobody answered, `gone` that nobody is there: it may be sent
+ * again over another connection. Texts are numbered from 1, and keep their number then.
  */
 export type SendText = (text: string, number: number) => Promise<SendResult>;
 
@@ -23,10 +23,13 @@ export class Outbox {
   #send: SendText | null = null;
   #isSending = false;
   #count = 0;
+  /** Ends the wait for an answer that a connection before this one owes. */
+  #abandon: () => void = () => undefined;
 
   /** Starts sending by `send`, or pauses with null; what waits is kept. */
   connect(send: SendText | null): void {
     this.#send = send;
+    this.#abandon();
     void this.#pump();
   }
 
@@ -56,8 +59,11 @@ export class Outbox {
       const send = this.#send;
       const first = this.#waiting[0];
       if (send === null || first === undefined) break;
-      const result = await send(first.text, first.number);
-      if (result === 'lost') {
+      const abandoned = new Promise<SendResult>((resolve) => {
+        this.#abandon = () => resolve('lost');
+      });
+      const result = await Promise.race([send(first.text, first.number), abandoned]);
+      if (result === 'lost' || result === 'gone') {
         // The text stays the first one for the next connection.
         if (this.#send === send) this.#send = null;
         continue;

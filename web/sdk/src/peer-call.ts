@@ -28,6 +28,8 @@ export interface PeerCallHooks {
   onConnected: () => void;
   onIceFailed: () => void;
   onEnded: () => void;
+  /** The server does not know the call any more, although its media may still flow. */
+  onDetached: () => void;
   onStream: (stream: MediaStream) => void;
   onSends: (sends: SentMedia) => void;
 }
@@ -41,6 +43,8 @@ export class PeerCall {
   #connection: RTCPeerConnection | null = null;
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
+  /** What we send is on its way to the other side. */
+  #isAnnouncing = false;
   #peers = 1;
 
   constructor(media: LocalMedia, hooks: PeerCallHooks) {
@@ -57,10 +61,7 @@ export class PeerCall {
       this.#useConnection(peerconnection, direction);
     });
     if (session.connection) this.#useConnection(session.connection, direction);
-    session.on('confirmed', () => {
-      this.#outbox.connect((text, number) => sendJson(session, text, number));
-      this.announce();
-    });
+    session.on('confirmed', () => this.resume());
     session.on('ended', () => this.#end());
     session.on('failed', () => this.#end());
     onJson(session, (json) => {
@@ -69,9 +70,28 @@ export class PeerCall {
     });
   }
 
-  /** Tells the other side what we send. */
+  /** The call is up, or the WebSocket is back: a first request makes it go on over that. */
+  resume(): void {
+    const session = this.#session;
+    if (session === null || !session.isEstablished()) return;
+    this.#outbox.connect(async (text, number) => {
+      const result = await sendJson(session, text, number);
+      if (result === 'gone' && !this.#isOver) this.#hooks.onDetached();
+      return result;
+    });
+    this.announce();
+  }
+
+  /** Tells the other side what we send, as it is when the text goes out. */
   announce(): void {
-    this.#outbox.push(writeSentMedia(this.#media.sent)).catch(() => undefined);
+    if (this.#isAnnouncing) return;
+    this.#isAnnouncing = true;
+    const sent = writeSentMedia(this.#media.sent);
+    const again = (): void => {
+      this.#isAnnouncing = false;
+      if (writeSentMedia(this.#media.sent) !== sent) this.announce();
+    };
+    this.#outbox.push(sent).then(again, () => undefined);
   }
 
   /** Ends the call without a word to the hooks. */

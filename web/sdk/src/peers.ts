@@ -91,6 +91,11 @@ export class Peers {
     for (const call of this.#calls.values()) call.announce();
   }
 
+  /** The WebSocket is back. */
+  resume(): void {
+    for (const call of this.#calls.values()) call.resume();
+  }
+
   /** Hangs up on everybody; nobody is told to the hooks. */
   close(): void {
     this.#run(this.#mesh.clear());
@@ -155,6 +160,7 @@ export class Peers {
     const call: PeerCall = new PeerCall(this.#media, {
       onConnected: fact((now) => this.#mesh.connected(now, id)),
       onIceFailed: fact((now) => this.#mesh.failed(now, id)),
+      onDetached: fact((now) => this.#mesh.detached(now, id)),
       onEnded: fact((now) => {
         this.#forget(id);
         return this.#mesh.ended(now, id);

@@ -11,6 +11,11 @@ export class Playback {
     this.#onBlocked = onBlocked;
   }
 
+  /** `deviceId` of the loudspeaker; empty for the browser's own choice. */
+  get speaker(): string {
+    return this.#speaker;
+  }
+
   /** Plays `stream` as `key`, instead of what had that key; null stops it. */
   play(key: string, stream: MediaStream | null): void {
     const old = this.#elements.get(key);

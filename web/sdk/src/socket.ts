@@ -12,7 +12,9 @@ const PONG = '\r\n';
 const PING_EVERY_MS = 10_000;
 const PONG_WITHIN_MS = 6_000;
 const OPEN_WITHIN_MS = 8_000;
-const BACKOFF = { firstMs: 500, longestMs: 8_000 };
+/** A timer that is later than this: the page did not run. */
+const LATE_MS = 1_000;
+const BACKOFF = { firstMs: 500, longestMs: 5_000 };
 
 export interface SocketHooks {
   /** The URL for the next attempt; a rejection counts as a failed attempt. */
@@ -107,7 +109,7 @@ export class SignalSocket {
     this.#socket = socket;
     this.#openTimer = setTimeout(() => this.#lost(socket), OPEN_WITHIN_MS);
     socket.onopen = () => this.#opened(socket);
-    socket.onclose = () => this.#lost(socket);
+    socket.onclose = ({ code }) => this.#lost(socket, code);
     socket.onmessage = (event) => this.#received(socket, event.data);
   }
 
@@ -132,16 +134,23 @@ export class SignalSocket {
     const socket = this.#socket;
     if (socket === null) return;
     socket.send(PING);
-    if (this.#answersPings && this.#pongTimer === undefined) {
-      this.#pongTimer = setTimeout(() => this.#lost(socket), PONG_WITHIN_MS);
-    }
+    if (this.#answersPings && this.#pongTimer === undefined) this.#expectPong(socket);
   }
 
-  #lost(socket: WebSocket): void {
+  #expectPong(socket: WebSocket): void {
+    const lateAt = performance.now() + PONG_WITHIN_MS + LATE_MS;
+    this.#pongTimer = setTimeout(() => {
+      // The page was busy or slept: what arrived meanwhile has not been read yet.
+      if (performance.now() > lateAt) this.#expectPong(socket);
+      else this.#lost(socket);
+    }, PONG_WITHIN_MS);
+  }
+
+  #lost(socket: WebSocket, code = 1006): void {
     if (socket !== this.#socket) return;
     const wasOpen = this.#isOpen;
     this.#drop();
-    if (wasOpen) this.ondisconnect(true, 1006, 'connection lost');
+    if (wasOpen) this.ondisconnect(true, code, 'connection lost');
     this.#failed();
   }
 

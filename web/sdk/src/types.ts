@@ -50,7 +50,7 @@ export type EndReason =
   | 'left'
   /** The server ended the call: the conference closed, or somebody removed us. */
   | 'ended'
-  /** The same identity joined from somewhere else. */
+  /** The same person joined in another tab, or the same identity from somewhere else. */
   | 'replaced'
   /** There are as many participants as the conference takes. */
   | 'full'
@@ -58,6 +58,9 @@ export type EndReason =
   | 'refused'
   /** The server could not be reached for too long. */
   | 'unreachable';
+
+/** Why the connection is being made again: the network failed, or the server restarts. */
+export type ReconnectCause = 'network' | 'restart';
 
 /** Sound levels from 0 (silence) to 1, ten times a second. */
 export interface Levels {
@@ -94,7 +97,7 @@ export interface ConferenceEvents {
   mediaChanged: SentMedia;
   /** The browser wants a click before it plays sound: then call `resumeAudio`. */
   audioBlocked: { blocked: boolean };
-  reconnecting: { since: number };
+  reconnecting: { since: number; cause: ReconnectCause };
   reconnected: { id: string };
   /** Once, and nothing after it. `text` is the server's reason, if it gave one. */
   ended: { reason: EndReason; text: string };
@@ -118,8 +121,15 @@ export interface JoinOptions {
   muted?: boolean;
   /** `deviceId` of the loudspeaker, where the browser can choose one. */
   speaker?: string;
-  /** Where the identity survives a reload; default `sessionStorage`, null for nowhere. */
+  /**
+   * Where the identity survives a reload, by room and name; default `localStorage`, null for
+   * nowhere. Of several pages with one identity only the newest is in the conference.
+   */
   storage?: Storage | null;
+  /** Ends an attempt to join; microphone and camera are off at once. */
+  signal?: AbortSignal;
+  /** The server restarts, and the attempt to join waits for it. */
+  onWaiting?: () => void;
   /** Instead of the servers that the join answer names. */
   iceServers?: RTCIceServer[];
 }

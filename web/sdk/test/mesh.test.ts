@@ -87,6 +87,21 @@ describe('calls that arrive', () => {
   });
 });
 
+describe('a call that the server has forgotten', () => {
+  test('is placed again by its caller, and goes on for the other until then', () => {
+    const [caller, called] = [new Mesh('z'), new Mesh('a')];
+    caller.roster(0, ['a']);
+    called.roster(0, ['z']);
+    called.incoming(5, 'z');
+    for (const [mesh, peer] of [[caller, 'a'], [called, 'z']] as const) mesh.connected(10, peer);
+    expect(called.detached(20, 'z')).toEqual([]);
+    expect(called.link('z')).toBe('direct');
+    expect(caller.detached(20, 'a')).toEqual([call('a')]);
+    expect(caller.detached(21, 'a')).toEqual([]);
+    expect(called.incoming(25, 'z')).toEqual({ accept: true, actions: [hangUp('z')] });
+  });
+});
+
 describe('ICE that fails', () => {
   test('is reported by the called side, which then waits for the next call', () => {
     const mesh = new Mesh('a');

@@ -78,6 +78,7 @@ describe('what arrives', () => {
       displayName: 'Eve',
       data: { text: 'hi' },
       to: 'me',
+      id: null,
     });
   });
 
@@ -88,23 +89,25 @@ describe('what arrives', () => {
 
 describe('what is sent', () => {
   test('to everybody has no addressee', () => {
-    expect(writeMessage('chat', { text: 'hi' })).toBe('{"type":"chat","data":{"text":"hi"}}');
+    const written = '{"type":"chat","data":{"text":"hi"},"to":"bob","id":"7"}';
+    expect(writeMessage('chat', { text: 'hi' }, '7', 'bob')).toBe(written);
   });
 
   test.each(['ICE_FAILED', 'CALL_PARTICIPANT', 'ERROR', 'CALL_PARTICIPANT_CONNECTED'])(
     '%s belongs to the conference',
     (type) => {
-      expect(() => writeMessage(type, null)).toThrow(TypeError);
+      expect(() => writeMessage(type, null, '7')).toThrow(TypeError);
     },
   );
 
   test('is measured in bytes and not in characters', () => {
-    const room = MESSAGE_BYTES_MAX - writeMessage('chat', '').length;
-    expect(writeMessage('chat', 'a'.repeat(room))).toHaveLength(MESSAGE_BYTES_MAX);
-    expect(() => writeMessage('chat', 'a'.repeat(room + 1))).toThrow(RangeError);
-    expect(() => writeMessage('chat', 'ä'.repeat(room / 2 + 1))).toThrow(RangeError);
-    expect(() => writeMessage('', 'a')).toThrow(RangeError);
-    expect(() => writeMessage('t'.repeat(129), 'a')).toThrow(RangeError);
+    const room = MESSAGE_BYTES_MAX - writeMessage('chat', '', '7').length;
+    expect(writeMessage('chat', 'a'.repeat(room), '7')).toHaveLength(MESSAGE_BYTES_MAX);
+    expect(() => writeMessage('chat', 'a'.repeat(room + 1), '7')).toThrow(RangeError);
+    expect(() => writeMessage('chat', 'ä'.repeat(room / 2 + 1), '7')).toThrow(RangeError);
+    for (const type of ['', 't'.repeat(65), 'Chat', '7', 'über']) {
+      expect(() => writeMessage(type, 'a', '7'), type).toThrow(RangeError);
+    }
   });
 });
 
