@@ -5,13 +5,15 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ChatPanel } from './chat.js';
 import { Controls, type PanelName } from './controls.js';
-import { useColumns, useSession, useShortcuts } from './hooks.js';
+import { useSession, useShortcuts, useTilesMax, useTileSize } from './hooks.js';
 import { Icon, Mark } from './icons.js';
 import { InvitePanel } from './invite.js';
+import { pageOf } from './people.js';
+import { PeoplePanel } from './people-panel.js';
 import { readableRoom } from './room.js';
 import type { CallSession, State } from './session.js';
 import { SettingsPanel } from './settings.js';
-import { MorePhonesTile, PeerTile, PhoneTile, SelfTile } from './tiles.js';
+import { PeerTile, PhoneStrip, SelfTile } from './tiles.js';
 
 interface Props {
   session: CallSession;
@@ -35,6 +37,7 @@ export function Call({ session, ended }: Props) {
     KeyS: () => session.toggleScreen(),
     KeyC: () => toggle('chat'),
     KeyI: () => toggle('invite'),
+    KeyP: () => toggle('people'),
     KeyL: () => session.leave(),
   });
 
@@ -45,7 +48,17 @@ export function Call({ session, ended }: Props) {
       <header class="call-header">
         <Mark />
         <h1 class="number">{readableRoom(session.conference.room)}</h1>
-        <span class="count">{count === 1 ? 'Only you' : `${count} people`}</span>
+        <button
+          type="button"
+          class="count"
+          data-opens="people"
+          aria-expanded={panel === 'people'}
+          aria-keyshortcuts="Alt+P"
+          title="Who is here (Alt+P)"
+          onClick={() => toggle('people')}
+        >
+          {count === 1 ? 'Only you' : `${count} people`}
+        </button>
       </header>
       <Banner session={session} state={state} />
       <main class="call-main" aria-label="Participants">
@@ -54,6 +67,7 @@ export function Call({ session, ended }: Props) {
       {panel && (
         <Panel name={panel} onClose={close}>
           {panel === 'chat' && <ChatPanel session={session} state={state} />}
+          {panel === 'people' && <PeoplePanel session={session} state={state} />}
           {panel === 'invite' && <InvitePanel session={session} />}
           {panel === 'settings' && <SettingsPanel session={session} />}
         </Panel>
@@ -66,6 +80,7 @@ export function Call({ session, ended }: Props) {
 
 const PANEL_TITLES: Readonly<Record<PanelName, string>> = {
   chat: 'Chat',
+  people: 'Who is here',
   invite: 'Invite others',
   settings: 'Settings',
 };
@@ -114,12 +129,16 @@ interface PartProps {
 function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void }) {
   const { peers, phones, morePhones, calling, sends, speaking, ownVideo } = state;
   const [pinned, setPinned] = useState<string | null>(null);
+  const [wanted, setWanted] = useState(0);
   const sharing = peers.find((peer) => peer.sends?.video === 'screen');
   const large = peers.find(({ id }) => id === pinned) ?? sharing ?? null;
   const others = peers.filter((peer) => peer !== large);
-  const tiles = others.length + phones.length + calling.length + 1;
-  const count = tiles + (morePhones > 0 ? 1 : 0);
-  const { ref, columns } = useColumns(count);
+  // With one other person we are a small picture in the corner of the large one.
+  const isCorner = large === null && others.length === 1;
+  const tilesMax = useTilesMax();
+  const { shown, page, pages } = pageOf(others, wanted, isCorner ? tilesMax : tilesMax - 1);
+  const ref = useTileSize(shown.length + (isCorner ? 0 : 1));
+  const isAlone = peers.length + phones.length + morePhones + calling.length === 0;
 
   const tile = (peer: (typeof peers)[number]) => (
     <PeerTile
@@ -132,41 +151,31 @@ function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void 
     />
   );
   return (
-    <div class="stage" data-large={large !== null} role="list">
-      {large && <div class="large">{tile(large)}</div>}
-      <div
-        class="grid"
-        ref={ref}
-        style={{ '--columns': columns, '--rows': Math.ceil(count / columns) }}
-      >
-        {others.map(tile)}
-        {phones.map((phone) => (
-          <PhoneTile
-            key={phone.key}
+    <div class="stage-and-phones">
+      <div class="stage" data-large={large !== null} data-corner={isCorner} role="list">
+        {large && <div class="large">{tile(large)}</div>}
+        <div class="grid" ref={ref}>
+          {shown.map(tile)}
+          <SelfTile
             session={session}
-            phone={phone}
-            isSpeaking={speaking === 'phones'}
+            video={ownVideo}
+            isScreen={sends.video === 'screen'}
+            isMuted={!sends.microphone}
+            isSpeaking={speaking === 'self'}
           />
-        ))}
-        {morePhones > 0 && <MorePhonesTile session={session} count={morePhones} />}
-        {calling.map((number) => (
-          <PhoneTile
-            key={`calling ${number}`}
-            session={session}
-            phone={{ key: `calling ${number}`, callerId: number }}
-            isSpeaking={false}
-            isCalling
-          />
-        ))}
-        <SelfTile
-          session={session}
-          video={ownVideo}
-          isScreen={sends.video === 'screen'}
-          isMuted={!sends.microphone}
-          isSpeaking={speaking === 'self'}
-        />
+        </div>
       </div>
-      {state.phase === 'connected' && count === 1 && !large && (
+      {pages > 1 && <Pager page={page} pages={pages} onPage={setWanted} />}
+      {phones.length + morePhones + calling.length > 0 && (
+        <PhoneStrip
+          session={session}
+          phones={phones}
+          more={morePhones}
+          calling={calling}
+          isSpeaking={speaking === 'phones'}
+        />
+      )}
+      {state.phase === 'connected' && state.hasRoster && isAlone && (
         <div class="alone">
           <p>You are the first one here.</p>
           <button type="button" class="button" onClick={onInvite}>
@@ -174,6 +183,38 @@ function Stage({ session, state, onInvite }: PartProps & { onInvite: () => void 
           </button>
         </div>
       )}
+    </div>
+  );
+}
+
+interface PagerProps {
+  page: number;
+  pages: number;
+  onPage: (page: number) => void;
+}
+
+function Pager({ page, pages, onPage }: PagerProps) {
+  return (
+    <div class="pager" role="group" aria-label="Pages of people">
+      <button
+        type="button"
+        class="plain"
+        aria-label="Previous people"
+        disabled={page === 0}
+        onClick={() => onPage(page - 1)}
+      >
+        <Icon name="back" />
+      </button>
+      <span role="status">{`${page + 1} of ${pages}`}</span>
+      <button
+        type="button"
+        class="plain"
+        aria-label="Next people"
+        disabled={page === pages - 1}
+        onClick={() => onPage(page + 1)}
+      >
+        <Icon name="next" />
+      </button>
     </div>
   );
 }
@@ -186,7 +227,9 @@ function Banner({ session, state }: PartProps) {
       {state.phase === 'reconnecting' && (
         <p class="banner fault">
           <span class="spinner small" />
-          The connection was lost. Trying to get you back…
+          {state.isRestart
+            ? 'The server restarts. You will be back in a moment…'
+            : 'The connection was lost. Trying to get you back…'}
         </p>
       )}
       {state.isAudioBlocked && (
@@ -205,9 +248,16 @@ function Banner({ session, state }: PartProps) {
 function Notices({ session, state }: PartProps) {
   return (
     <div class="notices" role="log" aria-live="polite" aria-label="Notices">
-      {state.notices.map(({ id, text, isFault }) => (
+      {state.notices.map(({ id, name, text, isFault }) => (
         <p key={id} class="notice" data-fault={isFault} onClick={() => session.dismiss(id)}>
-          {text}
+          {name !== '' && (
+            <span class="notice-name" dir="auto">
+              {name}
+            </span>
+          )}{' '}
+          <span class="notice-text" dir="auto">
+            {text}
+          </span>
         </p>
       ))}
     </div>

@@ -60,7 +60,7 @@ export function ChatPanel({ session, state }: { session: CallSession; state: Sta
           >
             <option value="">Everybody</option>
             {state.peers.map(({ id, displayName }) => (
-              <option key={id} value={id}>
+              <option key={id} value={id} dir="auto">
                 {displayName}
               </option>
             ))}
@@ -74,6 +74,7 @@ export function ChatPanel({ session, state }: { session: CallSession; state: Sta
             value={text}
             maxLength={CHAT_CHARS_MAX}
             aria-label="Message"
+            dir="auto"
             placeholder="Write a message"
             onInput={(event) => setText(event.currentTarget.value)}
             onKeyDown={(event) => {
@@ -94,20 +95,26 @@ export function ChatPanel({ session, state }: { session: CallSession; state: Sta
 function Line({ line, isSame }: { line: ChatLine; isSame: boolean }) {
   const { from, name, text, at, privateWith, state } = line;
   const isOwn = from === '';
-  const to = isOwn && privateWith !== null ? ` to ${privateWith}` : '';
   return (
     <div class="line" data-own={isOwn} data-private={privateWith !== null}>
       {!isSame && (
         <p class="line-head">
           <strong>
-            {name}
-            {to}
+            <bdi>{name}</bdi>
+            {isOwn && privateWith !== null && (
+              <>
+                {' to '}
+                <bdi>{privateWith}</bdi>
+              </>
+            )}
           </strong>
           {privateWith !== null && <span class="tag">private</span>}
           <time dateTime={at.toISOString()}>{TIME.format(at)}</time>
         </p>
       )}
-      <p class="line-text">{text}</p>
+      <p class="line-text" dir="auto">
+        {text}
+      </p>
       {state === 'failed' && <p class="field-fault">This was not delivered.</p>}
     </div>
   );

@@ -3,7 +3,7 @@
 import { Icon, type IconName } from './icons.js';
 import type { CallSession, State } from './session.js';
 
-export type PanelName = 'chat' | 'invite' | 'settings';
+export type PanelName = 'chat' | 'people' | 'invite' | 'settings';
 
 interface Props {
   session: CallSession;
@@ -15,6 +15,7 @@ interface Props {
 export function Controls({ session, state, panel, onPanel }: Props) {
   const { sends, unread } = state;
   const isSharing = sends.video === 'screen';
+  const hasCamera = sends.video === 'camera';
   const canShare = 'getDisplayMedia' in (navigator.mediaDevices ?? {});
   const chatLabel = unread > 0 ? `Chat, ${unread} unread` : 'Chat';
   return (
@@ -28,11 +29,12 @@ export function Controls({ session, state, panel, onPanel }: Props) {
         onClick={() => session.toggleMicrophone()}
       />
       <Button
-        icon={sends.video === 'camera' ? 'camera' : 'cameraOff'}
-        label={sends.video === 'camera' ? 'Turn camera off' : 'Turn camera on'}
+        icon={hasCamera ? 'camera' : 'cameraOff'}
+        label={hasCamera ? 'Turn camera off' : 'Turn camera on'}
         text="Camera"
         keys="V"
-        isOn={sends.video === 'camera'}
+        isOn={hasCamera}
+        isIdle={isSharing}
         onClick={() => session.toggleCamera()}
       />
       {canShare && (
@@ -91,6 +93,8 @@ interface ButtonProps {
   keys?: string;
   /** For what is on or off; off is shown as a warning. */
   isOn?: boolean;
+  /** Off for another reason than the person's wish: no warning. */
+  isIdle?: boolean;
   isActive?: boolean;
   opens?: PanelName;
   isLeave?: boolean;
@@ -99,13 +103,13 @@ interface ButtonProps {
 }
 
 function Button(props: ButtonProps) {
-  const { icon, label, text, keys, isOn, isActive, opens } = props;
+  const { icon, label, text, keys, isOn, isIdle, isActive, opens } = props;
   const { isLeave, badge, onClick } = props;
   return (
     <button
       type="button"
       class="control"
-      data-on={isOn}
+      data-on={isIdle ? undefined : isOn}
       data-active={isActive}
       data-leave={isLeave}
       data-opens={opens}

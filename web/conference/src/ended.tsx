@@ -7,10 +7,14 @@ import { wordsOfEnd } from './words.js';
 
 interface Props {
   end: { reason: EndReason; text: string };
-  onAgain: () => void;
+  /** To the lobby. */
+  again: () => void;
+  /** Into the conference at once, as before. */
+  back: () => void;
 }
 
-export function Ended({ end, onAgain }: Props) {
+export function Ended({ end, again, back }: Props) {
+  const isElsewhere = end.reason === 'replaced';
   const { title, text } = wordsOfEnd(end.reason, end.text);
   const ref = useRef<HTMLHeadingElement>(null);
   useEffect(() => ref.current?.focus(), []);
@@ -31,8 +35,8 @@ export function Ended({ end, onAgain }: Props) {
         </h1>
         <p class="lead">{text}</p>
         <div class="row">
-          <button type="button" class="button primary" onClick={onAgain}>
-            Join again
+          <button type="button" class="button primary" onClick={isElsewhere ? back : again}>
+            {isElsewhere ? 'Come back to this tab' : 'Join again'}
           </button>
           <a class="button" href="/">
             To the start page

@@ -3,7 +3,7 @@
 import type { Levels } from '@talkpath/web';
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { RefObject } from 'preact';
-import { bestColumns } from './people.js';
+import { fitTiles, SMALL_TILES_MAX, TILES_MAX } from './people.js';
 import type { CallSession, State } from './session.js';
 
 export function useSession(session: CallSession): State {
@@ -63,21 +63,38 @@ function sorted(all: MediaDeviceInfo[]): Devices {
   return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') };
 }
 
-/** The number of columns for `count` tiles in an element, as its size changes. */
-export function useColumns(count: number): { ref: RefObject<HTMLDivElement>; columns: number } {
+const SMALL_WINDOW = '(max-width: 500px), (max-height: 480px)';
+
+/** Most tiles at once in a window of this size. */
+export function useTilesMax(): number {
+  const [isSmall, setSmall] = useState(() => matchMedia(SMALL_WINDOW).matches);
+  useEffect(() => {
+    const query = matchMedia(SMALL_WINDOW);
+    const read = (): void => setSmall(query.matches);
+    read();
+    query.addEventListener('change', read);
+    return () => query.removeEventListener('change', read);
+  }, []);
+  return isSmall ? SMALL_TILES_MAX : TILES_MAX;
+}
+
+/** Gives the tiles of an element their size as `--tile-width` and `--tile-height`. */
+export function useTileSize(count: number): RefObject<HTMLDivElement> {
   const ref = useRef<HTMLDivElement>(null);
-  const [columns, setColumns] = useState(1);
   useLayoutEffect(() => {
     const element = ref.current;
     if (element === null) return undefined;
-    const fit = (): void =>
-      setColumns(bestColumns(count, element.clientWidth, element.clientHeight));
+    const fit = (): void => {
+      const { width, height } = fitTiles(count, element.clientWidth, element.clientHeight);
+      element.style.setProperty('--tile-width', `${width}px`);
+      element.style.setProperty('--tile-height', `${height}px`);
+    };
     fit();
     const observer = new ResizeObserver(fit);
     observer.observe(element);
     return () => observer.disconnect();
   }, [count]);
-  return { ref, columns };
+  return ref;
 }
 
 /** Whether a stream has a picture at the moment. */
@@ -99,6 +116,12 @@ export function useHasPicture(stream: MediaStream | null): boolean {
   return hasPicture;
 }
 
+/** Where keys write: on several keyboards Alt with a letter is a letter too. */
+function isWriting(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  return target.isContentEditable || target.matches('input, textarea, select');
+}
+
 /** Keyboard shortcuts with Alt, which do not take letters from those who type. */
 export function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
   const current = useRef(actions);
@@ -107,7 +130,7 @@ export function useShortcuts(actions: Readonly<Record<string, () => void>>): voi
     const listen = (event: KeyboardEvent): void => {
       if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
       const act = current.current[event.code];
-      if (act === undefined) return;
+      if (act === undefined || isWriting(event.target)) return;
       event.preventDefault();
       act();
     };

@@ -105,9 +105,15 @@ export function Lobby({ room, problem, onJoin }: Props) {
             }}
           />
           <DeviceFields preview={preview} speaker={speaker} onSpeaker={setSpeaker} />
-          <button class="button primary large" type="submit" disabled={isJoining || isAsking}>
-            {isJoining ? 'Joining…' : microphone === null && !isAsking ? 'Join and listen' : 'Join'}
-          </button>
+          <div class="lobby-join">
+            <button class="button primary large" type="submit" disabled={isJoining || isAsking}>
+              {isJoining
+                ? 'Joining…'
+                : microphone === null && !isAsking
+                  ? 'Join and listen'
+                  : 'Join'}
+            </button>
+          </div>
         </form>
       </main>
     </div>
@@ -132,6 +138,7 @@ function NameField({ inputRef, name, isMissing, onInput }: NameProps) {
         value={name}
         maxLength={NAME_CHARS_MAX}
         autocomplete="name"
+        dir="auto"
         placeholder="How the others will see you"
         onInput={(event) => onInput(event.currentTarget.value)}
         aria-invalid={isMissing}
@@ -214,7 +221,13 @@ function PreviewPicture({ camera, name, isAsking, fault }: PictureProps) {
             : words || 'Your camera is off.'}
         </p>
       )}
-      {name.trim() !== '' && <span class="chip">{name.trim()}</span>}
+      {name.trim() !== '' && (
+        <span class="chip">
+          <span class="chip-name" dir="auto">
+            {name.trim()}
+          </span>
+        </span>
+      )}
     </div>
   );
 }

@@ -8,7 +8,17 @@ export interface KeptCall {
   isMuted: boolean;
   camera: boolean;
   microphone: boolean;
+  devices: Devices;
 }
+
+/** The devices that were used, by `deviceId`; empty for the browser's own choice. */
+export interface Devices {
+  microphone: string;
+  camera: string;
+  speaker: string;
+}
+
+export const ANY_DEVICES: Devices = { microphone: '', camera: '', speaker: '' };
 
 export function rememberedName(): string {
   return read(() => window.localStorage.getItem(NAME)) ?? '';
@@ -26,7 +36,7 @@ export function interruptedCall(room: string): KeptCall | null {
     const kept = JSON.parse(text) as Partial<KeptCall>;
     if (typeof kept.name !== 'string' || kept.name === '') return null;
     const { name, isMuted = false, camera = false, microphone = true } = kept;
-    return { name, isMuted, camera, microphone };
+    return { name, isMuted, camera, microphone, devices: { ...ANY_DEVICES, ...kept.devices } };
   } catch {
     return null;
   }

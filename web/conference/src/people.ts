@@ -30,19 +30,38 @@ export function colourOf(id: string, count = 8): number {
   return hash % count;
 }
 
-/**
- * Columns of a grid of `count` tiles in `width` by `height` that leaves most room for a face in
- * each.
- */
-export function bestColumns(count: number, width: number, height: number, gap = 12): number {
-  let best = 1;
-  let bestWidth = 0;
+/** Most tiles at once; the others are on further pages. */
+export const TILES_MAX = 9;
+/** The same on a telephone's screen. */
+export const SMALL_TILES_MAX = 6;
+
+/** Cameras give 16:9. In an upright window a little more of the height is used. */
+const WIDE = 16 / 9;
+const UPRIGHT = 4 / 3;
+
+/** The size of all tiles of a grid, in pixels. */
+export interface TileSize {
+  width: number;
+  height: number;
+}
+
+/** The largest tiles of which `count` fit into `width` by `height`. */
+export function fitTiles(count: number, width: number, height: number, gap = 12): TileSize {
+  const ratio = width < height ? UPRIGHT : WIDE;
+  let best = 0;
   for (let columns = 1; columns <= Math.max(1, count); columns += 1) {
     const rows = Math.ceil(count / columns);
     const byWidth = (width - gap * (columns - 1)) / columns;
-    const byHeight = ((height - gap * (rows - 1)) / rows) * (4 / 3);
-    const tile = Math.min(byWidth, byHeight);
-    if (tile > bestWidth + 0.5) [best, bestWidth] = [columns, tile];
+    const byHeight = ((height - gap * (rows - 1)) / rows) * ratio;
+    best = Math.max(best, Math.min(byWidth, byHeight));
   }
-  return best;
+  // Rounded down, so that a row holds as many as it was reckoned with.
+  return { width: Math.floor(best), height: Math.floor(best / ratio) };
+}
+
+/** The part of `all` that page `wanted` of `size` each shows; there is always a first page. */
+export function pageOf<T>(all: readonly T[], wanted: number, size: number) {
+  const pages = Math.max(1, Math.ceil(all.length / size));
+  const page = Math.min(Math.max(0, wanted), pages - 1);
+  return { shown: all.slice(page * size, (page + 1) * size), page, pages };
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Conference, EndReason, Levels, Message, Peer, Phone, SentMedia } from '@talkpath/web';
+import type { KeptCall } from './memory.js';
 import { maskedNumber } from './people.js';
 import { wordsOfDevice } from './words.js';
 
@@ -27,12 +28,18 @@ export interface ChatLine {
 
 export interface Notice {
   id: number;
+  /** Who it is about; empty for nobody. It may be long, and is shortened before `text` is. */
+  name: string;
   text: string;
   isFault: boolean;
 }
 
 export interface State {
   phase: 'connecting' | 'connected' | 'reconnecting' | 'ended';
+  /** The server restarts, which is why we are not connected. */
+  isRestart: boolean;
+  /** The conference has said who is here. */
+  hasRoster: boolean;
   peers: readonly Peer[];
   phones: readonly Phone[];
   /** Telephones beside those. */
@@ -57,11 +64,17 @@ export class CallSession {
   #count = 0;
   readonly #listeners = new Set<() => void>();
   readonly #levelListeners = new Set<(levels: Levels) => void>();
+  #kept: KeptCall;
 
-  constructor(conference: Conference) {
+  /** `name` is what was asked for; the server may have written it differently. */
+  constructor(conference: Conference, name: string) {
     this.conference = conference;
+    const { devices } = conference;
+    this.#kept = { name, isMuted: false, camera: false, microphone: true, devices };
     this.#state = {
       phase: 'connecting',
+      isRestart: false,
+      hasRoster: false,
       peers: [],
       phones: [],
       morePhones: 0,
@@ -96,7 +109,7 @@ export class CallSession {
 
   toggleMicrophone(): void {
     if (!this.#state.hasMicrophone) {
-      this.#notice('You joined without a microphone. Choose one in the settings.', true);
+      this.#fault('You joined without a microphone. Choose one in the settings.');
     } else if (this.#state.sends.microphone) this.conference.mute();
     else this.conference.unmute();
   }
@@ -129,6 +142,17 @@ export class CallSession {
     this.conference.leave();
   }
 
+  /** What a reload, or a return to this tab, needs. */
+  toKeep(): KeptCall {
+    const { phase, sends, hasMicrophone: microphone } = this.#state;
+    if (phase === 'ended') return this.#kept;
+    const isMuted = microphone && !sends.microphone;
+    const camera = sends.video === 'camera';
+    const { devices } = this.conference;
+    this.#kept = { ...this.#kept, isMuted, camera, microphone, devices };
+    return this.#kept;
+  }
+
   setChatOpen(isOpen: boolean): void {
     this.#isChatOpen = isOpen;
     if (isOpen) this.#set({ unread: 0, notices: [] });
@@ -152,32 +176,34 @@ export class CallSession {
   #listen(): void {
     const { conference } = this;
     conference.on('connected', () => this.#set({ phase: 'connected' }));
-    conference.on('reconnecting', () => this.#set({ phase: 'reconnecting' }));
+    conference.on('reconnecting', ({ cause }) => {
+      this.#set({ phase: 'reconnecting', isRestart: cause === 'restart' });
+    });
     conference.on('reconnected', () => this.#set({ phase: 'connected' }));
     conference.on('ended', (end) => this.#set({ phase: 'ended', end }));
-    conference.on('roster', (roster) => this.#set(roster));
+    conference.on('roster', (roster) => this.#set({ ...roster, hasRoster: true }));
     conference.on('peerChanged', () => this.#set({ peers: conference.peers }));
     conference.on('peerStream', () => this.#set({ peers: conference.peers }));
     conference.on('peerJoined', ({ peer, present }) => {
-      if (!present) this.#notice(`${peer.displayName} joined`);
+      if (!present) this.#notice(peer.displayName, 'joined');
     });
-    conference.on('peerLeft', ({ peer }) => this.#notice(`${peer.displayName} left`));
+    conference.on('peerLeft', ({ peer }) => this.#notice(peer.displayName, 'left'));
     conference.on('phoneJoined', ({ phone, present }) => {
       this.#setCalling(phone.callerId, false);
-      if (!present) this.#notice(`${maskedNumber(phone.callerId)} joined by telephone`);
+      if (!present) this.#notice(maskedNumber(phone.callerId), 'joined by telephone');
     });
     conference.on('phoneLeft', ({ phone }) => {
-      this.#notice(`${maskedNumber(phone.callerId)} hung up`);
+      this.#notice(maskedNumber(phone.callerId), 'hung up');
     });
     conference.on('phoneCalling', ({ number }) => this.#setCalling(number, true));
     conference.on('phoneFailed', ({ number, reason }) => {
       this.#setCalling(number, false);
       const why = reason ? `: ${reason}` : '';
-      this.#notice(`${maskedNumber(number)} was not reached${why}`, true);
+      this.#notice(maskedNumber(number), `was not reached${why}`, true);
     });
     conference.on('message', (message) => this.#received(message));
     conference.on('error', ({ code, message }) => {
-      if (code === 'message-refused') this.#notice(`A message was refused: ${message}`, true);
+      if (code === 'message-refused') this.#fault(`A message was refused: ${message}`);
     });
     conference.on('mediaChanged', (sends) => this.#set({ sends, ownVideo: conference.ownVideo }));
     conference.on('activeSpeaker', ({ id }) => this.#set({ speaking: id }));
@@ -197,7 +223,7 @@ export class CallSession {
     this.#addLine({ from, name, text: shown, privateWith, state: 'sent' });
     if (this.#isChatOpen) return;
     this.#set({ unread: this.#state.unread + 1 });
-    this.#notice(`${name}: ${shown.slice(0, 80)}`);
+    this.#notice(`${name}:`, shown.slice(0, 80));
   }
 
   #addLine(line: Omit<ChatLine, 'id' | 'at'>): ChatLine {
@@ -215,9 +241,14 @@ export class CallSession {
     this.#set({ calling: isCalling ? [...others, number] : others });
   }
 
-  #notice(text: string, isFault = false): void {
+  #fault(text: string): void {
+    this.#notice('', text, true);
+  }
+
+  #notice(name: string, text: string, isFault = false): void {
     const id = (this.#count += 1);
-    this.#set({ notices: [...this.#state.notices, { id, text, isFault }].slice(-NOTICES_MAX) });
+    const notice = { id, name, text, isFault };
+    this.#set({ notices: [...this.#state.notices, notice].slice(-NOTICES_MAX) });
     setTimeout(() => this.dismiss(id), NOTICE_MS);
   }
 
@@ -226,7 +257,7 @@ export class CallSession {
       await attempt;
     } catch (fault) {
       const words = wordsOfDevice(device, fault);
-      if (words !== null) this.#notice(words, true);
+      if (words !== null) this.#fault(words);
     }
   }
 

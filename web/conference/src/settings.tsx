@@ -10,19 +10,19 @@ const SHORTCUTS = [
   ['V', 'camera'],
   ['S', 'share the screen'],
   ['C', 'chat'],
+  ['P', 'who is here'],
   ['I', 'invite others'],
   ['L', 'leave'],
 ] as const;
 
 export function SettingsPanel({ session }: { session: CallSession }) {
   const devices = useDevices(session);
-  const [microphone, setMicrophone] = useState('');
-  const [camera, setCamera] = useState('');
-  const [speaker, setSpeaker] = useState('');
-  const use = (kind: 'microphone' | 'camera' | 'speaker', set: (id: string) => void) => {
+  const [chosen, setChosen] = useState(session.conference.devices);
+  const use = (kind: 'microphone' | 'camera' | 'speaker') => {
     return (id: string): void => {
-      set(id);
-      void session.useDevice(kind, id);
+      setChosen({ ...chosen, [kind]: id });
+      // A device that does not open leaves the one before in use.
+      void session.useDevice(kind, id).then(() => setChosen(session.conference.devices));
     };
   };
   return (
@@ -30,24 +30,24 @@ export function SettingsPanel({ session }: { session: CallSession }) {
       <DeviceSelect
         label="Microphone"
         devices={devices.microphones}
-        value={microphone || (devices.microphones[0]?.deviceId ?? '')}
+        value={chosen.microphone || (devices.microphones[0]?.deviceId ?? '')}
         none="No microphone found"
-        onChange={use('microphone', setMicrophone)}
+        onChange={use('microphone')}
       />
       <DeviceSelect
         label="Camera"
         devices={devices.cameras}
-        value={camera || (session.state.ownVideo?.getSettings().deviceId ?? '')}
+        value={chosen.camera || (devices.cameras[0]?.deviceId ?? '')}
         none="No camera found"
-        onChange={use('camera', setCamera)}
+        onChange={use('camera')}
       />
       {devices.speakers.length > 0 && (
         <DeviceSelect
           label="Loudspeaker"
           devices={devices.speakers}
-          value={speaker || (devices.speakers[0]?.deviceId ?? '')}
+          value={chosen.speaker || (devices.speakers[0]?.deviceId ?? '')}
           none=""
-          onChange={use('speaker', setSpeaker)}
+          onChange={use('speaker')}
         />
       )}
       <h3>Keyboard</h3>

@@ -11,7 +11,7 @@ import { Video } from './video.js';
 
 interface FrameProps {
   session: CallSession;
-  kind: 'self' | 'person' | 'phone' | 'phones';
+  kind: 'self' | 'person';
   id: string;
   name: string;
   label: string;
@@ -87,7 +87,9 @@ export function PeerTile({ session, peer, isSpeaking, isPinned, onPin }: PeerPro
       )}
       <span class="chip">
         {isMuted && <Icon name="micOff" size={16} />}
-        <span class="chip-name">{displayName}</span>
+        <span class="chip-name" dir="auto">
+          {displayName}
+        </span>
       </span>
       {link === 'connecting' && <span class="badge">Connecting…</span>}
       {link === 'relayed' && (
@@ -112,57 +114,63 @@ export function PeerTile({ session, peer, isSpeaking, isPinned, onPin }: PeerPro
 const phonesLevel = (levels: Levels): number => levels.phones;
 const selfLevel = (levels: Levels): number => levels.self;
 
-interface PhoneProps {
+interface PhonesProps {
   session: CallSession;
-  phone: Phone;
+  phones: readonly Phone[];
+  /** Telephones beside those. */
+  more: number;
+  /** Numbers that are being dialled. */
+  calling: readonly string[];
   isSpeaking: boolean;
-  isCalling?: boolean;
 }
 
-/** All telephones arrive as one sound, so all of them light up when one speaks. */
-export function PhoneTile({ session, phone, isSpeaking, isCalling }: PhoneProps) {
-  const number = maskedNumber(phone.callerId);
+/**
+ * All telephones in one strip. They arrive as one sound, so when one of several speaks, it is the
+ * strip that shows it.
+ */
+export function PhoneStrip({ session, phones, more, calling, isSpeaking }: PhonesProps) {
+  const ref = useLevel(session, phonesLevel);
+  const isOne = phones.length === 1 && more === 0;
   return (
-    <Frame
-      session={session}
-      kind="phone"
-      id={phone.key}
-      name={number}
-      label={`${number}, ${isCalling ? 'being called' : 'by telephone'}`}
-      isSpeaking={isSpeaking}
-      level={phonesLevel}
-    >
-      <span class="avatar phone" aria-hidden="true">
-        <Icon name="phone" size={34} />
-      </span>
-      <span class="chip">
-        <span class="chip-name number">{number}</span>
-      </span>
-      {isCalling && <span class="badge">Calling…</span>}
-    </Frame>
+    <div ref={ref} class="phones" data-speaking={isSpeaking}>
+      <Icon name={isSpeaking ? 'sound' : 'phone'} size={20} />
+      <ul aria-label="Telephones" tabIndex={0}>
+        {phones.map((phone) => (
+          <PhoneChip
+            key={phone.key}
+            id={phone.key}
+            name={maskedNumber(phone.callerId)}
+            isSpeaking={isOne && isSpeaking}
+          />
+        ))}
+        {calling.map((number) => (
+          <PhoneChip key={number} id={number} name={maskedNumber(number)} isCalling />
+        ))}
+        {more > 0 && <li class="phone-chip" data-tile="phones">{`and ${more} more`}</li>}
+      </ul>
+    </div>
   );
 }
 
-/** Telephones that have no tile of their own. */
-export function MorePhonesTile({ session, count }: { session: CallSession; count: number }) {
-  const name = `and ${count} more`;
+interface ChipProps {
+  id: string;
+  name: string;
+  isSpeaking?: boolean;
+  isCalling?: boolean;
+}
+
+function PhoneChip({ id, name, isSpeaking = false, isCalling = false }: ChipProps) {
   return (
-    <Frame
-      session={session}
-      kind="phones"
-      id="phones"
-      name={name}
-      label={`${name} by telephone`}
-      isSpeaking={false}
-      level={phonesLevel}
+    <li
+      class="phone-chip number"
+      data-tile="phone"
+      data-id={id}
+      data-name={name}
+      data-speaking={isSpeaking}
     >
-      <span class="avatar phone" aria-hidden="true">
-        <Icon name="phone" size={34} />
-      </span>
-      <span class="chip">
-        <span class="chip-name">{name}</span>
-      </span>
-    </Frame>
+      {name}
+      {isCalling && <em>calling…</em>}
+    </li>
   );
 }
 

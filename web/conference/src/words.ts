@@ -7,6 +7,12 @@ export interface Words {
   text: string;
 }
 
+/** While the server restarts. */
+export const RESTARTING: Words = {
+  title: 'The server restarts',
+  text: 'You will be in the conference in a moment.',
+};
+
 const JOIN: Readonly<Record<JoinErrorCode, Words>> = {
   'name-missing': { title: 'Your name is missing', text: 'Type a name that the others will see.' },
   'name-refused': {
@@ -29,6 +35,10 @@ const JOIN: Readonly<Record<JoinErrorCode, Words>> = {
   'too-many-requests': {
     title: 'Too many attempts',
     text: 'Wait a minute, and then try again.',
+  },
+  'server-restarting': {
+    title: 'The server restarts',
+    text: 'It takes longer than it should. Try again in a minute.',
   },
   'server-unreachable': {
     title: 'The server does not answer',
@@ -60,7 +70,7 @@ const ENDED: Readonly<Record<EndReason, Words>> = {
   left: { title: 'You have left', text: 'The conference goes on without you.' },
   ended: { title: 'The conference has ended', text: 'It was closed, or you were removed from it.' },
   replaced: {
-    title: 'You joined from another window',
+    title: 'You joined in another tab',
     text: 'This one was disconnected, because you can be in a conference only once.',
   },
   full: {

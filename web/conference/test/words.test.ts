@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bestColumns, colourOf, initials, maskedNumber } from '../src/people.js';
+import { colourOf, fitTiles, initials, maskedNumber, pageOf } from '../src/people.js';
 import { newRoom, pinOfRoom, readableRoom, roomOfInput, roomOfPath } from '../src/room.js';
 
 describe('rooms', () => {
@@ -93,14 +93,27 @@ describe('people', () => {
   });
 
   test.each([
-    [1, 1280, 620, 1],
-    [2, 1280, 620, 2],
-    [4, 1280, 620, 2],
-    [5, 1280, 620, 3],
-    [9, 1280, 620, 3],
-    [2, 340, 600, 1],
-    [6, 340, 600, 2],
-  ])('%i tiles in %i by %i stand in %i columns', (count, width, height, columns) => {
-    expect(bestColumns(count, width, height)).toBe(columns);
+    [1, 1280, 620, 1102, 620],
+    [2, 1280, 620, 634, 356],
+    [4, 1280, 620, 540, 304],
+    [9, 1280, 620, 353, 198],
+    [2, 340, 600, 340, 255],
+    [6, 340, 600, 164, 123],
+    [9, 340, 600, 147, 110],
+    [0, 340, 600, 340, 255],
+  ])('%i tiles in %i by %i are %i by %i', (count, width, height, wide, high) => {
+    expect(fitTiles(count, width, height)).toEqual({ width: wide, height: high });
+  });
+
+  test.each([
+    ['', 0, 0, 1, ''],
+    ['abc', 0, 0, 1, 'abc'],
+    ['abcdefg', 1, 1, 3, 'def'],
+    ['abcdefg', 2, 2, 3, 'g'],
+    ['abcdef', 2, 1, 2, 'def'],
+    ['abc', -1, 0, 1, 'abc'],
+  ])('of "%s" page %i is page %i of %i: "%s"', (all, wanted, page, pages, shown) => {
+    const found = pageOf([...all], wanted, 3);
+    expect({ ...found, shown: found.shown.join('') }).toEqual({ page, pages, shown });
   });
 });
