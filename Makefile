@@ -25,7 +25,7 @@ test: install-test web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
-	cd web && npm run check && npm test && npm run build:e2e && npm run test:engine
+	cd web && npm run check && npm test && npm run build:e2e && npm run test:browser && npm run test:engine
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 bench: install

@@ -37,6 +37,7 @@ const REFUSALS = { 409: 'full', 404: 'unknown', 410: 'closed', 429: 'hurried', 5
 /** Starts the server; resolves when it listens. */
 export async function startServer(port = 8090) {
   let guests = 0;
+  const byToken = new Map();
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const room = /^\/api\/v1\/rooms\/([^/]+)\/join$/.exec(pathname)?.[1];
@@ -50,14 +51,16 @@ export async function startServer(port = 8090) {
     const refusal = Object.entries(REFUSALS).find(([, name]) => name === room)?.[0];
     const status = refusal === undefined ? 201 : Number(refusal);
     guests += 1;
+    const { name, token } = JSON.parse(text);
     // Names in no order of time, so that both directions of the tie-break happen.
-    const username = `g${(guests * 7919) % 1000}x${guests}`;
+    const username = byToken.get(token) ?? `g${(guests * 7919) % 1000}x${guests}`;
+    byToken.set(`token-${guests}`, username);
     const { host } = request.headers;
     const body =
       status === 201
         ? {
             username,
-            displayName: JSON.parse(text).name,
+            displayName: name,
             token: `token-${guests}`,
             websocketUrl: `ws://${host}/sip?token=token-${guests}`,
             domain: 'talkpath.test',

@@ -58,6 +58,7 @@ export async function openWindow(options = {}) {
     colorScheme: colorScheme ?? 'light',
   });
   await context.addInitScript(installEars);
+  await context.addInitScript(watchDevices);
   const page = await context.newPage();
   const close = async () => {
     await browser.close();
@@ -85,6 +86,32 @@ export async function joinRoom({ page }, url, name, { camera = true } = {}) {
   if (isOn !== camera) await toggle.click();
   await page.getByRole('button', { name: 'Join', exact: true }).click();
   await page.locator('[data-phase="connected"]').waitFor({ timeout: 20_000 });
+}
+
+/** Another tab of the same browser. */
+export async function openTab(window) {
+  const page = await window.context.newPage();
+  return { ...window, page, faults: watchFaults(page) };
+}
+
+/** Tracks of microphones, cameras and screens that are on in the page. */
+export const liveTracks = ({ page }) => page.evaluate(() => globalThis.talkpathDevices());
+
+/** Runs in the page before its own code: counts what it opens. */
+function watchDevices() {
+  const opened = [];
+  const media = globalThis.navigator.mediaDevices;
+  if (media === undefined) return;
+  for (const name of ['getUserMedia', 'getDisplayMedia']) {
+    const original = media[name].bind(media);
+    media[name] = async (constraints) => {
+      const stream = await original(constraints);
+      opened.push(...stream.getTracks());
+      return stream;
+    };
+  }
+  globalThis.talkpathDevices = () =>
+    opened.filter(({ readyState }) => readyState === 'live').map(({ kind }) => kind);
 }
 
 /** Who is shown, a tile each: `{kind, id, name, link, hasVideo}`. */
