@@ -2,6 +2,7 @@
 //! is what each subcommand does.
 
 mod http;
+mod threads;
 mod users;
 
 use std::io::Write as _;
@@ -11,27 +12,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use rand_core::{OsRng, TryRngCore as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::api;
 use crate::catalog::{self, Loaded};
 use crate::config::{Config, DigestAlgorithm, ListenTransport, LogFormat, SpeechEngine};
 use crate::engine::{self, Catalog, Engine};
-use crate::id::WorkerId;
 use crate::load::{self, Plan};
 use crate::media::{Core, Identity, MediaSettings};
 use crate::net::{IncomingQueue, Listen, NetSettings, Transports, own_address};
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
-use crate::run::engine_loop::{EngineLoop, Inputs, REPLIES_MAX, Shells, Wish};
-use crate::run::media_loop::{MediaWorker, MediaWorkerSettings};
-use crate::run::recordings::Recordings;
-use crate::run::script_pool::{ScriptPool, ScriptPoolSettings, over_budget};
+use crate::run::engine_loop::{EngineLoop, Inputs, Shells, Wish};
+use crate::run::script_pool::over_budget;
 use crate::run::sounds::Sounds;
 use crate::run::speech::{Speaker, Speech, SpeechSettings};
 use crate::run::voice_program::{EspeakNg, VoiceCommand};
@@ -46,10 +44,10 @@ pub use users::{UserTask, user};
 const ESPEAK_NG: &str = "espeak-ng";
 /// The number of the rules that ship, for who tries them.
 const ACCESS_NUMBER: &str = "31201234567";
-/// Facts from the media thread that may wait for the engine.
-const MEDIA_EVENTS_MAX: usize = 16_384;
-/// Finished recordings that may wait for the engine.
-const RECORDED_MAX: usize = 256;
+/// The number of the signal on Linux.
+const SIGXFSZ: i32 = 25;
+/// How long what reads files may go on at the end.
+const RUNTIME_END_MAX: Duration = Duration::from_secs(1);
 
 /// Prints a line to standard error, for the person who started the program.
 pub fn complain(text: &str) {
@@ -70,12 +68,15 @@ pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let json = config.log.format == LogFormat::Json;
     telemetry::start_logging(&log_filter(&config), json)?;
     crate::run::open_files::raise();
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("no threads")?
-        .block_on(serve_async(config))
+        .context("no threads")?;
+    let ended = runtime.block_on(serve_async(config));
+    // A file that does not answer is no reason to stay.
+    runtime.shutdown_timeout(RUNTIME_END_MAX);
+    ended
 }
 
 fn log_filter(config: &Config) -> String {
@@ -96,16 +97,10 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let usual_number = takes_access_number(&catalog).then_some(ACCESS_NUMBER);
     let (api, fresh_key, users) = http::open(&config, usual_number).await?;
     let (engine, seed) = make_engine(&config, catalog.clone())?;
-    let (media_events, media) = mpsc::channel(MEDIA_EVENTS_MAX);
-    let (recorded, recordings) = mpsc::channel(RECORDED_MAX);
-    let (writer, sink) = Recordings::start(&config.recordings_dir, recorded)?;
     let identity = Identity::generate()?;
     let settings = media_settings(&config, identity);
     let core = Core::new(settings, Instant::now(), seed);
-    let (worker, handle) =
-        MediaWorker::start(worker_settings(&config), core, media_events, sink.clone())?;
-    let (turns_out, turns) = mpsc::channel(REPLIES_MAX);
-    let pool = ScriptPool::start(pool_settings(&config), turns_out)?;
+    let (threads, ends) = threads::start(&config, core, &api.health())?;
     let sounds = make_sounds(&config);
     let (wishes_out, wishes) = watch::channel(Wish::default());
     let bound = transports.bound();
@@ -117,24 +112,25 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     };
     let shells = Shells {
         host: host.clone(),
-        pool,
+        pool: ends.pool,
         transports,
-        media: handle,
+        media: ends.media,
         sounds,
-        recordings: sink,
+        recordings: ends.sink,
         removals: http::remover(api.clone()),
         health: api.health(),
     };
     let inputs = Inputs {
         sip,
-        media,
-        turns,
-        recordings,
+        media: ends.facts,
+        turns: ends.turns,
+        recordings: ends.recorded,
         users,
         wishes,
     };
     let (engine_loop, asker) = EngineLoop::new(engine, shells, inputs);
 
+    let watchdog = threads::watch(api.clone(), wishes_out.clone())?;
     let (stop_http, stop) = watch::channel(false);
     let http_task = tokio::spawn(api::serve(listener, api, asker, sip_ws, stop));
     let engine_task = tokio::spawn(engine_loop.run());
@@ -149,17 +145,13 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     // The receiver is gone only if the HTTP task has ended already.
     let _ = stop_http.send(true);
     let _ = tokio::time::timeout(Duration::from_secs(1), http_task).await;
-    drop((worker, writer));
+    drop(threads);
     ended.context("the engine ended by a panic")?;
+    if let Some(why) = watchdog.verdict() {
+        bail!(why);
+    }
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-fn pool_settings(config: &Config) -> ScriptPoolSettings {
-    ScriptPoolSettings {
-        budget: Duration::from_millis(u64::from(config.script.handler_ms)),
-        ..ScriptPoolSettings::default()
-    }
 }
 
 fn read_catalog(config: &Config, host: &Host) -> anyhow::Result<Arc<Catalog>> {
@@ -246,6 +238,9 @@ async fn obey_signals(config: Config, host: Arc<Host>, wishes: watch::Sender<Wis
         error!("Signals cannot be received");
         return std::future::pending().await;
     };
+    // Left alone, a file that reaches the limit of its size would end the process. With a listener,
+    // whether it is asked or not, that is an error of whoever writes.
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ));
     loop {
         tokio::select! {
             _ = hangup.recv() => reload(&config, &host, &wishes),
@@ -344,18 +339,6 @@ fn media_settings(config: &Config, identity: Identity) -> MediaSettings {
         timeout: Duration::from_secs(u64::from(config.media.timeout_s)),
         identity: Some(identity),
         ..MediaSettings::default()
-    }
-}
-
-fn worker_settings(config: &Config) -> MediaWorkerSettings {
-    MediaWorkerSettings {
-        worker: WorkerId(0),
-        bind: config.media.bind,
-        address: config.media.bind,
-        port_first: config.media.ports.first,
-        port_last: config.media.ports.last,
-        // 0 to 65535, as the configuration has checked.
-        webrtc_port: config.media.webrtc_port as u16,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::sentence;
 use super::token::TokenError;
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble};
 
 /// Seconds after which a server that drains, or is not well, may be asked again.
 pub(super) const RETRY_AFTER_S: u64 = 5;
@@ -114,6 +114,19 @@ impl ApiError {
         }
     }
 
+    /// 503 while the store is not well.
+    pub fn store_unavailable(trouble: Trouble) -> Self {
+        let text = trouble.text();
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store-unavailable",
+                format!("The server cannot keep anything: {text}. Try again in a moment."),
+            )
+        }
+    }
+
     /// 503 when there is no place for a connection.
     pub fn too_many_connections() -> Self {
         Self {
@@ -148,7 +161,11 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error.trouble() {
+            // The store logs it, once for all requests that meet it.
+            Some(trouble) => Self::store_unavailable(trouble),
+            None => Self::internal(error),
+        }
     }
 }
 

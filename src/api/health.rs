@@ -1,4 +1,6 @@
-//! `GET /health`: whether the engine answers and takes calls; 503 when not.
+//! `GET /health`: whether the engine works and takes calls; 503 when not.
+
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,42 +9,81 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::error::{ApiError, RETRY_AFTER_S};
-use crate::run::engine_loop::Asker;
+use super::Api;
+use super::error::RETRY_AFTER_S;
+use crate::run::engine_loop::{Asker, Report};
+use crate::run::health::{Part, State as PartState};
 
 /// The route of this resource.
-pub fn router() -> Router<Asker> {
+pub(super) fn router() -> Router<(Asker, Api)> {
     Router::new().route("/health", get(health))
 }
 
 #[derive(Serialize)]
 struct Health {
+    /// `ok`, `draining` or `unwell`.
     status: &'static str,
     version: &'static str,
-    sessions: usize,
-    legs: usize,
+    sessions: Option<usize>,
+    legs: Option<usize>,
+    /// What is not well.
+    unwell: Vec<Unwell>,
 }
 
-async fn health(State(asker): State<Asker>) -> Response {
-    match asker.report().await {
-        Some(report) => {
-            let (status, word) = match report.draining {
-                true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-                false => (StatusCode::OK, "ok"),
-            };
-            let health = Health {
-                status: word,
-                version: env!("CARGO_PKG_VERSION"),
-                sessions: report.stats.sessions,
-                legs: report.stats.legs,
-            };
-            let mut response = (status, Json(health)).into_response();
-            if status != StatusCode::OK {
-                let seconds = HeaderValue::from(RETRY_AFTER_S);
-                response.headers_mut().insert(header::RETRY_AFTER, seconds);
-            }
-            response
-        }
-        None => ApiError::busy().into_response(),
+/// A part that does not do its work.
+#[derive(Serialize)]
+pub(super) struct Unwell {
+    /// Its word.
+    pub part: &'static str,
+    what: &'static str,
+}
+
+async fn health(State((asker, api)): State<(Asker, Api)>) -> Response {
+    let (report, mut unwell) = look(&asker, &api).await;
+    if let Some(trouble) = api.store.check().await {
+        let (part, what) = ("store", trouble.text());
+        unwell.push(Unwell { part, what });
     }
+    let status = match (unwell.is_empty(), api.health.is_draining()) {
+        (false, _) => "unwell",
+        (true, true) => "draining",
+        (true, false) => "ok",
+    };
+    let stats = report.map(|report| report.stats);
+    let body = Json(Health {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        sessions: stats.map(|stats| stats.sessions),
+        legs: stats.map(|stats| stats.legs),
+        unwell,
+    });
+    if status == "ok" {
+        return body.into_response();
+    }
+    let retry = [(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, body).into_response()
+}
+
+/// The engine's numbers, and which threads are not well. An engine that is stuck is not asked.
+pub(super) async fn look(asker: &Asker, api: &Api) -> (Option<Report>, Vec<Unwell>) {
+    let parts = api.health.parts(Instant::now());
+    let mut unwell: Vec<Unwell> = parts
+        .filter(|(_, state)| *state != PartState::Well)
+        .map(|(part, state)| Unwell {
+            part: part.label(),
+            what: state.text(),
+        })
+        .collect();
+    let engine = Part::Engine.label();
+    if unwell.iter().any(|unwell| unwell.part == engine) {
+        return (None, unwell);
+    }
+    let report = asker.report().await;
+    if report.is_none() {
+        unwell.push(Unwell {
+            part: engine,
+            what: "does not answer",
+        });
+    }
+    (report, unwell)
 }

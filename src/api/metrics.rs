@@ -1,5 +1,7 @@
 //! `GET /metrics`: the numbers of the engine and of the HTTP face for Prometheus.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -8,7 +10,9 @@ use axum::routing::get;
 
 use super::Api;
 use super::error::ApiError;
-use crate::run::engine_loop::Asker;
+use super::health::{Unwell, look};
+use crate::run::engine_loop::{Asker, Report};
+use crate::run::health::Part;
 use crate::telemetry::{Metric, MetricsFormat, write_metrics};
 
 /// The route of this resource.
@@ -17,18 +21,39 @@ pub fn router() -> Router<(Asker, Api)> {
 }
 
 async fn metrics(State((asker, api)): State<(Asker, Api)>, headers: HeaderMap) -> Response {
-    let Some(report) = asker.report().await else {
-        return ApiError::busy().into_response();
-    };
+    // What is not well is told also when the engine does not answer.
+    let (report, unwell) = look(&asker, &api).await;
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let format = MetricsFormat::accepted(&accept.join(","));
     let mut metrics = own(&api);
-    metrics.extend(report.metrics());
+    metrics.extend(well(&api, &unwell));
+    metrics.extend(report.iter().flat_map(Report::metrics));
     match write_metrics(&metrics, format) {
         Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => ApiError::internal(error).into_response(),
     }
+}
+
+/// How the parts of the process are.
+fn well(api: &Api, unwell: &[Unwell]) -> Vec<Metric> {
+    const HELP: &str = "1 while the part of the process does its work.";
+    let mut parts: Vec<(&str, bool)> = Part::ALL
+        .iter()
+        .map(|part| part.label())
+        .map(|part| (part, unwell.iter().all(|unwell| unwell.part != part)))
+        .collect();
+    parts.push(("store", api.store.trouble(Instant::now()).is_none()));
+    let mut metrics: Vec<Metric> = parts
+        .into_iter()
+        .map(|(part, well)| Metric::gauge("part_well", HELP, u64::from(well)).of("part", part))
+        .collect();
+    metrics.push(Metric::counter(
+        "store_failures",
+        "Jobs of the store that failed because of its disk.",
+        api.store.failures(),
+    ));
+    metrics
 }
 
 fn own(api: &Api) -> Vec<Metric> {

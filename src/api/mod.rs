@@ -36,7 +36,7 @@ mod witness;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::response::IntoResponse as _;
 use axum::{Router, middleware};
@@ -72,6 +72,8 @@ const PREFIX: &str = "/api/v1";
 const CHANGE_WAIT: Duration = Duration::from_secs(2);
 /// How often expired guests are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often a store that is not well is tried again.
+const TEND_EVERY: Duration = Duration::from_secs(1);
 /// Users that are read, or guests that are removed, in one go.
 const BATCH: u32 = 500;
 
@@ -190,6 +192,11 @@ impl Api {
         self.health.clone()
     }
 
+    /// Takes a job of the store that lasts too long for trouble, which is logged.
+    pub fn look_at_store(&self, now: Instant) {
+        self.store.trouble(now);
+    }
+
     fn now(&self) -> u64 {
         (self.clock)()
     }
@@ -278,7 +285,9 @@ impl Api {
                 permit.map(|permit| (changes, permit))
             });
             let Ok(Ok((changes, permit))) = turn.await else {
-                return Err(ApiError::busy());
+                // Who has the turn may wait for the disk.
+                let trouble = api.store.trouble(Instant::now());
+                return Err(trouble.map_or_else(ApiError::busy, ApiError::store_unavailable));
             };
             let (result, change) = work(api.store.clone()).await?;
             if let Some(change) = change {
@@ -357,9 +366,10 @@ pub async fn serve(
         Err(error) => warn!(?error, "Not all users could be loaded; they cannot log in"),
     }
     let sweeper = tokio::spawn(sweep(api.clone()));
-    let health = health::router().with_state(asker.clone());
-    let metrics = metrics::router().with_state((asker, api.clone()));
-    let router = routes(api.clone()).merge(health).merge(metrics);
+    let tender = tokio::spawn(tend(api.store.clone()));
+    let health = health::router().merge(metrics::router());
+    let health = health.with_state((asker, api.clone()));
+    let router = routes(api.clone()).merge(health);
     let router = router.merge(sip_ws::router(sip));
     let router = finish(router, outer(&api));
     let limits = Limits {
@@ -370,6 +380,7 @@ pub async fn serve(
     };
     connections::serve(listener, router, limits, api.witness.clone(), stop).await;
     sweeper.abort();
+    tender.abort();
     api.store.close().await;
 }
 
@@ -381,7 +392,24 @@ async fn sweep(api: Api) {
         match api.remove_expired_guests().await {
             Ok(0) => {}
             Ok(count) => info!(count, "Expired guests removed"),
+            // Why was logged when it began.
+            Err(_) if api.store.trouble(Instant::now()).is_some() => {}
             Err(error) => warn!(?error, "Expired guests stay for another minute"),
+        }
+    }
+}
+
+/// Tries the store again and again while it is not well, whether somebody asks or not.
+async fn tend(store: Store) {
+    loop {
+        store.until_trouble().await;
+        let mut every = tokio::time::interval(TEND_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once.
+        every.tick().await;
+        while store.trouble(Instant::now()).is_some() {
+            every.tick().await;
+            store.prove().await;
         }
     }
 }

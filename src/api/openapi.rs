@@ -186,6 +186,7 @@ fn described(operation: &Operation) -> Value {
     if operation.method != "get" {
         refusals.push((503, "engine-busy"));
     }
+    refusals.push((503, "store-unavailable"));
     refusals.push((500, "internal"));
     // Statuses with several causes come together.
     refusals.sort_by_key(|(status, _)| *status);

@@ -164,7 +164,8 @@ pub(super) fn remover(api: Api) -> mpsc::Sender<String> {
     tokio::spawn(async move {
         while let Some(name) = removals.recv().await {
             if let Err(error) = api.remove_user(name).await {
-                tracing::warn!(
+                // A store that is not well has said so.
+                tracing::debug!(
                     ?error,
                     "A guest was not removed; it goes when its time is over"
                 );

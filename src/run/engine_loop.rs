@@ -6,8 +6,8 @@
 //! | SIP | the policy of `net` |
 //! | media facts | the media thread keeps them and tries again |
 //! | script results, clips, recordings | the sender waits; none of them is waited for here |
-//! | script jobs | they wait here; there is one per session at most |
-//! | media commands | they wait here, in order |
+//! | script jobs | one per session waits here; above [`TURNS_WAITING_MAX`] the turn fails |
+//! | media commands | they wait in order; above [`COMMANDS_WAITING_MAX`] the newest are lost |
 //! | questions | the asker waits, then is told that the engine does not answer |
 
 use std::collections::VecDeque;
@@ -15,27 +15,35 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::audio::Clip;
-use crate::engine::{Engine, Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
+use crate::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Stats};
 use crate::id::{PlaybackId, SessionId};
 use crate::media;
-use crate::net::{self, Incoming, IncomingQueue, Transports};
+use crate::net::{self, IncomingQueue, Transports};
 use crate::script::{Host, Instance, Outcome, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
-use super::health::Health;
+use super::health::{Beat, Health, Part};
 use super::media_loop::MediaHandle;
+use super::queues::Queues;
 use super::recordings::{Recorded as RecordedFile, RecordingSink};
 use super::script_pool::{Finished, ScriptPool};
 use super::sounds::Sounds;
 
 /// Inputs that are taken in before outputs are carried out again.
 const BUDGET: usize = 256;
+/// Media commands that wait here while the media thread takes none. A thread that lets so many
+/// wait is stuck or dead, and the watchdog is about to end the process.
+pub const COMMANDS_WAITING_MAX: usize = 65_536;
+/// Script turns that wait here for the pool.
+pub const TURNS_WAITING_MAX: usize = 65_536;
+/// A turn of the loop that lasts longer means that it is stuck.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// Answers of the shells that may wait.
 pub const REPLIES_MAX: usize = 4096;
 /// Questions that may wait.
@@ -76,6 +84,8 @@ pub struct Report {
     pub websockets: usize,
     /// The media worker.
     pub media: media::Counters,
+    /// Commands that the media thread did not take, and that are lost.
+    pub media_commands_lost: u64,
     /// No new calls are taken.
     pub draining: bool,
 }
@@ -146,6 +156,11 @@ impl Report {
                 "Script commands refused.",
                 stats.refused_commands,
             ),
+            counter(
+                "media_commands_lost",
+                "Commands that the media thread did not take.",
+                self.media_commands_lost,
+            ),
         ];
         for (reason, count) in stats.legs_ended() {
             let help = "SIP legs that ended, by reason.";
@@ -195,15 +210,28 @@ pub struct Inputs {
     pub wishes: watch::Receiver<Wish>,
 }
 
+/// Why the loop goes on.
+enum Woken {
+    Input(Box<Input>),
+    Question(oneshot::Sender<Report>),
+    Wish,
+    Time,
+    /// There will be no more input.
+    Closed,
+}
+
 /// The task.
 pub struct EngineLoop {
     engine: Engine,
     shells: Shells,
-    inputs: Inputs,
+    queues: Queues,
+    wishes: watch::Receiver<Wish>,
     questions: mpsc::Receiver<oneshot::Sender<Report>>,
-    clips: (mpsc::Sender<ClipDone>, mpsc::Receiver<ClipDone>),
+    clips: mpsc::Sender<ClipDone>,
     jobs: VecDeque<(SessionId, Turn)>,
     commands: VecDeque<media::Command>,
+    commands_lost: u64,
+    beat: Beat,
     drain_until: Option<Instant>,
     /// Since when a draining engine has had no session.
     empty_since: Option<Instant>,
@@ -213,14 +241,27 @@ impl EngineLoop {
     /// The loop and the way to ask it. Must be made inside a tokio runtime.
     pub fn new(engine: Engine, shells: Shells, inputs: Inputs) -> (EngineLoop, Asker) {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        let (clips, clips_in) = mpsc::channel(REPLIES_MAX);
+        let beat = shells.health.beat(Part::Engine, TURN_MAX);
         let this = EngineLoop {
             engine,
+            beat,
             shells,
-            inputs,
+            queues: Queues {
+                sip: inputs.sip,
+                media: inputs.media,
+                turns: inputs.turns,
+                clips: clips_in,
+                recordings: inputs.recordings,
+                users: inputs.users,
+                next: 0,
+            },
+            wishes: inputs.wishes,
             questions: asked,
-            clips: mpsc::channel(REPLIES_MAX),
+            clips,
             jobs: VecDeque::new(),
             commands: VecDeque::new(),
+            commands_lost: 0,
             drain_until: None,
             empty_since: None,
         };
@@ -238,12 +279,19 @@ impl EngineLoop {
             }
             // Priority 3: wait for the next input or deadline; take what is there up to the budget.
             let deadline = self.engine.poll_timeout();
-            if !self.wait(deadline).await {
-                break;
-            }
-            self.take_ready();
-            // Priority 4: deadlines.
+            self.beat.rest();
+            let woken = self.wait(deadline).await;
+            // One reading of the clock is for all inputs of the turn.
             let now = Instant::now();
+            self.beat.begin(now);
+            match woken {
+                Woken::Input(input) => self.take(now, *input),
+                Woken::Question(question) => self.answer(question),
+                Woken::Wish => self.take_wish(now),
+                Woken::Time => {}
+                Woken::Closed => break,
+            }
+            // Priority 4: deadlines.
             if self.engine.poll_timeout().is_some_and(|at| at <= now) {
                 self.engine.handle_timeout(now);
             }
@@ -252,60 +300,35 @@ impl EngineLoop {
         self.shells.transports.close().await;
     }
 
-    /// Waits for one input or the deadline. False when there will be no more input.
-    async fn wait(&mut self, deadline: Option<Instant>) -> bool {
-        let inputs = &mut self.inputs;
+    /// Waits for one input or the deadline.
+    async fn wait(&mut self, deadline: Option<Instant>) -> Woken {
         let drain_check = self
             .drain_until
             .map(|at| at.min(Instant::now() + DRAIN_CHECK));
         let wake = [deadline, drain_check].into_iter().flatten().min();
-        let input = tokio::select! {
-            incoming = inputs.sip.recv() => match incoming {
-                Some(incoming) => {
-                    // Both may have become ready, and users go before calls.
-                    for _ in 0..BUDGET {
-                        let Some(user) = ready_user(&mut inputs.users) else {
-                            break;
-                        };
-                        self.engine.handle(Instant::now(), user);
-                    }
-                    sip_input(incoming)
-                }
-                None => return false,
+        tokio::select! {
+            input = self.queues.recv() => match input {
+                Some(input) => Woken::Input(Box::new(input)),
+                None => Woken::Closed,
             },
-            Some(event) = inputs.media.recv() => Input::Media(event),
-            Some(done) = inputs.turns.recv() => turn_input(done),
-            Some((id, result)) = self.clips.1.recv() => Input::Clip { id, result },
-            Some(done) = inputs.recordings.recv() => recording_input(done),
-            Some(user) = inputs.users.next() => user,
-            Some(question) = self.questions.recv() => {
-                self.answer(question);
-                return true;
-            }
-            Ok(()) = inputs.wishes.changed() => {
-                self.take_wish();
-                return true;
-            }
-            () = sleep_until(wake) => return true,
-        };
-        self.engine.handle(Instant::now(), input);
-        true
+            Some(question) = self.questions.recv() => Woken::Question(question),
+            Ok(()) = self.wishes.changed() => Woken::Wish,
+            () = sleep_until(wake) => Woken::Time,
+        }
     }
 
-    /// Takes in what else is there.
-    fn take_ready(&mut self) {
-        let now = Instant::now();
+    /// Takes in the first input and what else is there, up to the budget.
+    fn take(&mut self, now: Instant, first: Input) {
+        // Both may have become ready, and users go before calls.
         for _ in 0..BUDGET {
-            let inputs = &mut self.inputs;
-            let input = if let Some(user) = ready_user(&mut inputs.users) {
-                user
-            } else if let Ok(event) = inputs.media.try_recv() {
-                Input::Media(event)
-            } else if let Ok(done) = inputs.turns.try_recv() {
-                turn_input(done)
-            } else if let Some(incoming) = inputs.sip.try_recv() {
-                sip_input(incoming)
-            } else {
+            let Some(user) = self.queues.next_user() else {
+                break;
+            };
+            self.engine.handle(now, user);
+        }
+        self.engine.handle(now, first);
+        for _ in 0..BUDGET {
+            let Some(input) = self.queues.next_ready() else {
                 return;
             };
             self.engine.handle(now, input);
@@ -316,7 +339,7 @@ impl EngineLoop {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Sip { flow, bytes } => self.shells.transports.send(&flow, bytes),
-                Output::Media(command) => self.commands.push_back(command),
+                Output::Media(command) => self.queue_command(command),
                 Output::Script(job) => self.run_turn(*job),
                 Output::Clip { id, sound } => self.fetch(id, sound),
                 Output::RemoveUser { name } => {
@@ -355,6 +378,16 @@ impl EngineLoop {
         }
     }
 
+    fn queue_command(&mut self, command: media::Command) {
+        if self.commands.len() < COMMANDS_WAITING_MAX {
+            return self.commands.push_back(command);
+        }
+        if self.commands_lost == 0 {
+            error!("The media thread takes no commands; the newest are lost from here on");
+        }
+        self.commands_lost += 1;
+    }
+
     fn run_turn(&mut self, job: ScriptJob) {
         let host = self.shells.host.clone();
         let ScriptJob {
@@ -363,6 +396,16 @@ impl EngineLoop {
             event,
             turn,
         } = job;
+        if self.jobs.len() >= TURNS_WAITING_MAX {
+            warn!(session_id = %session, "A session ends: the script threads take no turns");
+            let failed = ScriptDone {
+                session,
+                instance: None,
+                outcome: Err("the script threads take no turns".to_owned()),
+            };
+            let failed = Input::Script(Box::new(failed));
+            return self.engine.handle(Instant::now(), failed);
+        }
         let run: Turn = Box::new(move || {
             let outcome = host.handle(&mut instance, &event, turn);
             (instance, outcome)
@@ -371,7 +414,7 @@ impl EngineLoop {
     }
 
     fn fetch(&self, id: PlaybackId, sound: Sound) {
-        let (sounds, done) = (self.shells.sounds.clone(), self.clips.0.clone());
+        let (sounds, done) = (self.shells.sounds.clone(), self.clips.clone());
         tokio::spawn(async move {
             let result = sounds.load(&sound).await;
             // An error means that the engine is gone, and with it whoever wanted the sound.
@@ -386,22 +429,24 @@ impl EngineLoop {
             net: self.shells.transports.counters(),
             websockets: self.shells.transports.websockets(),
             media: self.shells.media.core_counters(),
+            media_commands_lost: self.commands_lost,
             draining: self.drain_until.is_some(),
         };
         // An error means that the asker has gone.
         let _ = question.send(report);
     }
 
-    fn take_wish(&mut self) {
-        let wish = self.inputs.wishes.borrow_and_update().clone();
-        let now = Instant::now();
+    fn take_wish(&mut self, now: Instant) {
+        let wish = self.wishes.borrow_and_update().clone();
         if let Some(catalog) = wish.catalog {
             self.engine.handle(now, Input::Catalog(catalog));
         }
-        if let Some(at) = wish.drain_until
-            && self.drain_until.is_none()
-        {
-            self.drain_until = Some(at);
+        let Some(at) = wish.drain_until else {
+            return;
+        };
+        // A later wish may be more urgent.
+        let before = self.drain_until.replace(at);
+        if before.is_none() {
             self.shells.health.set_draining();
             self.engine.handle(now, Input::Drain);
             let stats = self.engine.stats();
@@ -438,52 +483,6 @@ impl EngineLoop {
 const DRAIN_CHECK: Duration = Duration::from_millis(200);
 /// How long the last messages may take, after the last session and after the drain time.
 const FLUSH_MAX: Duration = Duration::from_secs(1);
-
-/// The next user, if one is there. Not held back by the budget that tokio gives a task.
-fn ready_user(users: &mut Users) -> Option<Input> {
-    tokio::task::unconstrained(users.next())
-        .now_or_never()
-        .flatten()
-}
-
-fn sip_input(incoming: Incoming) -> Input {
-    match incoming {
-        Incoming::Message(received) => Input::Sip {
-            flow: received.flow,
-            bytes: received.bytes,
-        },
-        Incoming::FlowOpened { flow, identity } => Input::FlowOpened { flow, identity },
-        Incoming::FlowClosed(flow) => Input::FlowClosed(flow),
-    }
-}
-
-fn turn_input(done: TurnDone) -> Input {
-    let session = done.tag;
-    let done = match done.outcome {
-        Ok((instance, outcome)) => ScriptDone {
-            session,
-            instance: Some(instance),
-            outcome: Ok(outcome),
-        },
-        Err(panic) => ScriptDone {
-            session,
-            instance: None,
-            outcome: Err(panic.message),
-        },
-    };
-    Input::Script(Box::new(done))
-}
-
-fn recording_input(done: RecordedFile) -> Input {
-    let result = done.result.map(|file| Recorded {
-        url: file.path.display().to_string(),
-        duration_ms: file.duration_ms,
-    });
-    Input::Recording {
-        unit: done.unit,
-        result,
-    }
-}
 
 async fn sleep_until(at: Option<Instant>) {
     match at {

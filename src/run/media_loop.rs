@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError as EventNotSent;
 
+use super::health::{Beat, Health, Part, join};
 use super::media_ports::PortPool;
 pub use super::media_sockets::{MediaCounters, MediaCountersRead};
 use super::media_sockets::{MediaSockets, Waker, count};
@@ -35,6 +36,8 @@ const COMMANDS_PER_TURN: usize = 256;
 pub const EVENTS_WAITING_MAX: usize = 65_536;
 /// Longest sleep while the core ticks, and while events wait.
 const SLEEP_MAX: Duration = Duration::from_millis(5);
+/// A turn that lasts longer means that the thread is stuck.
+const TURN_MAX: Duration = Duration::from_secs(1);
 /// A deadline that is nearer is a tick.
 const TICKING: Duration = Duration::from_millis(20);
 
@@ -150,6 +153,7 @@ impl MediaWorker {
         core: impl Machine,
         events: Sender<Event>,
         recordings: RecordingSink,
+        health: &Health,
     ) -> std::io::Result<(MediaWorker, MediaHandle)> {
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         let counters = Arc::new(MediaCounters::default());
@@ -169,6 +173,7 @@ impl MediaWorker {
             recordings,
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
+            beat: health.beat(Part::Media, TURN_MAX),
         };
         let thread = std::thread::Builder::new()
             .name(format!("media-{}", settings.worker.0))
@@ -208,12 +213,8 @@ impl Drop for MediaWorker {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.waker.wake();
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("A media worker ended by a panic");
+        if let Some(thread) = self.thread.take() {
+            join(thread, TURN_MAX);
         }
     }
 }
@@ -228,6 +229,7 @@ struct Loop<M> {
     counters: Arc<MediaCounters>,
     core_counters: Arc<Mutex<Counters>>,
     stop: Arc<AtomicBool>,
+    beat: Beat,
 }
 
 impl<M: Machine> Loop<M> {
@@ -235,6 +237,7 @@ impl<M: Machine> Loop<M> {
         loop {
             count(&self.counters.turns);
             let now = Instant::now();
+            self.beat.begin(now);
             // Priority 1: outputs, so that a closed leg's port is free before another leg asks for
             // one.
             self.perform(now);
@@ -264,6 +267,7 @@ impl<M: Machine> Loop<M> {
                 return;
             }
             if !more {
+                self.beat.rest();
                 self.wait();
             }
         }

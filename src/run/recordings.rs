@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 
+use super::health::{Beat, Health, Part, join};
 use crate::audio::Rate;
 use crate::id::UnitId;
 
@@ -29,6 +30,10 @@ const NAME_CHARS_MAX: usize = 100;
 const SAME_NAME_MAX: u32 = 10_000;
 /// Sound bytes in one file; a WAV header counts to 4 GiB.
 const FILE_BYTES_MAX: u64 = 4_000_000_000;
+/// A write that lasts longer means a disk that hangs.
+const WRITE_MAX: Duration = Duration::from_secs(5);
+/// How long the open files may take at the end.
+const FINISH_MAX: Duration = Duration::from_secs(30);
 /// How soon losses are noticed while nothing else arrives.
 const LOSS_CHECK: Duration = Duration::from_secs(1);
 /// How often an idle thread wakes: next to never, as the wait must have an end that can be added to
@@ -150,6 +155,7 @@ impl Recordings {
     pub fn start(
         recordings_dir: impl Into<PathBuf>,
         results: Sender<Recorded>,
+        health: &Health,
     ) -> std::io::Result<(Recordings, RecordingSink)> {
         let (queue, orders) = sync_channel(QUEUE_MAX);
         let lost = SharedLost::default();
@@ -158,6 +164,7 @@ impl Recordings {
             open: BTreeMap::new(),
             lost: Arc::clone(&lost),
             results,
+            beat: health.beat(Part::Recordings, WRITE_MAX),
         };
         let thread = std::thread::Builder::new()
             .name("recordings".to_owned())
@@ -173,12 +180,8 @@ impl Recordings {
 
 impl Drop for Recordings {
     fn drop(&mut self) {
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            tracing::error!("The recordings thread ended by a panic");
+        if let Some(thread) = self.thread.take() {
+            join(thread, FINISH_MAX);
         }
     }
 }
@@ -208,6 +211,7 @@ struct Writer {
     open: BTreeMap<UnitId, Recording>,
     lost: SharedLost,
     results: Sender<Recorded>,
+    beat: Beat,
 }
 
 /// Waiting for the first samples, which tell the format; then writing; or failed and waiting for
@@ -234,7 +238,10 @@ impl Writer {
             } else {
                 LOSS_CHECK
             };
-            match orders.recv_timeout(wait) {
+            self.beat.rest();
+            let order = orders.recv_timeout(wait);
+            self.beat.begin(Instant::now());
+            match order {
                 Ok(order) => self.handle_order(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -293,6 +300,8 @@ impl Writer {
         if let Err(error) = &result {
             tracing::warn!(%unit, %error, "A recording failed");
         }
+        // Waiting for the engine is no fault of this thread.
+        self.beat.rest();
         if self
             .results
             .blocking_send(Recorded { unit, result })
@@ -425,7 +434,8 @@ mod tests {
         tokio::sync::mpsc::Receiver<Recorded>,
     ) {
         let (results, done) = tokio::sync::mpsc::channel(16);
-        let (recordings, sink) = Recordings::start(dir, results).expect("a thread");
+        let (recordings, sink) =
+            Recordings::start(dir, results, &Health::default()).expect("a thread");
         (recordings, sink, done)
     }
 
@@ -578,6 +588,7 @@ mod tests {
             open: BTreeMap::new(),
             lost,
             results,
+            beat: Health::default().beat(Part::Recordings, WRITE_MAX),
         }
         .run(&orders);
         let error = done

@@ -18,8 +18,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 
+use super::health::{Beat, Health, Part, join};
+
 /// Wall time that one job may take before [`over_budget`] says so.
 pub const BUDGET: Duration = Duration::from_millis(50);
+/// How long after its budget a job may go on before its thread counts as stuck.
+const GRACE: Duration = Duration::from_secs(1);
 /// Stack of a script thread. Values may nest 10,000 deep, and walking one takes 16 MiB in a debug
 /// build; what is not used costs address space only.
 const STACK_BYTES: usize = 64 << 20;
@@ -92,10 +96,13 @@ impl<T, J> fmt::Debug for Rejected<T, J> {
     }
 }
 
-/// The pool. Dropping it closes the queue and waits for the jobs that were taken.
+/// The pool. Dropping it closes the queue and waits for the jobs that were taken, but not for a
+/// thread that is stuck.
 pub struct ScriptPool<T, J> {
     queue: Option<SyncSender<(T, J)>>,
     threads: Vec<JoinHandle<()>>,
+    /// How long one job may take.
+    job_max: Duration,
 }
 
 impl<T: Send + 'static, J: Send + 'static> ScriptPool<T, J> {
@@ -106,24 +113,28 @@ impl<T: Send + 'static, J: Send + 'static> ScriptPool<T, J> {
     pub fn start<R: Send + 'static>(
         settings: ScriptPoolSettings,
         results: Sender<Finished<T, R>>,
+        health: &Health,
     ) -> std::io::Result<Self>
     where
         J: FnOnce() -> R,
     {
+        let job_max = settings.budget + GRACE;
         let (queue, jobs) = sync_channel(settings.queue_jobs_max.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..settings.threads.max(1))
             .map(|index| {
                 let (jobs, results) = (Arc::clone(&jobs), results.clone());
+                let beat = health.beat(Part::Scripts, job_max);
                 std::thread::Builder::new()
                     .name(format!("script-{index}"))
                     .stack_size(STACK_BYTES)
-                    .spawn(move || run_jobs(&jobs, &results, settings.budget))
+                    .spawn(move || run_jobs(&jobs, &results, settings.budget, &beat))
             })
             .collect::<Result<_, _>>()?;
         Ok(ScriptPool {
             queue: Some(queue),
             threads,
+            job_max,
         })
     }
 
@@ -148,9 +159,7 @@ impl<T, J> Drop for ScriptPool<T, J> {
     fn drop(&mut self) {
         drop(self.queue.take());
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("A script thread ended by a panic");
-            }
+            join(thread, self.job_max);
         }
     }
 }
@@ -159,17 +168,22 @@ fn run_jobs<T, J: FnOnce() -> R, R>(
     jobs: &Mutex<Receiver<(T, J)>>,
     results: &Sender<Finished<T, R>>,
     budget: Duration,
+    beat: &Beat,
 ) {
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((tag, job)) = next else { return };
-        DEADLINE.set(Some(Instant::now() + budget));
+        let now = Instant::now();
+        beat.begin(now);
+        DEADLINE.set(Some(now + budget));
         let outcome = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
             let message = panic_message(panic.as_ref());
             tracing::error!(%message, "A script job panicked");
             JobPanicked { message }
         });
         DEADLINE.set(None);
+        // Waiting for the engine is no fault of this thread.
+        beat.rest();
         if results.blocking_send(Finished { tag, outcome }).is_err() {
             return;
         }
@@ -204,7 +218,8 @@ mod tests {
             queue_jobs_max,
             budget,
         };
-        (ScriptPool::start(settings, results).expect("threads"), done)
+        let pool = ScriptPool::start(settings, results, &Health::default());
+        (pool.expect("threads"), done)
     }
 
     #[test]

@@ -2,8 +2,12 @@
 //!
 //! Owns the schema and every SQL sentence; one file per resource. Passwords never come here, only
 //! the hashes that SIP digest needs. It judges nothing: who calls has checked names and texts. It
-//! knows no clock; times are handed in, in seconds since 1970.
+//! knows no calendar; times are handed in, in seconds since 1970.
+//!
+//! Every job has an end ([`JOB_MAX`]). A disk that is full, read-only, slow or broken costs the
+//! jobs that meet it, and nothing else: the next one may succeed ([`Store::check`]).
 
+mod condition;
 mod meta;
 mod rooms;
 mod users;
@@ -11,11 +15,18 @@ mod users;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
+    SqliteTransactionManager,
+};
+use sqlx::{SqlitePool, TransactionManager as _};
 
+use condition::{Condition, result_code};
+
+pub use condition::{STUCK_AFTER, Trouble};
 pub use meta::MetaKey;
 pub use rooms::Room;
 pub use users::{Added, Guest, Hashes, User};
@@ -26,6 +37,10 @@ pub const FILE: &str = "talkpath.db";
 const CONNECTIONS_MAX: u32 = 4;
 /// How long a connection is waited for, and how long another writer.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// How long a job may take, waiting for others included.
+pub const JOB_MAX: Duration = Duration::from_secs(5);
+/// How long it may take to prove that something can be written.
+const PROOF_MAX: Duration = Duration::from_secs(1);
 /// Bytes of the write-ahead log that are kept between uses.
 const JOURNAL_BYTES_MAX: &str = "4194304";
 
@@ -65,6 +80,9 @@ pub enum StoreError {
         /// The newest schema that is known here.
         known: i64,
     },
+    /// The job was not done within [`JOB_MAX`]; it may still be done.
+    #[error("store: no answer in time")]
+    Slow,
     /// SQLite refused.
     #[error("store: {0}")]
     Sqlite(#[from] sqlx::Error),
@@ -74,6 +92,7 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
+    condition: Arc<Condition>,
 }
 
 impl Store {
@@ -97,10 +116,12 @@ impl Store {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(BUSY_WAIT)
+            .before_acquire(|connection, _| Box::pin(end_transaction(connection)))
             .connect_with(options)
             .await
             .map_err(|error| not_ours(&file, error))?;
-        let store = Self { pool };
+        let condition = Arc::new(Condition::new());
+        let store = Self { pool, condition };
         store.migrate(&file).await?;
         Ok(store)
     }
@@ -108,6 +129,59 @@ impl Store {
     /// Finishes what is being written and closes the file.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// What keeps the store from its work, if anything does. Tries it when nothing was written for
+    /// a while.
+    pub async fn check(&self) -> Option<Trouble> {
+        let trouble = self.trouble(Instant::now());
+        if trouble.is_none() && self.condition.needs_proof(Instant::now()) {
+            self.prove().await;
+        }
+        self.trouble(Instant::now())
+    }
+
+    /// What is known to keep the store from its work, or a job that takes longer than
+    /// [`STUCK_AFTER`].
+    pub fn trouble(&self, now: Instant) -> Option<Trouble> {
+        self.condition.check(now)
+    }
+
+    /// Waits until the store is not well.
+    pub async fn until_trouble(&self) {
+        self.condition.until_trouble().await;
+    }
+
+    /// Jobs that were not done because of [`Trouble`].
+    pub fn failures(&self) -> u64 {
+        self.condition.failures()
+    }
+
+    /// Writes and deletes a little. The store is well when that succeeds.
+    pub async fn prove(&self) {
+        let proof = tokio::time::timeout(PROOF_MAX, self.write_proof()).await;
+        match proof {
+            Ok(Ok(())) => self.condition.proved(Instant::now()),
+            Ok(Err(error)) => self.condition.failed(&error.into()),
+            Err(_) => self.condition.failed(&StoreError::Slow),
+        }
+    }
+
+    /// Does a job, within [`JOB_MAX`].
+    async fn job<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        let running = self.condition.begin(Instant::now());
+        let done = match tokio::time::timeout(JOB_MAX, work).await {
+            Ok(done) => done.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Slow),
+        };
+        drop(running);
+        if let Err(error) = &done {
+            self.condition.failed(error);
+        }
+        done
     }
 
     async fn migrate(&self, file: &Path) -> Result<(), StoreError> {
@@ -136,6 +210,19 @@ impl Store {
     }
 }
 
+/// Makes a connection fit for its next job. SQLite rolls a transaction back by itself when the disk
+/// is full or fails; sqlx then counts it as open for ever and begins no other one.
+async fn end_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if SqliteTransactionManager::get_transaction_depth(connection) > 0 {
+        // A savepoint, which begins a transaction where there is none; so both can be rolled back.
+        SqliteTransactionManager::begin(connection, None).await?;
+    }
+    while SqliteTransactionManager::get_transaction_depth(connection) > 0 {
+        SqliteTransactionManager::rollback(connection).await?;
+    }
+    Ok(true)
+}
+
 /// Makes directory and file where they are missing. SQLite gives the files beside it the same
 /// permissions.
 fn create_private(data_dir: &Path, file: &Path) -> io::Result<()> {
@@ -157,9 +244,7 @@ fn not_ours(file: &Path, error: sqlx::Error) -> StoreError {
         return StoreError::Sqlite(error);
     };
     let reason = refusal.message().to_owned();
-    // The low byte is the primary result code of SQLite; the others say more about it.
-    let code = refusal.code().and_then(|code| code.parse::<i64>().ok());
-    match code.map(|code| code & 0xff) {
+    match result_code(&error) {
         // SQLITE_ERROR (a table that exists already), SQLITE_CORRUPT, SQLITE_NOTADB.
         Some(1 | 11 | 26) => StoreError::NotOurs {
             file: file.to_owned(),

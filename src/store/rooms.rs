@@ -18,17 +18,17 @@ impl Store {
     /// Rooms after `after` by their ids, `count` at most.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn rooms(&self, after: &str, count: u32) -> Result<Vec<Room>, StoreError> {
-        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        let reading = sqlx::query_as(
             "SELECT id, created_unix_s,
                     (SELECT count(*) FROM users WHERE room = rooms.id) AS guests
              FROM rooms WHERE id > ? ORDER BY id LIMIT ?",
         )
         .bind(after)
         .bind(count)
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(&self.pool);
+        let rows: Vec<(String, i64, i64)> = self.job(reading).await?;
         let room = |(id, created_unix_s, guests)| Room {
             id,
             created_unix_s,
@@ -40,14 +40,14 @@ impl Store {
     /// Forgets the rooms in which no guest is left. Gives how many those were.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn remove_empty_rooms(&self) -> Result<u64, StoreError> {
-        let removed = sqlx::query(
+        let removing = sqlx::query(
             "DELETE FROM rooms
              WHERE id NOT IN (SELECT room FROM users WHERE room IS NOT NULL)",
         )
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        let removed = self.job(removing).await?;
         Ok(removed.rows_affected())
     }
 }

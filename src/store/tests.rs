@@ -174,3 +174,94 @@ async fn a_directory_that_cannot_be_written_is_named() {
     let expected = format!("data_dir: cannot write in {}/data: ", file.display());
     assert!(error.to_string().starts_with(&expected), "{error}");
 }
+
+/// Runs a sentence on every connection there may be.
+async fn everywhere(store: &Store, sentence: &str) {
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        connections.push(store.pool.acquire().await.expect("a connection"));
+    }
+    for connection in &mut connections {
+        let done = sqlx::raw_sql(sentence).execute(&mut **connection).await;
+        done.expect("done");
+    }
+}
+
+/// A full disk is a database that may not grow: SQLite says the same of both.
+#[tokio::test]
+async fn a_disk_that_cannot_be_written_costs_what_meets_it_and_nothing_after() {
+    for (breaks, mends, trouble) in [
+        (
+            "PRAGMA max_page_count = 1",
+            "PRAGMA max_page_count = 1000000",
+            Trouble::Full,
+        ),
+        (
+            "PRAGMA query_only = on",
+            "PRAGMA query_only = off",
+            Trouble::ReadOnly,
+        ),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).await.expect("opens");
+        let mut count = 0;
+        let mut add = async || {
+            count += 1;
+            let mut user = user(&format!("g{count}"), None);
+            // So much that it finds no room in what is there.
+            user.display_name = "x".repeat(100_000);
+            store.add_user(&user, 1000).await.map_err(|e| e.trouble())
+        };
+        assert_eq!(add().await, Ok(Added::Yes));
+        assert_eq!(store.check().await, None);
+        everywhere(&store, breaks).await;
+        for _ in 0..3 * CONNECTIONS_MAX {
+            assert_eq!(add().await, Err(Some(trouble)), "{trouble:?}");
+        }
+        assert_eq!(store.trouble(Instant::now()), Some(trouble));
+        let failures = store.failures();
+        assert_eq!(failures, u64::from(3 * CONNECTIONS_MAX), "{trouble:?}");
+        // Reading goes on.
+        assert_eq!(names(&store).await, ["g1"]);
+        everywhere(&store, mends).await;
+        for _ in 0..3 * CONNECTIONS_MAX {
+            assert_eq!(add().await, Ok(Added::Yes), "{trouble:?}");
+        }
+        store.prove().await;
+        assert_eq!(store.check().await, None);
+        assert_eq!(store.failures(), failures);
+    }
+}
+
+#[tokio::test]
+async fn another_program_that_keeps_the_file_is_a_slow_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).await.expect("opens");
+    let other = Store::open(directory.path()).await.expect("opens too");
+    everywhere(&store, "PRAGMA busy_timeout = 10").await;
+    let kept = other.pool.begin_with("BEGIN IMMEDIATE").await;
+    let kept = kept.expect("begins");
+    let added = store.add_user(&user("a", None), MOST).await;
+    let trouble = added.expect_err("refused").trouble();
+    assert_eq!(trouble, Some(Trouble::Slow));
+    assert_eq!(store.check().await, Some(Trouble::Slow));
+    kept.rollback().await.expect("gives it back");
+    let added = store.add_user(&user("a", None), MOST).await;
+    assert_eq!(added.expect("adds"), Added::Yes);
+    store.prove().await;
+    assert_eq!(store.check().await, None);
+}
+
+#[tokio::test]
+async fn the_proof_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).await.expect("opens");
+    for _ in 0..3 {
+        store.prove().await;
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM meta")
+        .fetch_one(&store.pool)
+        .await
+        .expect("reads");
+    assert_eq!(rows, 0);
+}

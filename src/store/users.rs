@@ -92,8 +92,12 @@ impl Store {
     /// Adds a user, and the room of a guest, unless there are `most` of its kind already.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn add_user(&self, user: &User, most: u32) -> Result<Added, StoreError> {
+        self.job(self.insert_user(user, most)).await
+    }
+
+    async fn insert_user(&self, user: &User, most: u32) -> Result<Added, sqlx::Error> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let taken: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE name = ?)")
             .bind(&user.name)
@@ -139,12 +143,12 @@ impl Store {
     /// when there is none.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn renew_guest(&self, user: &User) -> Result<bool, StoreError> {
         let Some(guest) = &user.guest else {
             return Ok(false);
         };
-        let renewed = sqlx::query(
+        let renewing = sqlx::query(
             "UPDATE users SET display_name = ?, realm = ?, ha1_md5 = ?, ha1_sha256 = ?,
                               login_expires_unix_s = ?, expires_unix_s = ?
              WHERE name = ? AND guest AND room = ?",
@@ -157,63 +161,63 @@ impl Store {
         .bind(guest.expires_unix_s)
         .bind(&user.name)
         .bind(&guest.room)
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        let renewed = self.job(renewing).await?;
         Ok(renewed.rows_affected() > 0)
     }
 
     /// One user; nothing when there is none of that name.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
         let select = format!("SELECT {COLUMNS} FROM users WHERE name = ?");
-        let user = sqlx::query_as(&select)
+        let reading = sqlx::query_as(&select)
             .bind(name)
-            .fetch_optional(&self.pool)
-            .await?;
+            .fetch_optional(&self.pool);
+        let user = self.job(reading).await?;
         Ok(user)
     }
 
     /// Users after `after` by their names, `count` at most.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn users(&self, after: &str, count: u32) -> Result<Vec<User>, StoreError> {
         let select = format!("SELECT {COLUMNS} FROM users WHERE name > ? ORDER BY name LIMIT ?");
-        let users = sqlx::query_as(&select)
+        let reading = sqlx::query_as(&select)
             .bind(after)
             .bind(count)
-            .fetch_all(&self.pool)
-            .await?;
+            .fetch_all(&self.pool);
+        let users = self.job(reading).await?;
         Ok(users)
     }
 
     /// Removes a user. False when there is none of that name.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn remove_user(&self, name: &str) -> Result<bool, StoreError> {
-        let removed = sqlx::query("DELETE FROM users WHERE name = ?")
+        let removing = sqlx::query("DELETE FROM users WHERE name = ?")
             .bind(name)
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        let removed = self.job(removing).await?;
         Ok(removed.rows_affected() > 0)
     }
 
     /// Names of guests whose time was over at `now`, the longest expired first, `count` at most.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn expired_guests(&self, now: i64, count: u32) -> Result<Vec<String>, StoreError> {
-        let names = sqlx::query_scalar(
+        let reading = sqlx::query_scalar(
             "SELECT name FROM users WHERE expires_unix_s <= ?
              ORDER BY expires_unix_s, name LIMIT ?",
         )
         .bind(now)
         .bind(count)
-        .fetch_all(&self.pool)
-        .await?;
+        .fetch_all(&self.pool);
+        let names = self.job(reading).await?;
         Ok(names)
     }
 
@@ -221,13 +225,13 @@ impl Store {
     /// listed. Says whether it was removed.
     ///
     /// # Errors
-    /// SQLite refused.
+    /// [`StoreError::Slow`], or SQLite refused.
     pub async fn remove_expired(&self, name: &str, now: i64) -> Result<bool, StoreError> {
-        let removed = sqlx::query("DELETE FROM users WHERE name = ? AND expires_unix_s <= ?")
+        let removing = sqlx::query("DELETE FROM users WHERE name = ? AND expires_unix_s <= ?")
             .bind(name)
             .bind(now)
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        let removed = self.job(removing).await?;
         Ok(removed.rows_affected() > 0)
     }
 }

@@ -10,6 +10,7 @@ use talkpath::id::{UnitId, WorkerId};
 use talkpath::media::{
     Channel, Command, Core, Counters, Event, LegKind, MediaSettings, Output, StreamParams,
 };
+use talkpath::run::health::Health;
 use talkpath::run::media_loop::{Machine, MediaHandle, MediaWorker, MediaWorkerSettings};
 use talkpath::run::recordings::{RecordingSink, Recordings};
 use tokio::sync::mpsc::Receiver;
@@ -35,9 +36,10 @@ struct Fixture {
 
 fn start(core: impl Machine, events_max: usize) -> Fixture {
     let dir = tempfile::tempdir().expect("a folder");
+    let health = Health::default();
     let (results, _) = tokio::sync::mpsc::channel(1);
     let (recordings, sink): (Recordings, RecordingSink) =
-        Recordings::start(dir.path(), results).expect("a thread");
+        Recordings::start(dir.path(), results, &health).expect("a thread");
     let (sender, events) = tokio::sync::mpsc::channel(events_max);
     let (port_first, port_last) = ports();
     let settings = MediaWorkerSettings {
@@ -48,7 +50,8 @@ fn start(core: impl Machine, events_max: usize) -> Fixture {
         port_last,
         webrtc_port: 0,
     };
-    let (worker, handle) = MediaWorker::start(settings, core, sender, sink).expect("a thread");
+    let (worker, handle) =
+        MediaWorker::start(settings, core, sender, sink, &health).expect("a thread");
     Fixture {
         worker,
         handle,

@@ -28,6 +28,7 @@ use talkpath::id::{PlaybackId, UnitId, WorkerId};
 use talkpath::media::{
     self, Command, Core, Event, Identity, LegKind, MediaSettings, StreamParams, WebRtcParams,
 };
+use talkpath::run::health::Health;
 use talkpath::run::media_loop::{MediaHandle, MediaWorker, MediaWorkerSettings};
 use talkpath::run::recordings::Recordings;
 use talkpath::sdp::{
@@ -195,8 +196,9 @@ fn start() -> Fixture {
     };
     let core = Core::new(settings, Instant::now(), [5; 32]);
     let dir = tempfile::tempdir().expect("a folder");
+    let health = Health::default();
     let (results, _) = tokio::sync::mpsc::channel(1);
-    let (recordings, sink) = Recordings::start(dir.path(), results).expect("a thread");
+    let (recordings, sink) = Recordings::start(dir.path(), results, &health).expect("a thread");
     let (sender, events) = tokio::sync::mpsc::channel(256);
     let settings = MediaWorkerSettings {
         worker: WorkerId(7),
@@ -206,7 +208,8 @@ fn start() -> Fixture {
         port_last: 22_939,
         webrtc_port: 0,
     };
-    let (worker, handle) = MediaWorker::start(settings, core, sender, sink).expect("a thread");
+    let (worker, handle) =
+        MediaWorker::start(settings, core, sender, sink, &health).expect("a thread");
     Fixture {
         handle,
         events,
