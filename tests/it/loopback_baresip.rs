@@ -182,6 +182,7 @@ fn config(console: u16, dir: &Path) -> String {
     format!(
         "poll_method epoll\n\
          sip_listen 127.0.0.1:0\n\
+         net_interface 127.0.0.1\n\
          audio_source aufile,{dir}/tone.wav\n\
          ausrc_srate {SOURCE_HZ}\n\
          auplay_srate 48000\n\

@@ -251,10 +251,14 @@ fn a_closed_leg_says_goodbye_and_its_port_is_not_given_again_at_once() {
 fn a_worker_with_nothing_to_do_does_nothing() {
     let mut worker = start(Echo::default(), 16);
     worker.open(A);
-    std::thread::sleep(Duration::from_millis(50));
-    let before = worker.worker.counters().turns;
-    std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(worker.worker.counters().turns, before);
+    // A busy machine may give it a turn late; one that never rests has turns all the time.
+    let turns = || worker.worker.counters().turns;
+    let rests = || {
+        let before = turns();
+        std::thread::sleep(Duration::from_millis(200));
+        turns() == before
+    };
+    assert!((0..50).any(|_| rests()), "{} turns", turns());
     assert_eq!(worker.worker.core_counters().packets_in, 7);
 }
 
@@ -288,15 +292,15 @@ fn events_wait_in_order_while_the_engine_is_slow() {
         .handle
         .send(Command::AddMixer { unit: A })
         .expect("room");
-    std::thread::sleep(Duration::from_millis(20));
+    let end = Instant::now() + Duration::from_secs(10);
+    while worker.worker.counters().events_delayed == 0 {
+        assert!(Instant::now() < end, "no event waits");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     for unit in 0..500 {
         assert_eq!(worker.event(), Event::DigitsSent { unit: UnitId(unit) });
     }
-    let counters = worker.worker.counters();
-    assert!(
-        counters.events_delayed > 0 && counters.events_lost == 0,
-        "{counters:?}"
-    );
+    assert_eq!(worker.worker.counters().events_lost, 0);
 }
 
 #[test]

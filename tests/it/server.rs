@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 pub const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -53,6 +53,44 @@ pub struct Server {
     pub greeting: String,
     /// Files of this test, gone with the server.
     pub dir: tempfile::TempDir,
+    _media: MediaPorts,
+}
+
+/// Media ports that no other server of this run has meanwhile.
+struct MediaPorts(usize);
+
+static TAKEN: Mutex<[bool; MediaPorts::RANGES]> = Mutex::new([false; MediaPorts::RANGES]);
+
+impl MediaPorts {
+    /// Below the ports of `free_port`.
+    const FIRST: u16 = 10_000;
+    /// Enough for the six hundred calls of one test.
+    const PORTS: u16 = 1_250;
+    const RANGES: usize = 8;
+
+    /// Waits for a range where all are taken.
+    fn take() -> MediaPorts {
+        loop {
+            let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(free) = taken.iter().position(|taken| !taken) {
+                taken[free] = true;
+                return MediaPorts(free);
+            }
+            drop(taken);
+            pause(Duration::from_millis(50));
+        }
+    }
+
+    fn setting(&self) -> String {
+        let first = Self::FIRST + Self::PORTS * self.0 as u16;
+        format!("media.ports={first}-{}", first + Self::PORTS - 1)
+    }
+}
+
+impl Drop for MediaPorts {
+    fn drop(&mut self) {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)[self.0] = false;
+    }
 }
 
 impl Server {
@@ -73,16 +111,23 @@ impl Server {
 
     /// Starts it with more settings, each `key=value`.
     pub fn start(settings: &[&str]) -> Server {
+        Server::start_with(&[], settings)
+    }
+
+    /// Starts it with arguments too.
+    pub fn start_with(arguments: &[&str], settings: &[&str]) -> Server {
         let dir = tempfile::tempdir().expect("a folder");
         let at = |name: &str| dir.path().join(name).display().to_string();
         let log = File::create(dir.path().join("log")).expect("a file");
         let mut command = talkpath();
         command.arg("serve").args(["--config", "/dev/null"]);
+        command.args(arguments);
+        let media = MediaPorts::take();
         let own = [
             "sip.listen=[\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]".to_owned(),
             "http.listen=127.0.0.1:0".to_owned(),
             "media.bind=127.0.0.1".to_owned(),
-            "media.ports=12000-19999".to_owned(),
+            media.setting(),
             "media.webrtc_port=0".to_owned(),
             "stun.listen=127.0.0.1:0".to_owned(),
             "shutdown.drain_s=5".to_owned(),
@@ -124,6 +169,7 @@ impl Server {
             child,
             greeting,
             dir,
+            _media: media,
         }
     }
 
@@ -199,8 +245,13 @@ impl Server {
 
     /// Asks it to end.
     pub fn signal_term(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
         // Every shell has `kill`; as a program of its own it is a package that may be missing.
-        let kill = format!("kill -TERM {}", self.child.id());
+        let kill = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &kill]).status();
         assert!(sent.expect("a shell runs").success());
     }
