@@ -2,6 +2,7 @@
 //! is what each subcommand does.
 
 mod http;
+mod rules;
 mod threads;
 mod users;
 
@@ -20,7 +21,6 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::api;
-use crate::catalog::{self, Loaded};
 use crate::config::{Config, DigestAlgorithm, ListenTransport, LogFormat, SpeechEngine};
 use crate::engine::{self, Catalog, Engine};
 use crate::load::{self, Plan};
@@ -38,6 +38,9 @@ use crate::sip::{Algorithm, Transport};
 use crate::telemetry;
 use crate::web::Pages;
 
+use rules::Rules;
+
+pub use rules::{Question, check, route};
 pub use users::{UserTask, user};
 
 /// The usual voice program.
@@ -64,7 +67,7 @@ fn say(text: &str) {
 ///
 /// # Errors
 /// Whatever keeps the engine from starting, in one line.
-pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
+pub fn serve(config: Config, lenient: bool) -> anyhow::Result<ExitCode> {
     let json = config.log.format == LogFormat::Json;
     telemetry::start_logging(&log_filter(&config), json)?;
     crate::run::open_files::raise();
@@ -73,7 +76,7 @@ pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("no threads")?;
-    let ended = runtime.block_on(serve_async(config));
+    let ended = runtime.block_on(serve_async(config, lenient));
     // A file that does not answer is no reason to stay.
     runtime.shutdown_timeout(RUNTIME_END_MAX);
     ended
@@ -85,18 +88,18 @@ fn log_filter(config: &Config) -> String {
     format!("{},wire=off,rtc_dtls=error", config.log.level.label())
 }
 
-async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve_async(config: Config, lenient: bool) -> anyhow::Result<ExitCode> {
     let host = Arc::new(make_host(&config));
-    let catalog = read_catalog(&config, &host)?;
+    let rules = Rules::read(&config, host.clone(), lenient)?;
     look_around(&config)?;
     let (transports, sip) = bind_sip(&config)?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("http.listen: cannot listen on {}", config.http.listen))?;
     let http_address = listener.local_addr()?;
-    let usual_number = takes_access_number(&catalog).then_some(ACCESS_NUMBER);
+    let usual_number = takes_access_number(&rules.catalog).then_some(ACCESS_NUMBER);
     let (api, fresh_key, users) = http::open(&config, usual_number).await?;
-    let (engine, seed) = make_engine(&config, catalog.clone())?;
+    let (engine, seed) = make_engine(&config, rules.catalog.clone())?;
     let identity = Identity::generate()?;
     let settings = media_settings(&config, identity);
     let core = Core::new(settings, Instant::now(), seed);
@@ -134,12 +137,12 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     let (stop_http, stop) = watch::channel(false);
     let http_task = tokio::spawn(api::serve(listener, api, asker, sip_ws, stop));
     let engine_task = tokio::spawn(engine_loop.run());
-    say(&greeting(&config, &catalog, &bound, http_address));
+    say(&greeting(&config, &rules.catalog, &bound, http_address));
     if let Some(key) = fresh_key {
         say(&http::key_notice(&key));
     }
 
-    let signals = tokio::spawn(obey_signals(config, host, wishes_out));
+    let signals = tokio::spawn(obey_signals(config, rules, wishes_out));
     let ended = engine_task.await;
     signals.abort();
     // The receiver is gone only if the HTTP task has ended already.
@@ -152,16 +155,6 @@ async fn serve_async(config: Config) -> anyhow::Result<ExitCode> {
     }
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-fn read_catalog(config: &Config, host: &Host) -> anyhow::Result<Arc<Catalog>> {
-    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, host);
-    for warning in &loaded.warnings {
-        complain(warning);
-    }
-    loaded
-        .into_catalog()
-        .map_err(|errors| anyhow!(errors.join("\n")))
 }
 
 /// Looks for what would only be missed in the middle of a call.
@@ -229,7 +222,7 @@ fn missing_voice(config: &Config) -> Option<&str> {
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once.
-async fn obey_signals(config: Config, host: Arc<Host>, wishes: watch::Sender<Wish>) {
+async fn obey_signals(config: Config, mut rules: Rules, wishes: watch::Sender<Wish>) {
     let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::hangup()),
         signal(SignalKind::terminate()),
@@ -243,7 +236,11 @@ async fn obey_signals(config: Config, host: Arc<Host>, wishes: watch::Sender<Wis
     let _too_large = signal(SignalKind::from_raw(SIGXFSZ));
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(&config, &host, &wishes),
+            _ = hangup.recv() => {
+                if let Some(catalog) = rules.reload() {
+                    wishes.send_modify(|wish| wish.catalog = Some(catalog));
+                }
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -256,25 +253,6 @@ async fn obey_signals(config: Config, host: Arc<Host>, wishes: watch::Sender<Wis
     }
     warn!("Second signal: ending without waiting for calls");
     std::process::exit(1);
-}
-
-fn reload(config: &Config, host: &Host, wishes: &watch::Sender<Wish>) {
-    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, host);
-    for warning in &loaded.warnings {
-        warn!("{warning}");
-    }
-    match loaded.into_catalog() {
-        Ok(catalog) => {
-            info!("Rules and scenarios reloaded; running sessions keep theirs");
-            wishes.send_modify(|wish| wish.catalog = Some(catalog));
-        }
-        Err(errors) => {
-            for line in errors {
-                error!("{line}");
-            }
-            error!("Nothing was reloaded; the rules and scenarios that ran go on");
-        }
-    }
 }
 
 fn make_host(config: &Config) -> Host {
@@ -397,7 +375,13 @@ fn greeting(
     });
     for application in &catalog.applications {
         let rules = &application.router.ruleset().rules;
-        let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+        let names: Vec<String> = rules
+            .iter()
+            .map(|rule| match rule.kept_out {
+                true => format!("{} (kept out)", rule.name),
+                false => rule.name.clone(),
+            })
+            .collect();
         lines.push(format!(
             "  rules  {}: {}",
             application.name,
@@ -433,7 +417,9 @@ fn takes_access_number(catalog: &Catalog) -> bool {
         now_unix_s: unix_time().as_secs() as i64,
     };
     let mut routers = catalog.applications.iter().map(|app| &app.router);
-    routers.any(|router| router.decide(&call).0.is_some())
+    routers
+        .find_map(|router| router.decide(&call).0)
+        .is_some_and(|rule| !rule.kept_out)
 }
 
 fn unix_time() -> Duration {
@@ -452,84 +438,6 @@ fn voice_line(config: &Config) -> String {
         SpeechEngine::Command => format!("command {:?}", config.speech.command.join(" ")),
         SpeechEngine::None => format!("none; only recordings in {prompts}"),
     }
-}
-
-/// `talkpath check`.
-///
-/// # Errors
-/// None; what is wrong is printed and said by the exit code.
-pub fn check(config: &Config) -> anyhow::Result<ExitCode> {
-    let host = make_host(config);
-    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
-    for line in loaded.errors.iter().chain(&loaded.warnings) {
-        say(line);
-    }
-    let Loaded {
-        catalog,
-        errors,
-        warnings,
-        scenarios,
-    } = loaded;
-    let rules: usize = catalog
-        .applications
-        .iter()
-        .map(|app| app.router.ruleset().rules.len())
-        .sum();
-    say(&format!(
-        "{}, {}: {}, {}",
-        counted(rules, "rule"),
-        counted(scenarios, "scenario"),
-        counted(errors.len(), "error"),
-        counted(warnings.len(), "warning")
-    ));
-    Ok(if errors.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// `talkpath route`: prints the trace of a hypothetical call.
-///
-/// # Errors
-/// Rules or scenarios cannot be loaded.
-pub fn route(
-    config: &Config,
-    to: &str,
-    from: &str,
-    source: Source,
-    headers: &[(String, String)],
-) -> anyhow::Result<ExitCode> {
-    let host = make_host(config);
-    let loaded = catalog::load(&config.rules_dir, &config.scripts_dir, &host);
-    let catalog = loaded
-        .into_catalog()
-        .map_err(|errors| anyhow!(errors.join("\n")))?;
-    let call = CallInfo {
-        destination: to,
-        caller: from,
-        source,
-        headers,
-        now_unix_s: unix_time().as_secs() as i64,
-    };
-    let mut matched = false;
-    for application in &catalog.applications {
-        let (decision, trace) = application.router.decide(&call);
-        say(&format!("application {}\n{trace}", application.name));
-        if decision.is_some() {
-            matched = true;
-            break;
-        }
-    }
-    Ok(if matched {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 /// `talkpath load`.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use talkpath::app::{self, UserTask};
+use talkpath::app::{self, Question, UserTask};
 use talkpath::config::Config;
 use talkpath::load::{Browsers, BrowsersHear, Plan, http_authority};
 use talkpath::routing::Source;
@@ -21,7 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start the engine.
-    Serve(Common),
+    Serve(Serve),
     /// Check configuration, rules and scenarios without starting anything.
     Check(Common),
     /// Say which rule would take a call, and why the others do not.
@@ -43,6 +43,16 @@ struct Common {
 }
 
 #[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    common: Common,
+    /// Start although rules or scenarios have to be mended. Calls to the rules that this concerns
+    /// are refused with 503.
+    #[arg(long)]
+    lenient: bool,
+}
+
+#[derive(Args)]
 struct Route {
     #[command(flatten)]
     common: Common,
@@ -58,6 +68,10 @@ struct Route {
     /// A header of the call, such as `X-DirectCall: true`; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// The moment to ask about, such as 2026-12-24T18:00; with Z, +01:00 or [Europe/Berlin] after
+    /// it, or in the zone that the schedules of the rules have; now when it is not given.
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<String>,
 }
 
 #[derive(Args)]
@@ -154,7 +168,10 @@ fn parse_hear(text: &str) -> Result<BrowsersHear, String> {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(common) => common.read().and_then(app::serve),
+        Command::Serve(serve) => {
+            let config = serve.common.read();
+            config.and_then(|config| app::serve(config, serve.lenient))
+        }
         Command::Check(common) => common.read().and_then(|config| app::check(&config)),
         Command::Route(route) => route.run(),
         Command::User(user) => user.run(),
@@ -189,13 +206,14 @@ impl Route {
                 .ok_or_else(|| anyhow::anyhow!("--header {header:?}: write NAME: VALUE"))?;
             headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
-        app::route(
-            &self.common.read()?,
-            &self.to,
-            &self.from,
-            self.source,
-            &headers,
-        )
+        let question = Question {
+            to: self.to,
+            from: self.from,
+            source: self.source,
+            headers,
+            at: self.at,
+        };
+        app::route(&self.common.read()?, &question)
     }
 }
 

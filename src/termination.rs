@@ -108,6 +108,8 @@ reasons! {
         "The engine is shutting down.";
     Overload Policy "overload" 503 42
         "Too many calls at once.";
+    RuleKeptOut Policy "rule-kept-out" 503 41
+        "The rule of the call has to be mended.";
     LimitReached Policy "limit-reached" 503 42
         "A limit of the session was reached.";
     NoCommonCodec Media "no-common-codec" 488 88

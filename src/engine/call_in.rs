@@ -82,9 +82,8 @@ impl Engine {
                 return;
             }
         };
-        if self.rule_is_full(&choice) {
-            info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
-            self.refuse_call(now, call, Reason::Overload);
+        if let Some(reason) = self.refuses_session(&choice) {
+            self.refuse_call(now, call, reason);
             return;
         }
         let birth = Birth {

@@ -73,9 +73,12 @@ impl Engine {
         };
         let link = Link::Internal { peer: far, hops };
         self.add_leg(now, Leg::new(&own, session, link));
-        let Some(callee) = self.conference_session(now, session, name, &theirs) else {
-            self.drop_leg(now, leg, Reason::NotFound);
-            return Ok(());
+        let callee = match self.conference_session(now, session, name, &theirs) {
+            Ok(callee) => callee,
+            Err(reason) => {
+                self.drop_leg(now, leg, reason);
+                return Ok(());
+            }
         };
         let link = Link::Internal { peer: leg, hops };
         self.add_leg(now, Leg::new(&theirs, callee, link));
@@ -119,11 +122,11 @@ impl Engine {
         caller: SessionId,
         name: &str,
         info: &LegInfo,
-    ) -> Option<SessionId> {
-        let session = self.sessions.get(&caller)?;
+    ) -> Result<SessionId, Reason> {
+        let session = self.sessions.get(&caller).ok_or(Reason::NotFound)?;
         let application = session.application.clone();
         if let Some(&live) = self.directory.get(&(application.clone(), name.to_owned())) {
-            return Some(live);
+            return Ok(live);
         }
         // A conference runs by the newest rules, whatever version its first caller runs.
         let catalog = self.catalog.clone();
@@ -139,25 +142,26 @@ impl Engine {
             headers: &headers,
             now_unix_s: (self.clock_ms(now) / 1000) as i64,
         };
-        let (decision, trace) = catalog.application(&application)?.router.decide(&question);
+        let own = catalog.application(&application);
+        let (decision, trace) = own.ok_or(Reason::NotFound)?.router.decide(&question);
         let Some(rule) = decision else {
             info!(application, trace = %trace.masked(), "No rule matches an internal call");
-            return None;
+            return Err(Reason::NotFound);
         };
         let conference_name = Some(name.to_owned());
         let choice = Choice { application, rule };
-        if self.rule_is_full(&choice) {
-            info!(rule = %choice.rule.name, "Rule has as many sessions as it may");
-            return None;
+        if let Some(reason) = self.refuses_session(&choice) {
+            return Err(reason);
         }
-        self.open_session(
+        let opened = self.open_session(
             now,
             Birth {
                 choice,
                 conference_name,
                 catalog,
             },
-        )
+        );
+        opened.ok_or(Reason::NotFound)
     }
 
     /// Keeps the member lists of conferences and tells about changes.

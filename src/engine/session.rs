@@ -152,8 +152,20 @@ impl Engine {
         Some(id)
     }
 
-    /// Whether a rule has as many sessions as its limit allows.
-    pub(super) fn rule_is_full(&self, choice: &Choice) -> bool {
+    /// Why no session of the rule may begin: it is kept out, or has as many as its limit allows.
+    pub(super) fn refuses_session(&self, choice: &Choice) -> Option<Reason> {
+        let Choice { application, rule } = choice;
+        if rule.kept_out {
+            warn!(application, rule = %rule.name, "Rule is kept out until it is mended");
+            return Some(Reason::RuleKeptOut);
+        }
+        self.rule_is_full(choice).then(|| {
+            info!(application, rule = %rule.name, "Rule has as many sessions as it may");
+            Reason::Overload
+        })
+    }
+
+    fn rule_is_full(&self, choice: &Choice) -> bool {
         let Some(max) = choice.rule.limits.sessions_max else {
             return false;
         };

@@ -5,9 +5,12 @@
 //! It reads no files, compiles no scripts, takes no permits and counts no sessions: the caller
 //! brings the text and the time, and keeps the limits that a rule carries.
 
+mod cover;
 mod excerpt;
+mod language;
 mod lint;
 mod pattern;
+mod reader;
 mod router;
 mod rule;
 mod schedule;
@@ -19,7 +22,7 @@ pub use router::{CallInfo, DESTINATION_BYTES_MAX, Mismatch, Router, Step, Trace}
 pub use rule::{
     Limits, RULES_MAX, RULESET_BYTES_MAX, Rule, Ruleset, SCENARIOS_MAX, Source, Variable,
 };
-pub use schedule::Schedule;
+pub use schedule::{Schedule, Zone, moment};
 
 #[cfg(test)]
 mod tests;

@@ -58,14 +58,25 @@ impl Pattern {
         };
         // Alone first: `a)|(b` would be a valid expression inside the anchoring group, and escape
         // it.
-        compile(&expression)
-            .map_err(|error| PatternError::from_regex(&error, &expression, added))?;
+        compile(&expression).map_err(|error| {
+            PatternError::from_regex(&error, &expression, added).with_cure(text)
+        })?;
         let regex = compile(&format!("^(?:{expression})$"))
             .map_err(|error| PatternError::from_regex(&error, &expression, added))?;
         Ok(Self {
             text: text.to_owned(),
             regex,
         })
+    }
+
+    /// The pattern that matches every value.
+    pub(super) fn any() -> Self {
+        let text = "(?s).*";
+        let regex = compile(r"^(?:(?s).*)$").expect("the expression is constant and valid");
+        Self {
+            text: text.to_owned(),
+            regex,
+        }
     }
 
     /// The pattern as it was written.
@@ -76,45 +87,6 @@ impl Pattern {
     /// Whether the pattern matches the whole of `value`.
     pub fn matches(&self, value: &str) -> bool {
         self.regex.is_match(value.as_bytes())
-    }
-
-    /// Whether the pattern matches everything that can be dialled.
-    pub fn matches_all(&self) -> bool {
-        matches!(
-            self.text.as_str(),
-            ".*" | ".+" | "(.*)" | "(.+)" | "^.*$" | "^.+$"
-        )
-    }
-
-    /// The values that the pattern matches when it is a plain text or a choice of plain texts
-    /// (`100|101`), otherwise `None`.
-    pub fn literals(&self) -> Option<Vec<String>> {
-        let mut values = vec![String::new()];
-        let mut characters = self.text.chars();
-        while let Some(c) = characters.next() {
-            match c {
-                '|' => values.push(String::new()),
-                '\\' => {
-                    let escaped = characters.next().filter(char::is_ascii_punctuation)?;
-                    values.last_mut()?.push(escaped);
-                }
-                '.' | '^' | '$' | '?' | '*' | '+' | '(' | ')' | '[' | ']' | '{' | '}' => {
-                    return None;
-                }
-                _ => values.last_mut()?.push(c),
-            }
-        }
-        Some(values)
-    }
-
-    /// Whether every value that `other` matches is matched by this pattern too. False means "not
-    /// known to be": only equal patterns, patterns that match all, and plain texts are compared.
-    pub fn covers(&self, other: &Pattern) -> bool {
-        self.matches_all()
-            || self.text == other.text
-            || other
-                .literals()
-                .is_some_and(|values| values.iter().all(|value| self.matches(value)))
     }
 }
 
@@ -144,6 +116,18 @@ impl PatternError {
             message,
             offset: None,
         }
+    }
+
+    /// Says how to write what was most likely meant: in telephone numbers a plus is a plus.
+    fn with_cure(mut self, text: &str) -> Self {
+        let Some((before, from)) = self.offset.and_then(|offset| text.split_at_checked(offset))
+        else {
+            return self;
+        };
+        if self.message == "repetition operator missing expression" && from.starts_with('+') {
+            self.message = format!("a plus sign is written with a backslash: '{before}\\{from}'");
+        }
+        self
     }
 
     /// Takes the last line of the crate's drawing as message, and its caret as offset; `added`

@@ -152,6 +152,7 @@ impl Trace {
     fn outcome_text(&self, step: &Step, show: Show) -> String {
         let rule = &step.rule;
         match &step.mismatch {
+            None if rule.kept_out => "matches, and is kept out until it is mended".to_owned(),
             None => "matches".to_owned(),
             Some(Mismatch::Disabled) => "the rule is disabled".to_owned(),
             Some(Mismatch::Source) => {
@@ -225,6 +226,7 @@ impl Trace {
             );
         }
         match self.matched() {
+            Some(rule) if rule.kept_out => write!(f, "rule \"{}\" is kept out: 503", rule.name),
             Some(rule) => write!(f, "rule \"{}\" takes the call", rule.name),
             None => write!(f, "no rule matches: 404"),
         }

@@ -1,15 +1,44 @@
-//! When a rule is open: weekdays and a span of local time at a fixed distance from UTC.
+//! When a rule is open: weekdays and a span of local time, in a time zone of the IANA database,
+//! whose daylight saving time is followed, or at a fixed distance from UTC.
 //!
-//! It has no clock and no time zones: the caller brings unix seconds, and daylight saving is the
-//! writer's business.
+//! It has no clock: the caller brings unix seconds. The rules of the zones are those of the crate
+//! `chrono-tz`, so they are as new as the build.
 
 use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, Offset as _, TimeZone as _, Utc};
+use chrono_tz::Tz;
 
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
+/// Minutes of a week.
+pub(super) const MINUTES_PER_WEEK: usize = 7 * MINUTES_PER_DAY as usize;
+
 /// Largest distance from UTC, in minutes.
 const OFFSET_MINUTES_MAX: u16 = 14 * 60;
+
+/// What local time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Minutes ahead of UTC.
+    Offset(i16),
+    /// A zone of the IANA database.
+    Named(Tz),
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Zone::Named(tz) => f.write_str(tz.name()),
+            Zone::Offset(minutes) => {
+                let sign = if *minutes < 0 { '-' } else { '+' };
+                let minutes = minutes.unsigned_abs();
+                write!(f, "UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+            }
+        }
+    }
+}
 
 /// The hours in which a rule matches. A span that ends before it begins goes over midnight and
 /// belongs to the day on which it begins.
@@ -19,23 +48,17 @@ pub struct Schedule {
     days: [bool; 7],
     from_min: u16,
     to_min: u16,
-    offset_min: i16,
+    zone: Zone,
     shown: String,
 }
 
 impl Schedule {
     /// Builds a schedule from its parts as written: days such as `mon` or `mon-fri` (none means
-    /// every day), local times `HH:MM` (24:00 is the end of the day) and an offset such as
-    /// `+01:00`.
+    /// every day), local times `HH:MM` (24:00 is the end of the day) and what local time is.
     ///
     /// # Errors
     /// The part that cannot be read, with what would be right.
-    pub fn new(
-        days: &[&str],
-        from: &str,
-        to: &str,
-        utc_offset: &str,
-    ) -> Result<Self, ScheduleError> {
+    pub fn new(days: &[&str], from: &str, to: &str, zone: Zone) -> Result<Self, ScheduleError> {
         let mut open = [days.is_empty(); 7];
         for range in days {
             mark_days(range, &mut open).ok_or_else(|| {
@@ -49,31 +72,41 @@ impl Schedule {
         if from_min == to_min {
             return Err(ScheduleError::new(Part::To, to, "a time other than `from`"));
         }
-        let offset_min = offset(utc_offset).ok_or_else(|| {
-            ScheduleError::new(
-                Part::UtcOffset,
-                utc_offset,
-                "-14:00 to +14:00, sign included",
-            )
-        })?;
         let days = if days.is_empty() {
             "every day".to_owned()
         } else {
             days.join(",")
         };
-        let shown = format!("{days} {from}-{to} (UTC{utc_offset})");
+        let shown = format!("{days} {from}-{to} ({zone})");
         Ok(Self {
             days: open,
             from_min,
             to_min,
-            offset_min,
+            zone,
             shown,
         })
+    }
+
+    /// What local time is.
+    pub fn zone(&self) -> Zone {
+        self.zone
     }
 
     /// Whether the rule is open at `unix_s`, in seconds since 1970 UTC.
     pub fn is_open(&self, unix_s: i64) -> bool {
         let (day, minute) = self.local(unix_s);
+        self.is_open_at(day, minute)
+    }
+
+    /// Whether it is open in each minute of a local week, from Monday 00:00.
+    pub(super) fn week(&self) -> Vec<bool> {
+        let day = usize::from(MINUTES_PER_DAY);
+        (0..MINUTES_PER_WEEK)
+            .map(|minute| self.is_open_at(minute / day, (minute % day) as u16))
+            .collect()
+    }
+
+    fn is_open_at(&self, day: usize, minute: u16) -> bool {
         let open = |day: usize| self.days.get(day).copied().unwrap_or_default();
         if self.from_min < self.to_min {
             return open(day) && (self.from_min..self.to_min).contains(&minute);
@@ -92,12 +125,82 @@ impl Schedule {
     fn local(&self, unix_s: i64) -> (usize, u16) {
         let minutes = unix_s
             .div_euclid(60)
-            .saturating_add(i64::from(self.offset_min));
+            .saturating_add(self.zone.ahead_min(unix_s));
         let day = minutes.div_euclid(i64::from(MINUTES_PER_DAY));
         let minute = minutes.rem_euclid(i64::from(MINUTES_PER_DAY));
         // 1 January 1970 was a Thursday.
         ((day + 3).rem_euclid(7) as usize, minute as u16)
     }
+}
+
+impl Zone {
+    /// The distance from UTC such as `+01:00`.
+    ///
+    /// # Errors
+    /// It cannot be read, or is more than fourteen hours.
+    pub fn offset(text: &str) -> Result<Self, ScheduleError> {
+        let error = || ScheduleError::new(Part::UtcOffset, text, "-14:00 to +14:00, sign included");
+        offset(text).map(Zone::Offset).ok_or_else(error)
+    }
+
+    /// The zone of a name such as `Europe/Berlin`.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn named(text: &str) -> Result<Self, ScheduleError> {
+        let error =
+            |_| ScheduleError::new(Part::Tz, text, "the name of a time zone: Europe/Berlin");
+        text.parse().map(Zone::Named).map_err(error)
+    }
+
+    /// Minutes that local time is ahead of UTC at `unix_s`.
+    fn ahead_min(self, unix_s: i64) -> i64 {
+        match (self, DateTime::<Utc>::from_timestamp(unix_s, 0)) {
+            (Zone::Offset(minutes), _) => i64::from(minutes),
+            (Zone::Named(tz), Some(at)) => {
+                let offset = tz.offset_from_utc_datetime(&at.naive_utc()).fix();
+                i64::from(offset.local_minus_utc()).div_euclid(60)
+            }
+            // Beyond the calendar, in 262,000 years.
+            (Zone::Named(_), None) => 0,
+        }
+    }
+
+    /// The seconds since 1970 UTC of a local time. Of one that the clocks show twice, the first.
+    fn unix_s(self, local: NaiveDateTime) -> Option<i64> {
+        match self {
+            Zone::Offset(minutes) => Some(local.and_utc().timestamp() - i64::from(minutes) * 60),
+            Zone::Named(tz) => Some(tz.from_local_datetime(&local).earliest()?.timestamp()),
+        }
+    }
+}
+
+/// Reads a moment: `2026-12-24T18:00`, in local time of `zone`; with `Z`, `+01:00` or
+/// `[Europe/Berlin]` at its end it says itself what local time is. Gives seconds since 1970 UTC and
+/// the zone that was used.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn moment(text: &str, zone: Zone) -> Result<(i64, Zone), String> {
+    let form = "write 2026-12-24T18:00, with Z, +01:00 or [Europe/Berlin] after it if need be";
+    let (local, rest) = text
+        .split_at_checked("2026-12-24T18:00".len())
+        .ok_or_else(|| form.to_owned())?;
+    let local = NaiveDateTime::parse_from_str(local, "%Y-%m-%dT%H:%M")
+        .map_err(|error| format!("{error}; {form}"))?;
+    let named = rest
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let zone = match (rest, named) {
+        ("", _) => Ok(zone),
+        ("Z", _) => Ok(Zone::Offset(0)),
+        (_, Some(name)) => Zone::named(name),
+        (offset, None) => Zone::offset(offset),
+    };
+    let zone = zone.map_err(|error| error.to_string())?;
+    let at = zone.unix_s(local);
+    at.map(|at| (at, zone))
+        .ok_or_else(|| format!("the clocks in {zone} never show {local}"))
 }
 
 impl fmt::Display for Schedule {
@@ -117,6 +220,8 @@ pub enum Part {
     To,
     /// `utc_offset`
     UtcOffset,
+    /// `tz`
+    Tz,
 }
 
 /// A part of a schedule that cannot be read.
@@ -173,7 +278,16 @@ fn offset(text: &str) -> Option<i16> {
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
+    use super::{Schedule, ScheduleError, Zone, moment};
+
+    fn schedule(
+        days: &[&str],
+        from: &str,
+        to: &str,
+        offset: &str,
+    ) -> Result<Schedule, ScheduleError> {
+        Schedule::new(days, from, to, Zone::offset(offset)?)
+    }
 
     /// Monday 5 January 2026, 00:00 UTC.
     const MONDAY: i64 = 1_767_571_200;
@@ -205,7 +319,7 @@ mod tests {
             (office, -4 * 86_400 + 12 * 3_600, false),
         ] {
             let (days, from, to, offset) = parts;
-            let schedule = Schedule::new(days, from, to, offset).expect("the row is valid");
+            let schedule = schedule(days, from, to, offset).expect("the row is valid");
             assert_eq!(
                 schedule.is_open(now),
                 open,
@@ -217,7 +331,7 @@ mod tests {
 
     #[test]
     fn local_time_shifts_the_day_too() {
-        let schedule = Schedule::new(&[], "00:00", "24:00", "-05:30").expect("valid");
+        let schedule = schedule(&[], "00:00", "24:00", "-05:30").expect("valid");
         assert_eq!(schedule.local_time(at(0, 1, 0)), "sun 19:30");
     }
 
@@ -267,8 +381,83 @@ mod tests {
             ),
         ] {
             let (days, from, to, offset) = parts;
-            let found = Schedule::new(days, from, to, offset).expect_err("the row is bad");
+            let found = schedule(days, from, to, offset).expect_err("the row is bad");
             assert_eq!(found.to_string(), error);
+        }
+    }
+
+    #[test]
+    fn a_named_zone_follows_daylight_saving_time() {
+        let berlin = Zone::named("Europe/Berlin").expect("it exists");
+        let office = Schedule::new(&["mon-fri"], "08:00", "18:00", berlin).expect("valid");
+        assert_eq!(office.to_string(), "mon-fri 08:00-18:00 (Europe/Berlin)");
+        for (utc, local, open) in [
+            ("2026-01-05T06:59Z", "mon 07:59", false),
+            ("2026-01-05T07:00Z", "mon 08:00", true),
+            ("2026-01-05T17:00Z", "mon 18:00", false),
+            ("2026-07-06T06:00Z", "mon 08:00", true),
+            ("2026-07-06T16:00Z", "mon 18:00", false),
+            ("2026-03-29T00:59Z", "sun 01:59", false),
+            ("2026-03-29T01:00Z", "sun 03:00", false),
+            ("2026-10-25T00:30Z", "sun 02:30", false),
+            ("2026-10-25T01:30Z", "sun 02:30", false),
+        ] {
+            let (at, _) = moment(utc, berlin).expect("the row is valid");
+            assert_eq!(
+                (office.local_time(at).as_str(), office.is_open(at)),
+                (local, open),
+                "{utc}"
+            );
+        }
+        assert!(
+            !office.local_time(i64::MAX).is_empty(),
+            "beyond the calendar"
+        );
+    }
+
+    #[test]
+    fn moments_are_read_in_their_zone() {
+        let berlin = Zone::named("Europe/Berlin").expect("it exists");
+        for (text, read) in [
+            ("2026-01-05T00:00Z", Ok(MONDAY)),
+            ("2026-01-05T01:00", Ok(MONDAY)),
+            ("2026-01-05T01:00+01:00", Ok(MONDAY)),
+            ("2026-01-04T19:00[America/New_York]", Ok(MONDAY)),
+            ("2026-10-25T02:30", Ok(1_792_888_200)),
+            (
+                "2026-03-29T02:30",
+                Err("the clocks in Europe/Berlin never show 2026-03-29 02:30:00"),
+            ),
+            (
+                "2026-01-05",
+                Err(
+                    "write 2026-12-24T18:00, with Z, +01:00 or [Europe/Berlin] after it if need be",
+                ),
+            ),
+            (
+                "2026-13-05T01:00",
+                Err(
+                    "input is out of range; write 2026-12-24T18:00, with Z, +01:00 or \
+                     [Europe/Berlin] after it if need be",
+                ),
+            ),
+            (
+                "2026-01-05T01:00[Berlin]",
+                Err("`Berlin` is not the name of a time zone: Europe/Berlin"),
+            ),
+            (
+                "2026-01-05T01:00 CET",
+                Err("` CET` is not -14:00 to +14:00, sign included"),
+            ),
+            (
+                "é",
+                Err(
+                    "write 2026-12-24T18:00, with Z, +01:00 or [Europe/Berlin] after it if need be",
+                ),
+            ),
+        ] {
+            let found = moment(text, berlin).map(|(at, _)| at);
+            assert_eq!(found, read.map_err(str::to_owned), "{text:?}");
         }
     }
 }

@@ -16,6 +16,9 @@ use super::spelling;
 /// Functions that the engine calls by name.
 const ENTRY_POINTS: &[&str] = &["on_started", "on_incoming", "on_error", "on_terminating"];
 
+/// Those of them with which a session begins.
+const BEGINNINGS: &[&str] = &["on_started", "on_incoming"];
+
 /// Functions that are part of the language rather than registered, with their numbers of arguments.
 const BUILT_IN: &[(&str, &[usize])] = &[
     ("Fn", &[1]),
@@ -66,11 +69,35 @@ struct Function {
     uses_this: bool,
 }
 
-/// Checks the files of a program together.
-pub(super) fn check(engine: &Engine, files: &Files, parsed: &[AST]) -> Vec<Diagnostic> {
+/// What files are checked together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All files of one program.
+    Program,
+    /// Files that no rule runs, and others: they may define the same names, and none has to begin.
+    Idle,
+}
+
+/// Whether a function of this name makes a file a scenario rather than a library.
+pub(super) fn begins_a_scenario(function: &str) -> bool {
+    BEGINNINGS.contains(&function)
+}
+
+/// Checks files together.
+pub(super) fn check(
+    engine: &Engine,
+    files: &Files,
+    parsed: &[AST],
+    extent: Extent,
+) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
-    let known = gather(engine, files, parsed, &mut faults);
+    let mut twice = Vec::new();
+    let known = gather(engine, files, parsed, &mut faults, &mut twice);
     entry_points(files, &known, &mut faults);
+    if extent == Extent::Program {
+        faults.append(&mut twice);
+        beginning(files, &known, &mut faults);
+    }
     for ast in parsed {
         let mut check = Check {
             files,
@@ -100,7 +127,14 @@ fn before(a: Position, b: Position) -> bool {
     (a.line(), a.position()) <= (b.line(), b.position())
 }
 
-fn gather(engine: &Engine, files: &Files, parsed: &[AST], faults: &mut Vec<Diagnostic>) -> Known {
+/// Gathers what is known; names that are defined twice go to `twice`.
+fn gather(
+    engine: &Engine,
+    files: &Files,
+    parsed: &[AST],
+    faults: &mut Vec<Diagnostic>,
+    twice: &mut Vec<Diagnostic>,
+) -> Known {
     let mut known = Known {
         functions: BTreeMap::new(),
         constants: BTreeMap::new(),
@@ -117,7 +151,7 @@ fn gather(engine: &Engine, files: &Files, parsed: &[AST], faults: &mut Vec<Diagn
             .extend(*arities);
     }
     for ast in parsed {
-        gather_functions(files, ast, &mut known, faults);
+        gather_functions(files, ast, &mut known, faults, twice);
         for statement in ast.statements() {
             if let Stmt::Var(definition, ..) = statement {
                 let name = definition.0.name.to_string();
@@ -127,7 +161,7 @@ fn gather(engine: &Engine, files: &Files, parsed: &[AST], faults: &mut Vec<Diagn
                         "the constant `{name}` is defined twice; first at {}",
                         files.place(first)
                     );
-                    faults.push(files.diagnostic(position, message, None));
+                    twice.push(files.diagnostic(position, message, None));
                 }
             }
         }
@@ -163,7 +197,13 @@ fn mark_this(functions: &mut BTreeMap<String, Vec<Function>>, position: Position
     }
 }
 
-fn gather_functions(files: &Files, ast: &AST, known: &mut Known, faults: &mut Vec<Diagnostic>) {
+fn gather_functions(
+    files: &Files,
+    ast: &AST,
+    known: &mut Known,
+    faults: &mut Vec<Diagnostic>,
+    twice: &mut Vec<Diagnostic>,
+) {
     let module: &Module = ast.as_ref();
     for info in ast.iter_functions() {
         let Some(definition) = module.get_script_fn(info.name, info.params.len()) else {
@@ -190,7 +230,7 @@ fn gather_functions(files: &Files, ast: &AST, known: &mut Known, faults: &mut Ve
                 "the function `{}` is defined twice; first at {first}",
                 info.name
             );
-            faults.push(files.diagnostic(position, message, None));
+            twice.push(files.diagnostic(position, message, None));
         }
         shadowing(files, known, info.name, position, &function, faults);
         known
@@ -252,8 +292,11 @@ fn entry_points(files: &Files, known: &Known, faults: &mut Vec<Diagnostic>) {
             faults.push(files.diagnostic(position, message, hint));
         }
     }
-    let begins = ["on_started", "on_incoming"];
-    if !begins
+}
+
+/// A program needs a function that is called first.
+fn beginning(files: &Files, known: &Known, faults: &mut Vec<Diagnostic>) {
+    if !BEGINNINGS
         .iter()
         .any(|name| known.functions.contains_key(*name))
     {

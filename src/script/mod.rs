@@ -33,5 +33,5 @@ pub use error::ScriptError;
 pub use host::{Host, Outcome, Turn};
 pub use instance::{Instance, SessionInfo};
 pub use limits::Limits;
-pub use program::{Program, Source};
+pub use program::{Idle, Program, Source, check_idle, check_syntax};
 pub use reference::reference;

@@ -48,6 +48,38 @@ pub struct Program {
 pub(super) struct Files(pub Vec<File>);
 
 impl Files {
+    fn push(&mut self, source: &Source, first_line: usize) {
+        self.0.push(File {
+            name: source.file.clone(),
+            first_line,
+            lines: source.text.lines().map(str::to_owned).collect(),
+        });
+    }
+
+    /// The fault of the last file, when Rhai cannot count its lines or columns.
+    fn too_long(&self) -> Option<Diagnostic> {
+        let file = self.0.last()?;
+        let next_line = file.first_line + file.lines.len().max(1);
+        let mut lines = file.lines.iter();
+        let wide = lines.any(|line| line.chars().count() > COLUMNS_MAX);
+        if next_line <= PROGRAM_LINES_MAX && !wide {
+            return None;
+        }
+        let place = Place {
+            file: file.name.clone(),
+            line: 0,
+            column: 0,
+        };
+        let message =
+            format!("a program has at most {PROGRAM_LINES_MAX} lines, and as many columns");
+        Some(Diagnostic {
+            place,
+            line_text: String::new(),
+            message,
+            hint: None,
+        })
+    }
+
     fn file_at(&self, line: usize) -> Option<&File> {
         self.0.iter().rev().find(|file| file.first_line <= line)
     }
@@ -101,28 +133,10 @@ impl Program {
         let mut faults = Vec::new();
         let mut first_line = 1;
         for source in sources {
-            let lines: Vec<String> = source.text.lines().map(str::to_owned).collect();
-            let next_line = first_line + lines.len().max(1);
-            let too_long = lines.iter().any(|line| line.chars().count() > COLUMNS_MAX);
-            files.0.push(File {
-                name: source.file.clone(),
-                first_line,
-                lines,
-            });
-            if next_line > PROGRAM_LINES_MAX || too_long {
-                let place = Place {
-                    file: source.file.clone(),
-                    line: 0,
-                    column: 0,
-                };
-                let message =
-                    format!("a program has at most {PROGRAM_LINES_MAX} lines, and as many columns");
-                faults.push(Diagnostic {
-                    place,
-                    line_text: String::new(),
-                    message,
-                    hint: None,
-                });
+            let next_line = first_line + source.text.lines().count().max(1);
+            files.push(source, first_line);
+            if let Some(fault) = files.too_long() {
+                faults.push(fault);
                 break;
             }
             match parse(&host.engine, &files, first_line, &source.text) {
@@ -132,7 +146,7 @@ impl Program {
             first_line = next_line;
         }
         if faults.is_empty() {
-            faults = check::check(&host.engine, &files, &parsed);
+            faults = check::check(&host.engine, &files, &parsed, check::Extent::Program);
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -176,6 +190,74 @@ impl Program {
             .get(name)
             .is_some_and(|counts| counts.contains(&parameters))
     }
+}
+
+/// What was found in a file that no rule runs.
+#[derive(Debug)]
+pub struct Idle {
+    /// Its name below `scripts_dir`.
+    pub file: String,
+    /// It has no entry point, so it is there to be listed beside others.
+    pub is_library: bool,
+    /// What is wrong with it. Functions of any other file count as known, because a rule may list
+    /// that file too.
+    pub faults: Vec<Diagnostic>,
+}
+
+/// Checks the files that no rule runs; those that rules do run lend their functions.
+pub fn check_idle(host: &Host, idle: &[Source], used: &[Source]) -> Vec<Idle> {
+    let mut files = Files::default();
+    let mut parsed = Vec::new();
+    let mut first_line = 1;
+    let mut found: Vec<Idle> = Vec::new();
+    for (index, source) in idle.iter().chain(used).enumerate() {
+        let mut faults = check_syntax(host, source);
+        let next_line = first_line + source.text.lines().count().max(1);
+        if faults.is_empty() && next_line <= PROGRAM_LINES_MAX {
+            files.push(source, first_line);
+            match parse(&host.engine, &files, first_line, &source.text) {
+                Ok(ast) => parsed.push(ast),
+                Err(fault) => faults.push(fault),
+            }
+            first_line = next_line;
+        }
+        if index < idle.len() {
+            found.push(Idle {
+                file: source.file.clone(),
+                is_library: false,
+                faults,
+            });
+        }
+    }
+    let faults = check::check(&host.engine, &files, &parsed, check::Extent::Idle);
+    for idle in &mut found {
+        let own = |fault: &&Diagnostic| fault.place.file == idle.file;
+        let own: Vec<Diagnostic> = faults.iter().filter(own).cloned().collect();
+        idle.is_library = idle.faults.is_empty() && {
+            let file = files.0.iter().position(|file| file.name == idle.file);
+            file.and_then(|file| parsed.get(file)).is_some_and(|ast| {
+                !ast.iter_functions()
+                    .any(|f| check::begins_a_scenario(f.name))
+            })
+        };
+        idle.faults.extend(own);
+    }
+    found
+}
+
+/// What is wrong with the syntax of one file.
+pub fn check_syntax(host: &Host, source: &Source) -> Vec<Diagnostic> {
+    let mut files = Files::default();
+    files.push(source, 1);
+    files.too_long().map_or_else(
+        || {
+            parse(&host.engine, &files, 1, &source.text)
+                .err()
+                .into_iter()
+                .collect()
+        },
+        |fault| vec![fault],
+    )
 }
 
 fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {

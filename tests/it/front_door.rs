@@ -71,6 +71,32 @@ const FILES: &[(&str, &str)] = &[
         "bracket/main.rhai",
         "fn on_incoming(e) {\n    e.leg.answer(;\n}\n",
     ),
+    (
+        "idle/main.rhai",
+        "fn on_incoming(e) { close(e.leg); }\nfn close(leg) { leg.hangup(); }\n",
+    ),
+    (
+        "idle/draft.rhai",
+        "fn on_incoming(e) {\n    e.leg.answer(;\n}\n",
+    ),
+    (
+        "idle/lib/greet.rhai",
+        "fn greet(leg) {\n    leg.say(\"Hello\");\n    close(leg);\n    clos(leg);\n}\n",
+    ),
+    ("idle/spare.rhai", "fn on_started(e) { }\n"),
+    ("idle/main_test.rhai", "fn test() {\n    1 +;\n}\n"),
+    (
+        "two/a.toml",
+        "[[rule]]\nname = \"x\"\npattern = '+49.*'\nscenarios = [\"main.rhai\"]\n\n\
+         [rule.limits]\nsessions_max = 0\n",
+    ),
+    ("two/b.toml", "[rule]\nname = \"y\"\npattern = '2'\n"),
+    (
+        "hours/videoconf.toml",
+        "[[rule]]\nname = \"office\"\npattern = '1'\nscenarios = [\"main.rhai\"]\n\
+         schedule = { days = [\"mon-fri\"], from = \"08:00\", to = \"18:00\", \
+         tz = \"Europe/Berlin\" }\n",
+    ),
     ("good/main.rhai", "fn on_incoming(e) { e.leg.answer(); }\n"),
     ("file", ""),
     (
@@ -237,10 +263,11 @@ const ROWS: &[Row] = &[
     says(
         &["check", "--set", "rules_dir={dir}/misspelt"],
         1,
-        "{dir}/misspelt/videoconf.toml:3:1: unknown field `patern`, expected one of `name`, \
+        "{dir}/misspelt/videoconf.toml:1:1: missing field `pattern`\n1 | [[rule]]\n  | ^^^^^^^^\n\
+         {dir}/misspelt/videoconf.toml:3:1: unknown field `patern`, expected one of `name`, \
          `pattern`, `caller`, `source`, `headers`, `schedule`, `enabled`, `scenarios`, \
          `variables`, `limits`\n3 | patern = \"1\"\n  | ^^^^^^\n\
-         0 rules, 4 scenarios: 1 error, 0 warnings\n",
+         1 rule, 4 scenarios: 2 errors, 0 warnings\n",
     ),
     says(
         &[
@@ -291,6 +318,41 @@ const ROWS: &[Row] = &[
         "1 rule, 1 scenario: 0 errors, 0 warnings\n",
     ),
     says(
+        &[
+            "check",
+            "--set",
+            "rules_dir={dir}/rules",
+            "--set",
+            "scripts_dir={dir}/idle",
+        ],
+        1,
+        "main_test.rhai:2:8: Unexpected ';'\n 2 |     1 +;\n   |        ^\n\
+         draft.rhai:2:18: Unexpected ';'\n 2 |     e.leg.answer(;\n   |                  ^\n\
+         lib/greet.rhai:4:5: there is no function `clos`\n 4 |     clos(leg);\n   |     ^\n\
+         \u{20}hint: did you mean `close`?\n\
+         draft.rhai: warning: no rule runs this scenario\n\
+         lib/greet.rhai: warning: no rule lists this library\n\
+         spare.rhai: warning: no rule runs this scenario\n\
+         1 rule, 4 scenarios: 3 errors, 3 warnings\n",
+    ),
+    says(
+        &[
+            "check",
+            "--set",
+            "rules_dir={dir}/two",
+            "--set",
+            "scripts_dir={dir}/good",
+        ],
+        1,
+        "{dir}/two/a.toml:3:12: pattern: a plus sign is written with a backslash: '\\+49.*'\n\
+         3 | pattern = '+49.*'\n  |            ^\n\
+         {dir}/two/a.toml:7:16: limits.sessions_max: from 1 to 4294967295 is allowed\n\
+         7 | sessions_max = 0\n  |                ^\n\
+         {dir}/two/b.toml:1:1: a rule begins with [[rule]], in double brackets\n\
+         1 | [rule]\n  | ^^^^^^\n\
+         2 rules, 1 scenario: 3 errors, 0 warnings\n",
+    ),
+    says(
         &["check"],
         0,
         "4 rules, 4 scenarios: 0 errors, 0 warnings\n",
@@ -315,6 +377,172 @@ const ROWS: &[Row] = &[
          no rule matches: 404\n",
     ),
 ];
+
+/// What `route --at` says of office hours in Berlin.
+const MOMENTS: &[(&str, i32, &str)] = &[
+    ("2026-12-24T17:59", 0, "at 2026-12-24T17:59 (Europe/Berlin)"),
+    (
+        "2026-12-24T18:00",
+        1,
+        "thu 18:00 is outside mon-fri 08:00-18:00 (Europe/Berlin)",
+    ),
+    ("2026-07-01T07:59Z", 0, "at 2026-07-01T07:59 (UTC+00:00)"),
+    ("2026-12-24T07:00Z", 0, "matches"),
+    ("2026-12-24T06:59Z", 1, "thu 07:59 is outside"),
+    ("2026-07-01T06:59Z", 0, "matches"),
+    (
+        "2026-12-24T12:30[America/New_York]",
+        1,
+        "thu 18:30 is outside",
+    ),
+    ("Christmas", 1, "--at: write 2026-12-24T18:00"),
+];
+
+#[test]
+fn route_says_what_would_happen_at_another_time() {
+    let dir = tempfile::tempdir().expect("a folder");
+    write_files(dir.path());
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let rules = format!("rules_dir={}", at("hours"));
+    let scripts = format!("scripts_dir={}", at("good"));
+    for (moment, code, said) in MOMENTS {
+        let line = [
+            "route", "--set", &rules, "--set", &scripts, "--to", "1", "--at", moment,
+        ];
+        let output = run(dir.path(), &line.map(str::to_owned));
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(*code), "{moment}: {text}");
+        assert!(text.contains(said), "{moment}: {text}");
+    }
+}
+
+/// Rules of which two have to be mended.
+const HALF_BROKEN: &[(&str, &str)] = &[
+    (
+        "rules/a.toml",
+        "[[rule]]\nname = \"one\"\npattern = '1'\nscenarios = [\"busy.rhai\"]\n\
+         [[rule]]\nname = \"two\"\npattern = '2'\nscenarios = [\"broken.rhai\"]\n\
+         [[rule]]\nname = \"any two\"\npattern = '2|3'\nscenarios = [\"busy.rhai\"]\n",
+    ),
+    (
+        "rules/b.toml",
+        "[[rule]]\nname = \"four\"\npattern = '4'\nscenarios = [\"busy.rhai\"]\n\
+         [[rule]]\nname = \"five\"\npattern = '5\nscenarios = [\"busy.rhai\"]\n",
+    ),
+    (
+        "scripts/busy.rhai",
+        "fn on_incoming(e) { e.leg.reject(486); }\n",
+    ),
+    (
+        "scripts/broken.rhai",
+        "fn on_incoming(e) { e.leg.reject(486 }\n",
+    ),
+];
+
+/// The status of the final response to a call.
+fn call(server: &Server, number: &str) -> String {
+    let socket = server::udp_socket(Duration::from_secs(20));
+    let local = socket.local_addr().expect("an address");
+    let to = server.udp;
+    let invite = format!(
+        "INVITE sip:{number}@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{}\r\n\
+         From: <sip:a@{local}>;tag=1\r\nTo: <sip:{number}@{to}>\r\nCall-ID: {}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:a@{local}>\r\nMax-Forwards: 70\r\n\
+         Content-Length: 0\r\n\r\n",
+        local.port(),
+        local.port()
+    );
+    socket.send_to(invite.as_bytes(), to).expect("sent");
+    let mut buffer = [0; 4000];
+    loop {
+        let length = socket.recv(&mut buffer).expect("an answer");
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let status = answer.split(' ').nth(1).expect("a status").to_owned();
+        if !status.starts_with('1') {
+            return status;
+        }
+    }
+}
+
+#[test]
+fn serve_names_all_that_is_broken_and_starts_without_it_when_it_is_told_to() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+    };
+    for (name, text) in HALF_BROKEN {
+        write(name, text);
+    }
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let rules = format!("rules_dir={}", at("rules"));
+    let scripts = format!("scripts_dir={}", at("scripts"));
+    let line = ["serve", "--set", &rules, "--set", &scripts].map(str::to_owned);
+    let refused = run(dir.path(), &line);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for part in [
+        "b.toml:7:13: ",
+        "broken.rhai:1:",
+        "With --lenient it starts",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+
+    let server = Server::start_with(&["--lenient"], &[&rules, &scripts]);
+    let greeted = [
+        "a: one, two (kept out), any two",
+        "b: four, (the rest of the file) (kept out)",
+    ];
+    for line in greeted {
+        assert!(
+            server.greeting.contains(line),
+            "{line} in {}",
+            server.greeting
+        );
+    }
+    // Two has a rule that works after the one that is kept out, and is not to fall through to it.
+    let statuses = |numbers: [&str; 6]| numbers.map(|number| call(&server, number));
+    let numbers = ["1", "2", "3", "4", "5", "6"];
+    assert_eq!(
+        statuses(numbers),
+        ["486", "503", "486", "486", "503", "503"]
+    );
+    let log = server.log();
+    assert!(log.contains("Rule is kept out until it is mended"), "{log}");
+
+    // A reload may mend one of them, and may not break what works.
+    write("scripts/broken.rhai", HALF_BROKEN[2].1);
+    reload(&server, "Rules and scenarios reloaded");
+    assert_eq!(
+        statuses(numbers),
+        ["486", "486", "486", "486", "503", "503"]
+    );
+    write(
+        "scripts/busy.rhai",
+        "fn on_incoming(e) { e.leg.reject(486 }\n",
+    );
+    reload(&server, "Nothing was reloaded");
+    assert_eq!(
+        statuses(numbers),
+        ["486", "486", "486", "486", "503", "503"]
+    );
+}
+
+/// Sends SIGHUP and waits for what the log says of it.
+fn reload(server: &Server, said: &str) {
+    server.signal("HUP");
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !server.log().contains(said) {
+        assert!(
+            std::time::Instant::now() < end,
+            "no {said:?} in {}",
+            server.log()
+        );
+        server::pause(Duration::from_millis(20));
+    }
+}
 
 fn write_files(dir: &Path) {
     for (name, text) in FILES {
