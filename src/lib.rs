@@ -1,6 +1,6 @@
 //! talkpath: a programmable engine for telephone and web conferences.
 //!
-//! Reading order: the vocabulary ([`id`], [`pii`], [`display_name`],
+//! Reading order: the vocabulary ([`id`], [`pii`], [`display_name`], [`deadlines`],
 //! [`network`], [`termination`]), then the pure leaves ([`sip`],
 //! [`sdp`], [`rtp`], [`audio`], [`codec`], [`stun`],
 //! [`routing`]), the pure middle ([`script`], [`media`]),
@@ -12,6 +12,7 @@ pub mod audio;
 pub mod catalog;
 pub mod codec;
 pub mod config;
+pub mod deadlines;
 pub mod display_name;
 pub mod engine;
 pub mod id;

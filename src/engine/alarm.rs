@@ -1,5 +1,5 @@
-//! Deadlines of sessions and legs. An alarm is checked against the state when it fires, so that
-//! cancelling needs no search; there is at most one per deadline ever set.
+//! Deadlines of sessions and legs: at most one for each alarm, which whoever ends its reason takes
+//! back.
 
 use std::time::{Duration, Instant};
 
@@ -24,32 +24,31 @@ pub(super) enum Alarm {
     Unanswered(LegId),
     /// A leg that stays in early media.
     EarlyMedia(LegId),
+    /// A leg of a user whose media is missing.
+    Away(LegId),
 }
 
 impl Engine {
     pub(super) fn set_alarm(&mut self, at: Instant, alarm: Alarm) {
-        self.alarms.insert((at, alarm));
+        self.alarms.set(alarm, Some(at));
+    }
+
+    pub(super) fn take_back_alarm(&mut self, alarm: Alarm) {
+        self.alarms.set(alarm, None);
     }
 
     pub(super) fn fire_alarms(&mut self, now: Instant) {
-        while let Some(&(at, alarm)) = self.alarms.first() {
-            if at > now {
-                break;
-            }
-            self.alarms.pop_first();
-            self.fire(now, at, alarm);
+        while let Some(alarm) = self.alarms.pop(now) {
+            self.fire(now, alarm);
         }
     }
 
-    fn fire(&mut self, now: Instant, at: Instant, alarm: Alarm) {
+    fn fire(&mut self, now: Instant, alarm: Alarm) {
         match alarm {
-            Alarm::Timer(session, timer) => self.fire_timer(now, at, session, timer),
+            Alarm::Timer(session, timer) => self.fire_timer(now, session, timer),
             Alarm::Idle(id) => {
-                let due = self
-                    .sessions
-                    .get(&id)
-                    .is_some_and(|session| session.idle_at == Some(at) && session.legs.is_empty());
-                if due {
+                let session = self.sessions.get(&id);
+                if session.is_some_and(|session| session.legs.is_empty()) {
                     self.end_session(now, id, Reason::SessionIdle);
                 }
             }
@@ -68,6 +67,7 @@ impl Engine {
                     self.hang_up(now, leg, Reason::Unanswered, &[]);
                 }
             }
+            Alarm::Away(leg) => self.give_up_media(now, leg),
             Alarm::EarlyMedia(leg) => {
                 if self
                     .legs
@@ -80,7 +80,7 @@ impl Engine {
         }
     }
 
-    fn fire_timer(&mut self, now: Instant, at: Instant, id: SessionId, timer: TimerId) {
+    fn fire_timer(&mut self, now: Instant, id: SessionId, timer: TimerId) {
         let waiting_max = self.settings.session_events_max / 2;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -88,12 +88,9 @@ impl Engine {
         let Some(entry) = session.timers.get_mut(&timer) else {
             return;
         };
-        if entry.at != at {
-            return;
-        }
         match entry.period_ms {
             Some(period_ms) => {
-                let next = at.max(now) + Duration::from_millis(period_ms);
+                let next = entry.at.max(now) + Duration::from_millis(period_ms);
                 entry.at = next;
                 // A session that cannot keep up loses beats of its clock rather than its life.
                 let skip = session.queue.len() >= waiting_max;

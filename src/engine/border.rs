@@ -167,7 +167,7 @@ pub struct Stats {
     pub calls_total: u64,
     /// Calls that no rule matched.
     pub calls_unrouted: u64,
-    /// Sessions ended by a script error.
+    /// Handlers of scenarios that failed.
     pub script_errors: u64,
     /// Commands that were refused.
     pub refused_commands: u64,

@@ -107,8 +107,8 @@ impl Engine {
         let id = leg.id;
         if let Some(session) = self.sessions.get_mut(&leg.session) {
             session.legs.insert(id);
-            session.idle_at = None;
         }
+        self.take_back_alarm(Alarm::Idle(leg.session));
         self.legs.insert(id, leg);
         self.set_alarm(now + self.settings.unanswered, Alarm::Unanswered(id));
     }
@@ -383,6 +383,8 @@ impl Engine {
             return;
         }
         leg.state = LegState::Connected(now);
+        self.take_back_alarm(Alarm::Unanswered(id));
+        self.take_back_alarm(Alarm::EarlyMedia(id));
         self.tell_leg(
             now,
             id,
@@ -523,6 +525,13 @@ impl Engine {
         let Some(leg) = self.legs.remove(&id) else {
             return;
         };
+        for alarm in [
+            Alarm::Unanswered(id),
+            Alarm::EarlyMedia(id),
+            Alarm::Away(id),
+        ] {
+            self.take_back_alarm(alarm);
+        }
         let row = reason.row();
         let duration_ms = match leg.state {
             LegState::Connected(since) => now.saturating_duration_since(since).as_millis() as u64,

@@ -71,6 +71,13 @@ struct Direct {
     refusal: u16,
 }
 
+impl DirectCalls {
+    /// Entries of all tables together.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len() + self.legs.len() + self.relays.len()
+    }
+}
+
 impl Engine {
     /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is
     /// not there.

@@ -1,6 +1,6 @@
 //! The engine itself: what it owns, and who gets an input.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 use tracing::{debug, info};
 
+use crate::deadlines::Deadlines;
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::media;
 use crate::script::{self, LegEvent};
@@ -40,7 +41,7 @@ pub struct Engine {
     pub(super) recordings: BTreeMap<UnitId, super::sound::Recording>,
     /// Legs whose media totals are still to come.
     pub(super) ended: BTreeMap<UnitId, super::call_in::EndedLeg>,
-    pub(super) alarms: BTreeSet<(Instant, Alarm)>,
+    pub(super) alarms: Deadlines<Alarm>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) stats: Stats,
     next_id: u64,
@@ -79,7 +80,7 @@ impl Engine {
             clips: BTreeMap::new(),
             recordings: BTreeMap::new(),
             ended: BTreeMap::new(),
-            alarms: BTreeSet::new(),
+            alarms: Deadlines::default(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             next_id: 1,
@@ -103,7 +104,7 @@ impl Engine {
             Input::Clip { id, result } => self.handle_clip(now, id, result),
             Input::Recording { unit, result } => self.handle_recording(now, unit, result),
             Input::Catalog(catalog) => self.catalog = catalog,
-            Input::Drain => self.sip.set_draining(true),
+            Input::Drain => self.drain(now),
             Input::HangUpAll => {
                 let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
                 for id in sessions {
@@ -125,8 +126,10 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is due next; nothing when no deadline is set.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let alarm = self.alarms.first().map(|(at, _)| *at);
-        [self.sip.poll_timeout(), alarm].into_iter().flatten().min()
+        [self.sip.poll_timeout(), self.alarms.next()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to be done outside; nothing when all has been told.
@@ -150,6 +153,40 @@ impl Engine {
     /// Numbers of the SIP endpoint for metrics.
     pub fn sip_counters(&self) -> &sip::Counters {
         self.sip.counters()
+    }
+
+    /// Takes no new calls, and ends what serves nobody any more.
+    fn drain(&mut self, now: Instant) {
+        self.sip.set_draining(true);
+        let idle = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.is_idle());
+        let idle: Vec<SessionId> = idle.map(|(id, _)| *id).collect();
+        for id in idle {
+            self.end_session(now, id, Reason::Draining);
+        }
+    }
+
+    /// What is left in each table, without those that are empty: nothing, a while after the last
+    /// call has ended.
+    pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        let mut left = vec![
+            ("sessions", self.sessions.len()),
+            ("legs", self.legs.len()),
+            ("calls", self.calls.len()),
+            ("requests", self.requests.len()),
+            ("direct calls", self.direct.len()),
+            ("directory", self.directory.len()),
+            ("units", self.units.len()),
+            ("clips", self.clips.len()),
+            ("recordings", self.recordings.len()),
+            ("ended legs", self.ended.len()),
+            ("alarms", self.alarms.len()),
+        ];
+        left.extend(self.sip.leftovers());
+        left.retain(|(_, count)| *count > 0);
+        left
     }
 
     fn drain_sip(&mut self, now: Instant) {
@@ -244,7 +281,8 @@ impl Engine {
             }
             M::IceConnected { unit } => debug!(%unit, "WebRTC leg connected"),
             M::LegLost { unit, loss } => self.handle_leg_lost(now, LegId(unit.0), loss),
-            M::MediaTimeout { unit } => self.handle_media_timeout(now, LegId(unit.0)),
+            M::MediaTimeout { unit } => self.handle_media_missing(now, LegId(unit.0)),
+            M::MediaBack { unit } => self.handle_media_back(now, LegId(unit.0)),
             M::Quality { unit, quality } => {
                 let event = LegEvent::Quality {
                     loss: quality.loss,
@@ -271,11 +309,34 @@ impl Engine {
                 };
                 self.hang_up(now, id, reason, &[]);
             }
-            media::Loss::Consent | media::Loss::Dtls(_) => self.handle_media_timeout(now, id),
+            media::Loss::Consent | media::Loss::Dtls(_) => self.give_up_media(now, id),
         }
     }
 
-    fn handle_media_timeout(&mut self, now: Instant, id: LegId) {
+    /// Who has logged in over a WebSocket may come back; a telephone is hung up.
+    fn handle_media_missing(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let call = leg.sip().map(|sip| sip.call);
+        if !leg.is_connected() || !call.is_some_and(|call| self.sip.is_kept(call)) {
+            return self.give_up_media(now, id);
+        }
+        if !std::mem::replace(&mut leg.away, true) {
+            self.set_alarm(now + self.settings.reconnect, Alarm::Away(id));
+            self.tell_leg(now, id, LegEvent::Reconnecting);
+        }
+    }
+
+    fn handle_media_back(&mut self, now: Instant, id: LegId) {
+        let leg = self.legs.get_mut(&id);
+        if leg.is_some_and(|leg| std::mem::take(&mut leg.away)) {
+            self.take_back_alarm(Alarm::Away(id));
+            self.tell_leg(now, id, LegEvent::Reconnected);
+        }
+    }
+
+    pub(super) fn give_up_media(&mut self, now: Instant, id: LegId) {
         self.tell_leg(now, id, LegEvent::MediaTimeout);
         self.hang_up(now, id, Reason::MediaTimeout, &[]);
     }

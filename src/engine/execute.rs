@@ -120,8 +120,9 @@ impl Engine {
                 self.set_timer(now, session, timer, after_ms, repeat);
             }
             Command::CancelTimer { timer } => {
-                if let Some(session) = self.sessions.get_mut(&session) {
-                    session.timers.remove(&timer);
+                if let Some(entry) = self.sessions.get_mut(&session) {
+                    entry.timers.remove(&timer);
+                    self.take_back_alarm(Alarm::Timer(session, timer));
                 }
             }
             Command::SetCustomData { text } => {

@@ -22,6 +22,8 @@ pub(super) struct Leg {
     pub(super) state: LegState,
     pub(super) caller_id: String,
     pub(super) digits: DigitChoice,
+    /// Its media is missing, and may come back.
+    pub(super) away: bool,
     pub(super) muted: bool,
     pub(super) deafened: bool,
     pub(super) playing: Option<Playing>,
@@ -231,6 +233,7 @@ impl Leg {
             state: LegState::Alerting,
             caller_id: info.caller_id.clone(),
             digits: DigitChoice::default(),
+            away: false,
             muted: false,
             deafened: false,
             playing: None,

@@ -30,7 +30,6 @@ pub(super) struct Session {
     pub(super) legs: BTreeSet<LegId>,
     pub(super) units: BTreeMap<UnitId, Unit>,
     pub(super) timers: BTreeMap<TimerId, Timer>,
-    pub(super) idle_at: Option<Instant>,
     pub(super) ending: Option<Ending>,
     pub(super) custom_data: String,
     /// The last command that was not carried out.
@@ -90,6 +89,13 @@ pub(super) struct Birth {
     pub(super) catalog: std::sync::Arc<Catalog>,
 }
 
+impl Session {
+    /// Nobody calls, and no event waits or is being worked on.
+    pub(super) fn is_idle(&self) -> bool {
+        self.legs.is_empty() && self.queue.is_empty() && self.instance.is_some()
+    }
+}
+
 fn variable(value: &Variable) -> serde_json::Value {
     match value {
         Variable::Text(text) => text.clone().into(),
@@ -135,7 +141,6 @@ impl Engine {
             legs: BTreeSet::new(),
             units: BTreeMap::new(),
             timers: BTreeMap::new(),
-            idle_at: None,
             ending: None,
             custom_data: String::new(),
             refused: None,
@@ -252,6 +257,7 @@ impl Engine {
                     self.execute(now, id, placed);
                 }
                 if let Some(error) = outcome.error {
+                    self.stats.script_errors += 1;
                     warn!(session_id = %id, place = %error.place, function = %error.function,
                         message = %error.message, "Scenario failed");
                     let text = error.to_string();
@@ -266,6 +272,7 @@ impl Engine {
                 }
             }
             Err(panic) => {
+                self.stats.script_errors += 1;
                 warn!(session_id = %id, %panic, "Script host panicked");
                 self.fail_session(now, id);
             }
@@ -279,6 +286,9 @@ impl Engine {
             return;
         };
         match session.ending {
+            None if self.sip.is_draining() && session.is_idle() => {
+                self.end_session(now, id, Reason::Draining);
+            }
             None => self.hand_out(now, id),
             Some(Ending::Apologising) => {}
             Some(Ending::Terminating) if session.instance.is_some() => {
@@ -292,7 +302,6 @@ impl Engine {
 
     /// Ends a session whose scenario failed: callers hear a sentence, then everything is hung up.
     fn fail_session(&mut self, now: Instant, id: SessionId) {
-        self.stats.script_errors += 1;
         let apology = self.settings.apology_text.clone();
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -349,11 +358,16 @@ impl Engine {
         session.queue.push_back(Event::Terminating {
             reason: reason.to_string(),
         });
-        session.timers.clear();
+        let timers = std::mem::take(&mut session.timers);
         let legs: Vec<LegId> = session.legs.iter().copied().collect();
         let units: Vec<UnitId> = session.units.keys().copied().collect();
         let idle = session.instance.is_some();
         self.leave_directory(id);
+        for timer in timers.into_keys() {
+            self.take_back_alarm(Alarm::Timer(id, timer));
+        }
+        self.take_back_alarm(Alarm::Idle(id));
+        self.take_back_alarm(Alarm::Apology(id));
         for leg in legs {
             self.hang_up(now, leg, reason, &[]);
         }
@@ -380,6 +394,7 @@ impl Engine {
 
     fn forget_session(&mut self, id: SessionId) {
         self.leave_directory(id);
+        self.take_back_alarm(Alarm::Idle(id));
         self.sessions.remove(&id);
     }
 
@@ -397,8 +412,6 @@ impl Engine {
             self.end_session(now, id, Reason::ScriptError);
             return;
         }
-        let at = now + idle;
-        session.idle_at = Some(at);
-        self.set_alarm(at, Alarm::Idle(id));
+        self.set_alarm(now + idle, Alarm::Idle(id));
     }
 }

@@ -243,7 +243,7 @@ pub struct WebRtcReady {
 /// Why a WebRTC leg can carry nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// No valid check and no genuine packet for 13 s, or none ever.
+    /// No valid check for 13 s, and so no connection.
     Consent,
     /// The DTLS association cannot be trusted or does not come about: it …
     Dtls(&'static str),
@@ -340,8 +340,14 @@ pub enum Event {
         /// Why.
         loss: Loss,
     },
-    /// No packet for the media timeout. Not told of WebRTC legs, see [`Event::LegLost`].
+    /// No packet for the media timeout; for a WebRTC leg, no check and no packet for 13 s. Told once
+    /// until [`Event::MediaBack`].
     MediaTimeout {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Packets come again.
+    MediaBack {
         /// The unit.
         unit: UnitId,
     },

@@ -331,6 +331,22 @@ impl Core {
         self.outbox.drain(send);
     }
 
+    /// What is left in each table, without those that are empty: nothing when every unit has been
+    /// closed.
+    pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        let mut left = vec![
+            ("media units", self.units.graph.len()),
+            ("media legs", self.legs),
+            ("streams", self.streams),
+            ("legs by node", self.units.legs.len()),
+            ("players", self.units.players.len()),
+            ("recorders", self.units.recorders.len()),
+        ];
+        left.extend(self.shared.leftovers());
+        left.retain(|(_, count)| *count > 0);
+        left
+    }
+
     /// Totals.
     pub fn counters(&self) -> Counters {
         Counters {

@@ -214,6 +214,9 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     if expected && stream.reports.poll_timed_out(now, tick.settings.timeout) {
         tick.event(Event::MediaTimeout { unit });
     }
+    if stream.reports.poll_back() {
+        tick.event(Event::MediaBack { unit });
+    }
     if let Some(quality) = stream.reports.poll_quality(now, stream.receiver.delay_ms()) {
         tick.event(Event::Quality { unit, quality });
     }

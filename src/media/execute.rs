@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rand_core::RngCore;
 
-use super::command::{Command, DigitKind, Event, LegKind, RecordSource, StreamParams};
+use super::command::{Command, DigitKind, Event, LegKind, LegStats, RecordSource, StreamParams};
 use super::core::{Core, Output};
 use super::deliver::say_goodbye;
 use super::digits::SendDigitsError;
@@ -219,7 +219,12 @@ impl Core {
     }
 
     fn close(&mut self, now: Instant, unit: UnitId) -> Result<(), Refused> {
-        let (node, _) = self.units.graph.remove(unit).ok_or(GraphError::Unknown)?;
+        let Some((node, _)) = self.units.graph.remove(unit) else {
+            // A leg that was refused: whoever waits for its totals is told that there are none.
+            let stats = LegStats::default();
+            self.event(Event::LegClosed { unit, stats });
+            return Ok(());
+        };
         if let Some(mut leg) = self.units.legs.remove(node) {
             let period = self.clock.period();
             let (_, _, mut tick) = self.tick_of(now, period);

@@ -132,6 +132,11 @@ impl Graph {
         self.at(node).is_some_and(|unit| unit.muted)
     }
 
+    /// Number of units.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// One more than the largest node.
     pub(super) fn nodes_end(&self) -> usize {
         self.units.len()

@@ -35,6 +35,9 @@ pub(super) struct Reports {
     quality_at: Instant,
     heard_at: Instant,
     timed_out: bool,
+    /// A lapse was told, and whether a packet has ended it.
+    missing: bool,
+    back: bool,
     rtt: Option<Duration>,
     sent_packets: u64,
     /// Received and lost packets when quality was told last.
@@ -53,6 +56,8 @@ impl Reports {
             quality_at: now + QUALITY_EVERY,
             heard_at: now,
             timed_out: false,
+            missing: false,
+            back: false,
             rtt: None,
             sent_packets: 0,
             told: (0, 0),
@@ -81,6 +86,7 @@ impl Reports {
             self.remote = Some(packet.ssrc);
         }
         self.expect_media(now);
+        self.back |= std::mem::take(&mut self.missing);
         if is_event {
             self.reception.handle_untimed_packet(now, packet);
         } else {
@@ -129,7 +135,14 @@ impl Reports {
     /// Whether no media has come for `timeout`; true once per lapse.
     pub(super) fn poll_timed_out(&mut self, now: Instant, timeout: Duration) -> bool {
         let lapsed = now.saturating_duration_since(self.heard_at) >= timeout;
-        lapsed && !std::mem::replace(&mut self.timed_out, lapsed)
+        let told = lapsed && !std::mem::replace(&mut self.timed_out, lapsed);
+        self.missing |= told;
+        told
+    }
+
+    /// Whether media has come again after a lapse that was told; true once.
+    pub(super) fn poll_back(&mut self) -> bool {
+        std::mem::take(&mut self.back)
     }
 
     /// Whether a report is due; the next one is then put off by a random interval.

@@ -139,6 +139,8 @@ pub(super) fn settle(
     while let Some(fact) = webrtc.poll_fact() {
         let event = match fact {
             Fact::Connected => Event::IceConnected { unit },
+            Fact::Silent => Event::MediaTimeout { unit },
+            Fact::Back => Event::MediaBack { unit },
             Fact::Lost(loss) => Event::LegLost { unit, loss },
         };
         outputs.push(Output::Event(event));

@@ -38,6 +38,11 @@ impl<T> Slab<T> {
         self.0.get_mut(node as usize)?.take().map(|value| *value)
     }
 
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
     /// All values in the order of their nodes.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Node, &mut T)> {
         self.0

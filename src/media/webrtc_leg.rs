@@ -10,7 +10,9 @@
 //! | handshake complete | certificate of the description | [`Fact::Connected`]; SRTP flows |
 //! | | another certificate | [`Fact::Lost`] |
 //! | connected | SRTP, SRTCP | decrypted, if the SSRC and the integrity are good |
-//! | any with a description | nothing valid for [`CONSENT_FOR`] | [`Fact::Lost`] |
+//! | description, not connected | nothing valid for [`CONSENT_FOR`] | [`Fact::Lost`] |
+//! | connected | nothing valid for [`CONSENT_FOR`] | [`Fact::Silent`]; nothing is sent |
+//! | silent | a valid check or packet | [`Fact::Back`] |
 //! | connected | close_notify | [`Fact::Lost`] |
 //!
 //! Addresses in and out are the peer's as our socket sees them. Time is a parameter; the bytes of a
@@ -58,6 +60,10 @@ pub(super) enum Received {
 pub(super) enum Fact {
     /// Media can flow.
     Connected,
+    /// The peer is not heard any more.
+    Silent,
+    /// It is heard again.
+    Back,
     /// It never will again.
     Lost(Loss),
 }
@@ -73,6 +79,7 @@ pub(super) struct WebRtcLeg {
     answers: Vec<(SocketAddr, Vec<u8>)>,
     facts: VecDeque<Fact>,
     heard_at: Option<Instant>,
+    silent: bool,
     lost: bool,
 }
 
@@ -88,6 +95,7 @@ impl WebRtcLeg {
             answers: Vec::new(),
             facts: VecDeque::new(),
             heard_at: None,
+            silent: false,
             lost: false,
         }
     }
@@ -126,7 +134,8 @@ impl WebRtcLeg {
 
     /// Where media goes; nothing before it can flow.
     pub(super) fn target(&self) -> Option<SocketAddr> {
-        self.srtp.as_ref().and_then(|_| self.ice.nominated())
+        let flows = self.srtp.is_some() && !self.silent;
+        self.ice.nominated().filter(|_| flows)
     }
 
     /// Takes a datagram that was found to be this leg's. [`WebRtcLeg::drain`] and
@@ -155,7 +164,8 @@ impl WebRtcLeg {
         if self.lost {
             return None;
         }
-        let consent = self.heard_at.map(|heard_at| heard_at + CONSENT_FOR);
+        let heard_at = self.heard_at.filter(|_| !self.silent);
+        let consent = heard_at.map(|heard_at| heard_at + CONSENT_FOR);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
         consent.into_iter().chain(dtls).min()
     }
@@ -166,8 +176,14 @@ impl WebRtcLeg {
             return;
         }
         let silent = |heard_at: Instant| now >= heard_at + CONSENT_FOR;
-        if self.heard_at.is_some_and(silent) {
-            self.lose(Loss::Consent);
+        if !self.silent && self.heard_at.is_some_and(silent) {
+            match self.srtp {
+                Some(_) => {
+                    self.silent = true;
+                    self.facts.push_back(Fact::Silent);
+                }
+                None => self.lose(Loss::Consent),
+            }
             return;
         }
         if let Some(dtls) = &mut self.dtls {
@@ -217,7 +233,9 @@ impl WebRtcLeg {
             return Received::Refused;
         };
         // Before the peer's description is here its time is not counted.
-        self.heard_at = self.heard_at.map(|_| now);
+        if self.heard_at.is_some() {
+            self.hear(now);
+        }
         self.answers
             .push((from, std::mem::take(&mut checked.answer)));
         self.start(now);
@@ -245,8 +263,15 @@ impl WebRtcLeg {
 
     fn unprotect(&mut self, now: Instant, kind: Protected, datagram: &[u8]) -> Option<BytesMut> {
         let plain = self.srtp.as_mut()?.unprotect(kind, datagram)?;
-        self.heard_at = Some(now);
+        self.hear(now);
         Some(plain)
+    }
+
+    fn hear(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+        if std::mem::take(&mut self.silent) {
+            self.facts.push_back(Fact::Back);
+        }
     }
 
     /// Starts the handshake when the peer is known and can be reached.

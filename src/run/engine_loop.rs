@@ -148,7 +148,7 @@ impl Report {
             ),
             counter(
                 "script_errors",
-                "Sessions ended by a script error.",
+                "Handlers of scenarios that failed.",
                 stats.script_errors,
             ),
             counter(

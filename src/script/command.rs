@@ -310,6 +310,10 @@ pub enum LegEvent {
     Hold,
     /// `unhold`
     Unhold,
+    /// `reconnecting`
+    Reconnecting,
+    /// `reconnected`
+    Reconnected,
     /// `media_timeout`
     MediaTimeout,
     /// `quality`

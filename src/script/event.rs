@@ -79,6 +79,12 @@ pub(super) const LEG_EVENTS: &[EventWord] = &[
     ),
     word("hold", "", "The other side put us on hold."),
     word("unhold", "", "The other side took us off hold."),
+    word(
+        "reconnecting",
+        "",
+        "A browser is not heard any more and is waited for. Messages to it wait too.",
+    ),
+    word("reconnected", "", "The browser is heard again."),
     word("media_timeout", "", "No media arrived for too long."),
     word(
         "quality",
@@ -260,6 +266,8 @@ pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
         }
         LegEvent::Hold => ("hold", Map::new()),
         LegEvent::Unhold => ("unhold", Map::new()),
+        LegEvent::Reconnecting => ("reconnecting", Map::new()),
+        LegEvent::Reconnected => ("reconnected", Map::new()),
         LegEvent::MediaTimeout => ("media_timeout", Map::new()),
         LegEvent::Quality {
             loss,

@@ -495,6 +495,8 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
         | LegEvent::TalkStopped { .. }
         | LegEvent::Hold
         | LegEvent::Unhold
+        | LegEvent::Reconnecting
+        | LegEvent::Reconnected
         | LegEvent::MediaTimeout
         | LegEvent::Quality { .. }
         | LegEvent::RecordStarted { .. }

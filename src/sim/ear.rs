@@ -23,10 +23,13 @@ pub(super) const EVENT_PAYLOAD_TYPE: u8 = 101;
 
 const FRAME: Duration = Duration::from_millis(20);
 
-/// The marker tone of a phone: below 3400 Hz, and apart enough for half a second of sound to tell
-/// them.
+/// Marker tones below 3400 Hz that are apart enough for half a second of sound to tell them. The
+/// phones of a greater world share them.
+pub(super) const TONES: usize = 22;
+
+/// The marker tone of a phone.
 pub fn tone_of(phone: PhoneId) -> f32 {
-    425.0 + 130.0 * (phone.0 % 22) as f32
+    425.0 + 130.0 * (phone.0 % TONES) as f32
 }
 
 /// Whether the tone is in the sound.

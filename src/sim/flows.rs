@@ -1,4 +1,5 @@
-//! WebSockets that are lost and opened again, pages that are busy, phones without a network.
+//! Messages, WebSockets that are lost and opened again, pages that are busy, phones without a
+//! network.
 
 use crate::engine;
 use crate::id::FlowId;
@@ -7,6 +8,20 @@ use super::network::Parcel;
 use super::{PhoneId, World};
 
 impl World {
+    /// Sends an in-dialog message.
+    pub fn message(&mut self, phone: PhoneId, text: &str) {
+        let now = self.now;
+        self.phones[phone.0].info(now, None, "application/json", text);
+        self.settle();
+    }
+
+    /// The same with the number that tells a message which comes again.
+    pub fn numbered_message(&mut self, phone: PhoneId, number: u64, text: &str) {
+        let now = self.now;
+        self.phones[phone.0].info(now, Some(number), "application/json", text);
+        self.settle();
+    }
+
     /// The WebSocket of a browser is closed, and both sides see it.
     pub fn lose_flow(&mut self, phone: PhoneId) {
         self.note(phone, "WebSocket lost".to_owned());

@@ -7,11 +7,13 @@
 
 mod ear;
 mod flows;
+mod late;
 mod network;
 mod phone;
 mod world;
 
 pub use ear::{hears_tone, tone_of};
+pub use late::Latency;
 pub use network::Faults;
 pub use phone::{Phone, PhoneId, PhoneOptions, PhoneState};
 pub use world::{Setup, World};

@@ -217,8 +217,11 @@ impl Phone {
         self.request(now, "INVITE", "", "application/sdp", &body);
     }
 
-    pub(super) fn info(&mut self, now: Instant, mime: &str, body: &str) {
-        self.request(now, "INFO", "", mime, body);
+    pub(super) fn info(&mut self, now: Instant, number: Option<u64>, mime: &str, body: &str) {
+        let extra = number.map_or(String::new(), |number| {
+            format!("X-Message-Number: {number}\r\n")
+        });
+        self.request(now, "INFO", &extra, mime, body);
     }
 
     fn request(&mut self, now: Instant, method: &str, extra: &str, mime: &str, body: &str) {

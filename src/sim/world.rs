@@ -14,7 +14,8 @@ use crate::script::{Host, Sound};
 use crate::sip::login::User;
 use crate::sip::{Flow, Transport};
 
-use super::ear::{hears_tone, tone_of};
+use super::ear::{TONES, hears_tone, tone_of};
+use super::late::{Late, Latency, Lates};
 use super::network::{Faults, Network, Parcel};
 use super::phone::{Phone, PhoneId, PhoneOptions, PhoneState};
 
@@ -39,6 +40,8 @@ pub struct Setup {
     pub media: MediaSettings,
     /// What the network does.
     pub faults: Faults,
+    /// How long scripts, sounds, sockets and files take.
+    pub latency: Latency,
     /// Makes everything that is random.
     pub seed: u64,
 }
@@ -52,6 +55,7 @@ impl Setup {
             engine: engine::Settings::default(),
             media: MediaSettings::default(),
             faults: Faults::NONE,
+            latency: Latency::NONE,
             seed: 1,
         }
     }
@@ -62,9 +66,10 @@ pub struct World {
     pub(super) now: Instant,
     start: Instant,
     pub(super) engine: Engine,
-    core: Core,
-    host: Host,
+    pub(super) core: Core,
+    pub(super) host: Host,
     network: Network,
+    lates: Lates,
     pub(super) phones: Vec<Phone>,
     /// Where the sockets of each leg are, and the other way round.
     sockets: BTreeMap<UnitId, (SocketAddr, SocketAddr)>,
@@ -100,6 +105,7 @@ impl World {
             core: Core::new(setup.media, now, seed),
             host: setup.host,
             network: Network::new(setup.faults, setup.seed),
+            lates: Lates::new(setup.latency, setup.seed),
             phones: Vec::new(),
             sockets: BTreeMap::new(),
             units: BTreeMap::new(),
@@ -228,7 +234,7 @@ impl World {
         if self.phones[phone.0].options.info_digits {
             for digit in digits.chars() {
                 let body = format!("Signal={digit}\r\nDuration=160\r\n");
-                self.phones[phone.0].info(now, "application/dtmf-relay", &body);
+                self.phones[phone.0].info(now, None, "application/dtmf-relay", &body);
                 self.settle();
                 self.advance(Duration::from_millis(200));
             }
@@ -241,13 +247,6 @@ impl World {
         ear.press(digits)?;
         self.advance(Duration::from_millis(digits.len() as u64 * 200 + 100));
         Ok(())
-    }
-
-    /// Sends an in-dialog message.
-    pub fn message(&mut self, phone: PhoneId, text: &str) {
-        let now = self.now;
-        self.phones[phone.0].info(now, "application/json", text);
-        self.settle();
     }
 
     /// The phone speaks its marker tone, or is silent.
@@ -283,9 +282,32 @@ impl World {
         self.engine.stats()
     }
 
+    /// What is left in the tables of engine, media core and simulator: nothing, some minutes after
+    /// the last call has ended.
+    pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        let mut left = self.engine.leftovers();
+        left.extend(self.core.leftovers());
+        let own = [
+            ("sockets", self.sockets.len()),
+            ("addresses", self.units.len()),
+            ("open recordings", self.recordings.len()),
+            ("work that is not done", self.lates.len()),
+        ];
+        left.extend(own.into_iter().filter(|(_, count)| *count > 0));
+        left
+    }
+
+    /// The engine ends every session.
+    pub fn hang_up_all(&mut self) {
+        self.engine.handle(self.now, engine::Input::HangUpAll);
+        self.settle();
+    }
+
     /// Whether the listener hears the marker tone of the talker, by the last half second of its
     /// sound.
     pub fn hears(&self, listener: PhoneId, talker: PhoneId) -> bool {
+        let phones = self.phones.len();
+        assert!(phones <= TONES, "{phones} phones have {TONES} tones");
         self.sound(listener, Duration::from_millis(500))
             .is_some_and(|(rate, samples)| hears_tone(&samples, rate, tone_of(talker)))
     }
@@ -383,6 +405,7 @@ impl World {
             self.engine.poll_timeout(),
             self.core.poll_timeout(),
             self.network.poll_timeout(),
+            self.lates.poll_timeout(),
             phones,
         ]
         .into_iter()
@@ -473,6 +496,10 @@ impl World {
                 self.perform_media(output);
                 quiet = false;
             }
+            while let Some(work) = self.lates.done(self.now) {
+                self.finish(work);
+                quiet = false;
+            }
             let (now, network, phones) = (self.now, &mut self.network, &self.phones);
             self.core.drain_packets(|_, channel, to, bytes| {
                 let phone = phones.iter().find(|phone| phone.rtp == to);
@@ -520,12 +547,11 @@ impl World {
             }
             engine::Output::Media(command) => self.core.handle_command(now, command),
             engine::Output::Script(job) => {
-                let done = Box::new(job.run(&self.host));
-                self.engine.handle(now, engine::Input::Script(done));
+                self.lates.begin(now, Late::Script(job));
             }
             engine::Output::Clip { id, sound } => {
                 let result = self.make_clip(id, sound);
-                self.engine.handle(now, engine::Input::Clip { id, result });
+                self.lates.begin(now, Late::Clip(id, result));
             }
             engine::Output::OpenRecording { unit, name } => {
                 self.recordings.insert(unit, (name, 0));
@@ -548,7 +574,7 @@ impl World {
         match output {
             media::Output::Bind { unit, shared: true } => {
                 let error = "simulated callers have no WebRTC".to_owned();
-                self.core.handle_bound(now, unit, Err(error));
+                self.lates.begin(now, Late::Bound(unit, Err(error)));
             }
             media::Output::Bind {
                 unit,
@@ -561,7 +587,7 @@ impl World {
                 self.units.insert(rtp, (unit, media::Channel::Rtp));
                 self.units.insert(rtcp, (unit, media::Channel::Rtcp));
                 self.sockets.insert(unit, (rtp, rtcp));
-                self.core.handle_bound(now, unit, Ok((rtp, rtcp)));
+                self.lates.begin(now, Late::Bound(unit, Ok((rtp, rtcp))));
             }
             media::Output::Unbind { unit } => {
                 if let Some((rtp, rtcp)) = self.sockets.remove(&unit) {
@@ -591,11 +617,7 @@ impl World {
                     url: name,
                     duration_ms: samples / 8,
                 };
-                let input = engine::Input::Recording {
-                    unit,
-                    result: Ok(recorded),
-                };
-                self.engine.handle(now, input);
+                self.lates.begin(now, Late::Recorded(unit, Ok(recorded)));
             }
         }
     }

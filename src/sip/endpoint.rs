@@ -56,8 +56,9 @@ use super::invite::{Call, OutgoingInvite};
 use super::login::{DEFAULT_REALM, Logins};
 use super::message::{Message, Request, Response};
 use super::registrar::Registrar;
-use super::transaction::{Deadlines, Layer, Machine, Tell, TransactionId};
+use super::transaction::{Layer, Machine, Tell, TransactionId};
 use super::wire;
+use crate::deadlines::Deadlines;
 use crate::id::FlowId;
 use crate::termination::Reason;
 
@@ -457,6 +458,11 @@ impl Endpoint {
         self.draining = draining;
     }
 
+    /// Whether new calls are refused.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// What was seen since the start.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -485,6 +491,19 @@ impl Endpoint {
     /// Number of dialogs at this moment.
     pub fn dialogs(&self) -> usize {
         self.dialogs.len()
+    }
+
+    /// Entries of each table that speaks of calls.
+    pub fn leftovers(&self) -> [(&'static str, usize); 7] {
+        [
+            ("SIP calls", self.calls.len()),
+            ("dialogs", self.dialogs.len()),
+            ("SIP requests", self.requests.len()),
+            ("streams of calls", self.streams.len()),
+            ("calls of users", self.of_user.len()),
+            ("deadlines of calls", self.deadlines.len()),
+            ("transactions", self.layer.len()),
+        ]
     }
 
     /// A request of ours, or one that waited for our user, will not be answered: `code` says why.

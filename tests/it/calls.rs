@@ -11,19 +11,53 @@ mod messages;
 mod reconnect;
 mod scenarios;
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
 use talkpath::catalog;
-use talkpath::engine::Stats;
 use talkpath::script::{Host, Limits};
 use talkpath::sim::{PhoneId, PhoneState, Setup, World};
 
 const ACCESS_NUMBER: &str = "31201234567";
 
+/// A world that is asked at its end whether anything is left in any table.
+struct Tested(World);
+
+fn tested(setup: Setup) -> Tested {
+    Tested(World::new(setup))
+}
+
+impl Deref for Tested {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl DerefMut for Tested {
+    fn deref_mut(&mut self) -> &mut World {
+        &mut self.0
+    }
+}
+
+impl Drop for Tested {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.hang_up_all();
+            self.advance(RUN_OUT);
+            assert_eq!(self.leftovers(), [], "{}", self.timeline());
+        }
+    }
+}
+
+/// After that long no timer of a call runs any more.
+const RUN_OUT: Duration = Duration::from_secs(200);
+
 /// A world with the rules and scenarios that ship.
-fn shipped() -> World {
-    World::new(shipped_setup())
+fn shipped() -> Tested {
+    tested(shipped_setup())
 }
 
 fn shipped_setup() -> Setup {
@@ -32,8 +66,8 @@ fn shipped_setup() -> Setup {
 }
 
 /// A world with rules and scenarios of the test's own.
-fn world_of(rules: &str, scripts: &[(&str, &str)]) -> World {
-    World::new(setup_of(rules, scripts))
+fn world_of(rules: &str, scripts: &[(&str, &str)]) -> Tested {
+    tested(setup_of(rules, scripts))
 }
 
 fn setup_of(rules: &str, scripts: &[(&str, &str)]) -> Setup {
@@ -98,7 +132,6 @@ fn assert_hears(world: &mut World, phones: &[PhoneId], expected: &[&[bool]]) {
 
 /// Asserts that nothing is left of any call after the idle time.
 fn assert_empty(world: &mut World) {
-    world.advance(Duration::from_secs(120));
-    let Stats { sessions, legs, .. } = world.stats();
-    assert_eq!((sessions, legs), (0, 0), "{}", world.timeline());
+    world.advance(RUN_OUT);
+    assert_eq!(world.leftovers(), [], "{}", world.timeline());
 }

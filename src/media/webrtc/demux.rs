@@ -64,6 +64,14 @@ pub(in super::super) struct Shared {
 }
 
 impl Shared {
+    /// Entries of each table.
+    pub(in super::super) fn leftovers(&self) -> [(&'static str, usize); 2] {
+        [
+            ("ICE fragments", self.by_ufrag.len()),
+            ("ICE addresses", self.by_address.len()),
+        ]
+    }
+
     /// Gives a fragment to a leg; false when another leg has it.
     pub(in super::super) fn claim_ufrag(&mut self, ufrag: &str, node: Node) -> bool {
         *self.by_ufrag.entry(ufrag.to_owned()).or_insert(node) == node

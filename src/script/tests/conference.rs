@@ -490,3 +490,19 @@ fn a_guest_that_does_not_come_back_is_deleted() {
         "{told:?}"
     );
 }
+
+/// Somebody is on the way in when the last one is given up: the conference stays for it.
+#[test]
+fn a_conference_waits_for_who_is_coming() {
+    for kind in ["web", "pstn_inbound"] {
+        let mut world = opened();
+        web(&mut world, 1, "guest-a");
+        world.leg(1, disconnected());
+        world.incoming(incoming(2, "internal", "bob", &[("X-ClientType", kind)]));
+        world.pass(30_000);
+        let told = world.timer(102);
+        assert_eq!(told, ["remove user guest-a"], "{kind}");
+        let told = world.leg(2, failed(487));
+        assert_eq!(told, ["terminate"], "{kind}");
+    }
+}

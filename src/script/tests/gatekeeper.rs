@@ -1,6 +1,6 @@
 //! `scripts/pstn_gatekeeper.rhai`, from the caller's side.
 
-use super::super::{Event, Place};
+use super::super::{Event, LegEvent, Place};
 use super::{World, connected, disconnected, failed, finished, incoming};
 
 const SCRIPT: &str = include_str!("../../../scripts/pstn_gatekeeper.rhai");
@@ -242,23 +242,38 @@ fn page_that_sends_too_much_is_told_once_and_heard_again_in_the_next_second() {
 }
 
 #[test]
-fn page_that_does_not_take_its_messages_stays() {
-    for (code, ends) in [("too-many-messages", false), ("not-connected", true)] {
+fn page_stays_whatever_is_refused() {
+    let refused = |code: &str| Event::Refused {
+        code: code.into(),
+        text: "no".into(),
+        leg: None,
+        place: Place {
+            file: "gatekeeper.rhai".into(),
+            line: 1,
+            column: 1,
+        },
+    };
+    for code in ["too-many-messages", "message-refused", "not-connected"] {
         let (mut world, _) = page();
-        let told = world.tell(&Event::Refused {
-            code: code.into(),
-            text: "no".into(),
-            leg: None,
-            place: Place {
-                file: "gatekeeper.rhai".into(),
-                line: 1,
-                column: 1,
-            },
-        });
-        assert_eq!(
-            told.iter().any(|line| line == "terminate"),
-            ends,
-            "{told:?}"
-        );
+        let told = world.tell(&refused(code));
+        assert!(!told.contains(&"terminate".to_owned()), "{code}: {told:?}");
+    }
+    // Who leaves the offer to us has no early media.
+    let mut world = World::new(include_str!("../../../scripts/gatekeeper.rhai"));
+    world.start();
+    world.incoming(incoming(1, "web", "alice", &[("X-Conference-Id", "1234")]));
+    assert_eq!(world.tell(&refused("no-offer")), ["l1 answer"]);
+}
+
+#[test]
+fn conference_hears_of_a_page_that_is_away() {
+    let (mut world, leg) = page();
+    for (event, word) in [
+        (LegEvent::Reconnecting, "away"),
+        (LegEvent::Reconnected, "here"),
+    ] {
+        let told = world.leg(1, event);
+        let info = format!("l{leg} info application/vnd.talkpath.presence {word}");
+        assert_eq!(told, [info]);
     }
 }

@@ -83,6 +83,8 @@ fn leg_events() -> Vec<(&'static str, LegEvent, &'static str)> {
         ),
         ("hold", LegEvent::Hold, "{}"),
         ("unhold", LegEvent::Unhold, "{}"),
+        ("reconnecting", LegEvent::Reconnecting, "{}"),
+        ("reconnected", LegEvent::Reconnected, "{}"),
         ("media_timeout", LegEvent::MediaTimeout, "{}"),
         (
             "quality",

@@ -62,7 +62,7 @@ impl Endpoint {
     }
 
     /// Whether a call waits for its peer when the stream closes.
-    pub(in crate::sip) fn is_kept(&self, call: CallKey) -> bool {
+    pub fn is_kept(&self, call: CallKey) -> bool {
         self.calls.get(&call).is_some_and(Call::is_kept)
     }
 

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::{
-    Deadlines, InviteClient, InviteServer, Key, Merged, NonInviteClient, NonInviteServer, Steps,
-};
+use super::{InviteClient, InviteServer, Key, Merged, NonInviteClient, NonInviteServer, Steps};
+use crate::deadlines::Deadlines;
 use crate::id::FlowId;
 use crate::sip::flow::Flow;
 

@@ -7,7 +7,6 @@
 //! finds the one a message belongs to (§17.1.3, §17.2.3) and keeps their deadlines in order of
 //! time. Dialogs, routing of messages and what a response means are not known here.
 
-mod deadlines;
 mod invite_client;
 mod invite_server;
 mod key;
@@ -21,7 +20,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use deadlines::Deadlines;
 pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
 pub use key::{Key, Merged};

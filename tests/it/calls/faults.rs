@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use talkpath::codec::g711;
-use talkpath::sim::{Faults, PhoneState, World};
+use talkpath::sim::{Faults, Latency, PhoneState};
 
 use super::{ACCESS_NUMBER, assert_empty, assert_hears, expect, join, shipped, shipped_setup};
 
@@ -35,7 +35,7 @@ fn ten_percent_loss_both_ways_loses_no_call_and_the_talkers_are_heard() {
     let mut setup = shipped_setup();
     setup.faults = ROUGH;
     setup.seed = 7;
-    let mut world = World::new(setup);
+    let mut world = super::tested(setup);
     let (a, b) = (world.phone("+15550100"), world.phone("+15550101"));
     join(&mut world, a, "1234");
     join(&mut world, b, "1234");
@@ -93,7 +93,7 @@ fn a_hundred_calls_come_and_go_without_a_trace() {
         loss: 0.1,
         ..Faults::NONE
     };
-    let mut world = World::new(setup);
+    let mut world = super::tested(setup);
     for n in 0..100 {
         let phone = world.phone(&format!("+1555{n:04}"));
         world.dial(phone, ACCESS_NUMBER);
@@ -102,4 +102,79 @@ fn a_hundred_calls_come_and_go_without_a_trace() {
     }
     world.advance(Duration::from_secs(60));
     assert_empty(&mut world);
+}
+
+#[test]
+fn a_draining_engine_ends_sessions_without_calls_at_once() {
+    let mut world = shipped();
+    let a = world.phone_with("alice", &g711::PCMU, |options| {
+        options.web = true;
+        options.headers = vec![("X-Conference-Id".to_owned(), "1234".to_owned())];
+    });
+    world.dial(a, "joinconf");
+    expect(world.expect_state(a, PhoneState::Connected));
+    world.advance(Duration::from_secs(5));
+    world.hang_up(a);
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.stats().sessions, 1, "it waits for who may come back");
+    world.drain();
+    assert_eq!(world.stats().sessions, 0, "{}", world.timeline());
+
+    // And what becomes idle later.
+    let mut world = shipped();
+    let a = world.phone("+15550100");
+    join(&mut world, a, "1234");
+    world.drain();
+    assert_eq!(world.stats().sessions, 2);
+    world.hang_up(a);
+    world.advance(Duration::from_millis(100));
+    assert_eq!(world.stats().sessions, 0, "{}", world.timeline());
+}
+
+#[test]
+fn calls_that_a_full_media_core_refuses_leave_nothing() {
+    let mut setup = shipped_setup();
+    setup.media.legs_max = 1;
+    let mut world = super::tested(setup);
+    let (a, b) = (world.phone("+15550100"), world.phone("+15550101"));
+    join(&mut world, a, "1234");
+    world.dial(b, ACCESS_NUMBER);
+    expect(world.expect_state(b, PhoneState::Ended(503)));
+    world.hang_up(a);
+    assert_empty(&mut world);
+    let c = world.phone("+15550102");
+    join(&mut world, c, "1234");
+}
+
+/// Everything outside the engine takes its time, and what has gone meanwhile is not missed.
+#[test]
+fn late_scripts_sounds_sockets_and_files_leave_nothing() {
+    for seed in 0..8 {
+        let mut setup = shipped_setup();
+        setup.latency = Latency::of(Duration::from_millis(400));
+        setup.seed = seed;
+        let mut world = super::tested(setup);
+        let (a, b) = (world.phone("+15550100"), world.phone("+15550101"));
+        for phone in [a, b] {
+            world.dial(phone, ACCESS_NUMBER);
+            expect(world.expect_said(phone, "enter your conference PIN"));
+            expect(world.press(phone, "1234#"));
+            world.advance(Duration::from_secs(8));
+        }
+        assert_hears(&mut world, &[a, b], &[&[false, true], &[true, false]]);
+        // Gone in the middle of whatever is under way.
+        for n in 0..10 {
+            let phone = world.phone(&format!("+1555020{n}"));
+            world.dial(phone, ACCESS_NUMBER);
+            world.advance(Duration::from_millis(70 * n));
+            match world.at(phone).state {
+                PhoneState::Connected => world.hang_up(phone),
+                PhoneState::Calling | PhoneState::Ringing => world.cancel(phone),
+                PhoneState::Idle | PhoneState::Ended(_) => {}
+            }
+        }
+        world.hang_up(a);
+        world.hang_up(b);
+        assert_empty(&mut world);
+    }
 }

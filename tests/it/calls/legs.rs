@@ -115,7 +115,7 @@ fn reach(e) {
 "#;
     let mut setup = super::setup_of(ONE_RULE, &[("main.rhai", script)]);
     setup.engine.internal_hops_max = 0;
-    let mut world = World::new(setup);
+    let mut world = super::tested(setup);
     let a = world.phone("+15550100");
     world.dial(a, "100");
     world.advance(Duration::from_secs(2));

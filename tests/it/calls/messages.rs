@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use talkpath::codec::g711;
 use talkpath::sim::{PhoneId, PhoneState, World};
 
-use super::{assert_empty, assert_hears, expect, world_of};
+use super::{Tested, assert_empty, assert_hears, expect, world_of};
 
 /// The shipped conference, and a gatekeeper for web participants that are really phones.
-fn world() -> World {
+fn world() -> Tested {
     let rules = r#"
 [[rule]]
 name = "phones dial in"
@@ -198,4 +198,34 @@ fn a_message_that_is_too_long_gets_413_and_the_call_goes_on() {
     world.advance(Duration::from_secs(1));
     assert!(world.timeline().contains("413"), "{}", world.timeline());
     assert_eq!(world.at(alice).state, PhoneState::Connected);
+}
+
+/// Says that bob cannot reach alice, as often, and lets the time of one failure pass.
+fn fail_directly(world: &mut World, bob: PhoneId, times: usize) {
+    let text = json!({"type": "ICE_FAILED", "caller": "alice", "callee": "bob"});
+    for _ in 0..times {
+        world.message(bob, &text.to_string());
+        world.advance(Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn a_relayed_pair_hears_each_other_again_after_one_came_back() {
+    let mut world = world();
+    let alice = web(&mut world, "alice");
+    let bob = web(&mut world, "bob");
+    let silence: &[&[bool]] = &[&[false, false], &[false, false]];
+    let relayed: &[&[bool]] = &[&[false, true], &[true, false]];
+    fail_directly(&mut world, bob, 1);
+    assert_hears(&mut world, &[alice, bob], silence);
+    fail_directly(&mut world, bob, 1);
+    assert_hears(&mut world, &[alice, bob], relayed);
+
+    let alice = web(&mut world, "alice");
+    assert_hears(&mut world, &[alice, bob], silence);
+    fail_directly(&mut world, bob, 1);
+    assert_hears(&mut world, &[alice, bob], relayed);
+    let text = json!({"type": "ICE_CONNECTED", "caller": "alice", "callee": "bob"});
+    world.message(alice, &text.to_string());
+    assert_hears(&mut world, &[alice, bob], silence);
 }

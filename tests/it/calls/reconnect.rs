@@ -205,7 +205,7 @@ fn a_lost_call_is_its_users_alone_and_may_be_lost_again() {
 fn more_messages_than_may_wait_are_missed_and_the_call_lives() {
     let mut setup = shipped_setup();
     setup.engine.messages_waiting_max = 5;
-    let mut world = World::new(setup);
+    let mut world = super::tested(setup);
     let (alice, bob) = (browser(&mut world, "alice"), browser(&mut world, "bob"));
     world.lose_flow(alice);
     for n in 0..9 {
@@ -336,4 +336,69 @@ fn a_direct_call_outlives_a_lost_websocket_with_its_messages() {
         expect(world.expect_state(there, PhoneState::Ended(200)));
         assert_empty(&mut world);
     }
+}
+
+/// The others see nobody who is not heard; what is said to them waits all the same.
+#[test]
+fn a_network_that_is_gone_for_long_loses_nothing() {
+    for engine_sees_it in [false, true] {
+        let mut world = shipped();
+        let (alice, bob) = (browser(&mut world, "alice"), browser(&mut world, "bob"));
+        let before = (world.at(alice).messages.len(), world.at(bob).messages.len());
+        world.set_cut(alice, true);
+        if engine_sees_it {
+            world.lose_flow(alice);
+        }
+        world.advance(seconds(35));
+        assert_eq!(rosters(&world, bob, before.1), [1], "{}", world.timeline());
+        chat(&mut world, bob, "one");
+        let carol = browser(&mut world, "carol");
+        chat(&mut world, carol, "two");
+        world.hang_up(carol);
+        world.advance(seconds(5));
+        world.set_cut(alice, false);
+        world.come_back(alice);
+        world.hold(alice, false);
+        world.advance(seconds(3));
+        assert_eq!(chats(&world, alice), ["one", "two"], "{}", world.timeline());
+        assert_eq!(rosters(&world, alice, before.0), [1, 2, 1, 2]);
+        assert_eq!(rosters(&world, bob, before.1), [1, 2, 1, 2]);
+        assert_eq!(world.at(alice).state, PhoneState::Connected);
+        assert_eq!(world.at(alice).repeats, 0);
+        world.hang_up(alice);
+        world.hang_up(bob);
+        assert_empty(&mut world);
+    }
+}
+
+#[test]
+fn who_stays_unheard_is_hung_up() {
+    // A browser whose WebSocket lives and whose media does not, and one without either.
+    for lose in [false, true] {
+        let mut world = shipped();
+        let (alice, bob) = (browser(&mut world, "alice"), browser(&mut world, "bob"));
+        let before = world.at(bob).messages.len();
+        world.lose_media(alice);
+        if lose {
+            world.lose_flow(alice);
+        }
+        world.advance(seconds(95));
+        assert_eq!(rosters(&world, bob, before)[0], 1);
+        assert_eq!(world.at(alice).hung_up_on, !lose, "{}", world.timeline());
+        world.hang_up(bob);
+        assert_empty(&mut world);
+    }
+}
+
+/// A message counts once also when the page sends it again.
+#[test]
+fn a_message_of_a_browser_that_comes_again_is_taken_once() {
+    let mut world = shipped();
+    let (alice, bob) = (browser(&mut world, "alice"), browser(&mut world, "bob"));
+    for (number, text) in [(1, "one"), (1, "one"), (2, "two"), (1, "one"), (3, "three")] {
+        let message = json!({"type": "chat", "data": text});
+        world.numbered_message(alice, number, &message.to_string());
+        world.advance(seconds(1));
+    }
+    assert_eq!(chats(&world, bob), ["one", "two", "three"]);
 }

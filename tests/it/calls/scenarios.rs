@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use talkpath::sim::{PhoneState, World};
+use talkpath::sim::PhoneState;
 
 use super::{ACCESS_NUMBER, ONE_RULE, assert_empty, expect, world_of};
 
@@ -16,7 +16,7 @@ fn answered(body: &str) -> String {
 }
 
 /// The failing scenario on 100, and a healthy one on 200.
-fn with_neighbour(script: &str) -> World {
+fn with_neighbour(script: &str) -> super::Tested {
     let rules = format!(
         "{ONE_RULE}\n[[rule]]\nname = \"neighbour\"\npattern = \"200\"\nsource = [\"phone\"]\n\
          scenarios = [\"good.rhai\"]\n"
@@ -206,4 +206,45 @@ scenarios = ["main.rhai"]
         world.timeline()
     );
     assert_empty(&mut world);
+}
+
+#[test]
+fn a_timer_that_is_cancelled_is_gone() {
+    let script = r#"
+fn on_incoming(e) {
+    for n in 0..90 {
+        let timer = after(80000000, "never");
+        timer.cancel();
+    }
+    this.clock = every(20000, "tick");
+    e.leg.answer();
+}
+fn tick(e) { log("tick"); }
+fn never(e) {}
+"#;
+    let mut world = world_of(ONE_RULE, &[("main.rhai", script)]);
+    let a = world.phone("+15550100");
+    world.dial(a, "100");
+    world.advance(Duration::from_secs(50));
+    let left = world.leftovers();
+    assert!(left.contains(&("alarms", 1)), "the clock alone: {left:?}");
+    assert_eq!(world.logs.iter().filter(|line| *line == "tick").count(), 2);
+    world.hang_up(a);
+    assert_empty(&mut world);
+}
+
+#[test]
+fn every_handler_that_fails_is_counted() {
+    // With `on_error` the session goes on; without it the failure ends the session.
+    for on_error in ["", "fn on_error(e) { log(e.text); }"] {
+        let script = format!(
+            "fn on_incoming(e) {{ e.leg.on(\"connected\", \"fail\"); e.leg.answer(); }}
+             fn fail(e) {{ throw \"broken\"; }}\n{on_error}"
+        );
+        let mut world = world_of(ONE_RULE, &[("main.rhai", &script)]);
+        let a = world.phone("+15550100");
+        world.dial(a, "100");
+        world.advance(Duration::from_secs(2));
+        assert_eq!(world.stats().script_errors, 1, "{on_error}");
+    }
 }

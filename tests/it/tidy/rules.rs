@@ -4,7 +4,14 @@ use super::Finding;
 use super::scan::{CodePath, Source, is_word_byte, next_byte, paths, words};
 
 /// Open to every module.
-const VOCABULARY: [&str; 5] = ["display_name", "id", "network", "pii", "termination"];
+const VOCABULARY: [&str; 6] = [
+    "deadlines",
+    "display_name",
+    "id",
+    "network",
+    "pii",
+    "termination",
+];
 
 /// May use everything.
 const TOP: [&str; 2] = ["app", "main"];
@@ -12,6 +19,7 @@ const TOP: [&str; 2] = ["app", "main"];
 /// The modules that a module may use. `config` is for `app` and `main` alone.
 const ARROWS: &[(&str, &[&str])] = &[
     ("id", &[]),
+    ("deadlines", &[]),
     ("display_name", &[]),
     ("network", &[]),
     ("pii", &[]),

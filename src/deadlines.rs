@@ -34,6 +34,16 @@ impl<K: Ord + Copy> Deadlines<K> {
         }
     }
 
+    /// Number of keys with a deadline.
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Whether no key has a deadline.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// The earliest deadline; `None` when there is none.
     pub fn next(&self) -> Option<Instant> {
         self.ordered.first().map(|(at, _)| *at)
