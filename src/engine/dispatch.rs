@@ -1,6 +1,6 @@
 //! The engine itself: what it owns, and who gets an input.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
