@@ -340,8 +340,8 @@ pub enum Event {
         /// Why.
         loss: Loss,
     },
-    /// No packet for the media timeout; for a WebRTC leg, no check and no packet for 13 s. Told once
-    /// until [`Event::MediaBack`].
+    /// No packet for the media timeout; for a WebRTC leg, no check and no packet for 13 s. It is
+    /// told once until [`Event::MediaBack`].
     MediaTimeout {
         /// The unit.
         unit: UnitId,
