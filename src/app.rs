@@ -1,6 +1,7 @@
 //! The program: builds cores and shells from the configuration, starts and stops them in order, and
 //! is what each subcommand does.
 
+mod backup;
 mod http;
 mod rules;
 mod threads;
@@ -40,6 +41,7 @@ use crate::web::Pages;
 
 use rules::Rules;
 
+pub use backup::backup;
 pub use rules::{Question, check, route};
 pub use users::{UserTask, user};
 

@@ -28,6 +28,8 @@ enum Command {
     Route(Route),
     /// Users who log in with a password: add, list, remove.
     User(User),
+    /// Copy users, rooms and secrets into one file, also while the engine runs.
+    Backup(Backup),
     /// Call a running engine with many phones, and report cost and who hears whom.
     Load(Load),
 }
@@ -99,6 +101,18 @@ enum UserCommand {
         /// The user part of the SIP address.
         name: String,
     },
+}
+
+#[derive(Args)]
+struct Backup {
+    #[command(flatten)]
+    common: Common,
+    /// The copy. It is as secret as the database, and readable by its owner alone.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args)]
@@ -175,6 +189,10 @@ fn main() -> ExitCode {
         Command::Check(common) => common.read().and_then(|config| app::check(&config)),
         Command::Route(route) => route.run(),
         Command::User(user) => user.run(),
+        Command::Backup(backup) => backup
+            .common
+            .read()
+            .and_then(|config| app::backup(&config, &backup.file, backup.force)),
         Command::Load(load) => load.run(),
     };
     match result {

@@ -7,6 +7,7 @@
 //! Every job has an end ([`JOB_MAX`]). A disk that is full, read-only, slow or broken costs the
 //! jobs that meet it, and nothing else: the next one may succeed ([`Store::check`]).
 
+mod backup;
 mod condition;
 mod meta;
 mod rooms;
@@ -26,6 +27,7 @@ use sqlx::{SqlitePool, TransactionManager as _};
 
 use condition::{Condition, result_code};
 
+pub use backup::{BackupError, backup};
 pub use condition::{STUCK_AFTER, Trouble};
 pub use meta::MetaKey;
 pub use rooms::Room;

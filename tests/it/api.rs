@@ -2,6 +2,8 @@
 //! clock.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -1207,4 +1209,160 @@ async fn a_server_that_drains_takes_nobody_new() {
     assert_eq!(world.changes(), []);
     let users = world.ask("GET", "/api/v1/users", None).await;
     assert_eq!(users.status, 200);
+}
+
+/// How `talkpath backup` ended, and what it printed.
+fn back_up(data_dir: &Path, words: &[&str]) -> (bool, String) {
+    let setting = format!("data_dir={}", data_dir.display());
+    let mut command = super::server::talkpath();
+    command.arg("backup").args(words).args(["--set", &setting]);
+    let output = command.output().expect("runs");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.success(), text)
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_restores() {
+    let without = || Settings {
+        key: None,
+        ..settings()
+    };
+    let world = World::with(without()).await;
+    let key = world.fresh_key.clone().expect("a key");
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let made = request("POST", "/api/v1/users", &headers, Some(alice().to_string()));
+    assert_eq!(world.send(made).await.status, 201);
+    let guest = world.join("1234", json!({"name": "Zoe"})).await.json();
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy.db");
+    let copy_text = copy.display().to_string();
+    let (done, text) = back_up(world.dir.path(), &[&copy_text]);
+    assert!(
+        done && text.starts_with(&format!("{copy_text} written, ")),
+        "{text}"
+    );
+    let mode = std::fs::metadata(&copy)
+        .expect("is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Once more only when it is told, and then with what has come meanwhile.
+    let (done, text) = back_up(world.dir.path(), &[&copy_text]);
+    let exists = format!("talkpath: {copy_text} exists; --force replaces it\n");
+    assert_eq!((done, text), (false, exists));
+    world.join("5678", json!({"name": "Yan"})).await;
+    let (done, text) = back_up(world.dir.path(), &[&copy_text, "--force"]);
+    assert!(done, "{text}");
+    let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, 1, "something was left beside the copy");
+
+    let other = tempfile::tempdir().expect("a folder");
+    std::fs::copy(&copy, other.path().join("talkpath.db")).expect("copied");
+    let restored = World::over(other, without(), START).await;
+    assert_eq!(restored.fresh_key, None);
+    let ask = async |path: &str| restored.send(request("GET", path, &headers, None)).await;
+    assert_eq!(ask("/api/v1/users/alice").await.status, 200);
+    let rooms = ask("/api/v1/rooms").await.json();
+    assert_eq!(rooms["rooms"][0]["id"], "1234");
+    assert_eq!(rooms["rooms"][1]["id"], "5678");
+    let back = json!({"name": "Zoe", "token": guest["token"]});
+    let back = restored.join("1234", back).await.json();
+    assert_eq!(
+        (&back["rejoined"], &back["username"]),
+        (&json!(true), &guest["username"])
+    );
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_made_says_why_and_leaves_nothing() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let data = world.dir.path();
+    let (garbage, empty) = (folder.path().join("garbage"), folder.path().join("empty"));
+    for dir in [&garbage, &empty] {
+        std::fs::create_dir(dir).expect("a folder");
+    }
+    std::fs::write(garbage.join("talkpath.db"), "SQLite format 4".repeat(100)).expect("written");
+    std::fs::write(empty.join("talkpath.db"), "").expect("written");
+    for (data_dir, file, why) in [
+        (
+            folder.path(),
+            at("a"),
+            format!(
+                "there is no database {}; the first start of the engine makes it",
+                at("talkpath.db")
+            ),
+        ),
+        (
+            &empty,
+            at("a"),
+            format!(
+                "there is no database {}; the first start of the engine makes it",
+                at("empty/talkpath.db")
+            ),
+        ),
+        (
+            &garbage,
+            at("a"),
+            format!(
+                "{} is not a talkpath database: file is not a database. Move it away to start with \
+                 an empty one",
+                at("garbage/talkpath.db")
+            ),
+        ),
+        (
+            data,
+            at(""),
+            format!("{} exists; --force replaces it", at("")),
+        ),
+        (
+            data,
+            at("none/a"),
+            format!(
+                "cannot write {}: No such file or directory (os error 2)",
+                at("none/a")
+            ),
+        ),
+        (
+            data,
+            "/proc/a".to_owned(),
+            "cannot write /proc/a: No such file or directory (os error 2)".to_owned(),
+        ),
+    ] {
+        let (done, text) = back_up(data_dir, &[&file]);
+        assert_eq!((done, text), (false, format!("talkpath: {why}\n")));
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("a folder")
+        .collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+/// Where the copy may not grow, as on a disk without room.
+#[tokio::test]
+async fn a_backup_without_room_leaves_what_was_there() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy");
+    std::fs::write(&copy, "the one before").expect("written");
+    let program = super::server::talkpath();
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(["backup", "--force", &copy.display().to_string(), "--set"])
+        .arg(format!("data_dir={}", world.dir.path().display()))
+        .output()
+        .expect("runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = format!("talkpath: cannot write {}: ", copy.display());
+    assert!(
+        text.starts_with(&expected) && !output.status.success(),
+        "{text}"
+    );
+    assert_eq!(std::fs::read(&copy).expect("is there"), b"the one before");
+    let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, 1);
 }
