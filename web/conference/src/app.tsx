@@ -147,12 +147,13 @@ function Joining({ isWaiting }: { isWaiting: boolean }) {
 
 /** Joins as before, with the same devices as far as they are there. */
 function choiceOf({ name, isMuted, camera, microphone, devices }: KeptCall): Choice {
-  const ideally = (id: string) => (id ? { deviceId: { ideal: id } } : {});
+  // Chromium passes over an ideal device; the SDK takes another one when this one has gone.
+  const by = (id: string) => (id ? { deviceId: { exact: id } } : {});
   return {
     displayName: name,
     muted: isMuted,
-    microphone: microphone && ideally(devices.microphone),
-    camera: camera && ideally(devices.camera),
+    microphone: microphone && by(devices.microphone),
+    camera: camera && by(devices.camera),
     ...(devices.speaker ? { speaker: devices.speaker } : {}),
   };
 }

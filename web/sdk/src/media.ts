@@ -38,13 +38,17 @@ export class LocalMedia {
   }
 
   /**
-   * Opens what `options` ask for. A camera that fails is no reason to stay outside: it is left off.
+   * Opens what `options` ask for, and another device in place of one that has gone. A camera that
+   * fails is no reason to stay outside: it is left off.
    */
   async open(options: JoinOptions): Promise<void> {
     this.#isMuted = options.muted ?? false;
     if (options.microphone !== false) {
       try {
-        this.#useMicrophone(await microphoneTrack(options.microphone));
+        const { microphone = {} } = options;
+        const isTrack = microphone instanceof MediaStreamTrack;
+        const track = isTrack ? microphone : await orAnother(microphone, microphoneTrack);
+        this.#useMicrophone(track);
       } catch (fault) {
         const code = codeOfMicrophoneFault(fault);
         throw new JoinError(code, fault instanceof Error ? fault.message : String(fault));
@@ -53,7 +57,7 @@ export class LocalMedia {
     const { camera } = options;
     if (this.#isClosed) return;
     if (camera instanceof MediaStreamTrack) this.#useCamera(camera);
-    else if (camera) await this.startCamera(camera).catch(() => undefined);
+    else if (camera) await orAnother(camera, (it) => this.startCamera(it)).catch(() => undefined);
   }
 
   get sent(): SentMedia {
@@ -220,10 +224,22 @@ export class LocalMedia {
   }
 }
 
-async function microphoneTrack(
-  wanted: MediaStreamTrack | MediaTrackConstraints | undefined,
-): Promise<MediaStreamTrack> {
-  if (wanted instanceof MediaStreamTrack) return wanted;
+/** Opens what is wanted; when there is no such device, any of its kind. */
+async function orAnother<T>(
+  wanted: MediaTrackConstraints,
+  open: (wanted: MediaTrackConstraints) => Promise<T>,
+): Promise<T> {
+  try {
+    return await open(wanted);
+  } catch (fault) {
+    const isGone = fault instanceof Error && fault.name === 'OverconstrainedError';
+    if (!isGone || wanted.deviceId === undefined) throw fault;
+    const { deviceId: _, ...others } = wanted;
+    return open(others);
+  }
+}
+
+async function microphoneTrack(wanted: MediaTrackConstraints): Promise<MediaStreamTrack> {
   const audio = { ...MICROPHONE, ...wanted };
   const stream = await navigator.mediaDevices.getUserMedia({ audio });
   const track = stream.getAudioTracks()[0];
