@@ -1,8 +1,15 @@
 //! The built pages, embedded when the program is built.
 //!
 //! Owns the table of files that `build.rs` makes of `web/conference/dist`, what each path shows,
-//! its type and how long it may be kept. A path is looked up in the table and never in a file
-//! system, so there is nothing to climb out of. It speaks no HTTP; `api` does.
+//! its type, how long it may be kept and in which compressed forms it is there. A path is looked up
+//! in the table and never in a file system, so there is nothing to climb out of. It speaks no HTTP;
+//! `api` does.
+
+mod encoding;
+
+use std::cmp::Reverse;
+
+use encoding::Coding;
 
 /// One file of the built pages.
 #[derive(Clone, Copy, Debug)]
@@ -11,19 +18,65 @@ pub struct File {
     pub path: &'static str,
     /// What is in it.
     pub bytes: &'static [u8],
+    /// The same, compressed, where that is worth it.
+    pub brotli: Option<&'static [u8]>,
+    /// The same for older clients.
+    pub gzip: Option<&'static [u8]>,
+    /// Differs when the content does.
+    pub hash: &'static str,
 }
 
 /// What a path shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Asset {
-    /// The content.
-    pub bytes: &'static [u8],
+    file: File,
     /// The value of Content-Type.
     pub content_type: &'static str,
     /// The value of Cache-Control.
     pub cache_control: &'static str,
     /// It stands in for a page that was not built.
     pub missing: bool,
+}
+
+/// The form of an asset for one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The content.
+    pub bytes: &'static [u8],
+    /// The value of Content-Encoding; nothing for the content as it is.
+    pub encoding: Option<&'static str>,
+    /// The value of ETag.
+    pub etag: String,
+}
+
+impl Asset {
+    /// The form that a client with this Accept-Encoding likes best; of equals the smallest.
+    pub fn form(&self, accept_encoding: &str) -> Form {
+        let mut codings = Coding::ALL.map(|coding| {
+            let bytes = match coding {
+                Coding::Brotli => self.file.brotli,
+                Coding::Gzip => self.file.gzip,
+            };
+            (encoding::weight(accept_encoding, coding), coding, bytes)
+        });
+        codings.sort_by_key(|(weight, ..)| Reverse(*weight));
+        let hash = self.file.hash;
+        for (weight, coding, bytes) in codings {
+            if let (1.., Some(bytes)) = (weight, bytes) {
+                let name = coding.name();
+                return Form {
+                    bytes,
+                    encoding: Some(name),
+                    etag: format!("\"{hash}-{name}\""),
+                };
+            }
+        }
+        Form {
+            bytes: self.file.bytes,
+            encoding: None,
+            etag: format!("\"{hash}\""),
+        }
+    }
 }
 
 /// The page at `/` and at `/join/{room}`.
@@ -36,7 +89,14 @@ const EACH_TIME: &str = "no-cache";
 const HASH_CHARS_MIN: usize = 8;
 
 /// The page of a program that was built without pages.
-const MISSING: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+const MISSING: File = File {
+    path: INDEX,
+    bytes: MISSING_PAGE.as_bytes(),
+    brotli: None,
+    gzip: None,
+    hash: "missing",
+};
+const MISSING_PAGE: &str = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
     <title>talkpath</title>\n<h1>talkpath runs, without its conference page</h1>\n\
     <p>This program was built without the page. Run <code>make web</code>, build again and start \
     again: <code>make run</code> does all of it.</p>\n\
@@ -70,19 +130,18 @@ impl Pages {
         let relative = path.strip_prefix('/')?;
         if relative.is_empty() || relative == INDEX || is_join(relative) {
             return Some(match self.file(INDEX) {
-                Some(bytes) => asset(INDEX, bytes),
+                Some(file) => asset(file),
                 None => Asset {
                     missing: true,
-                    ..asset(INDEX, MISSING.as_bytes())
+                    ..asset(MISSING)
                 },
             });
         }
-        self.file(relative).map(|bytes| asset(relative, bytes))
+        self.file(relative).map(asset)
     }
 
-    fn file(&self, path: &str) -> Option<&'static [u8]> {
-        let file = self.0.iter().find(|file| file.path == path)?;
-        Some(file.bytes)
+    fn file(&self, path: &str) -> Option<File> {
+        self.0.iter().find(|file| file.path == path).copied()
     }
 }
 
@@ -93,11 +152,12 @@ fn is_join(relative: &str) -> bool {
     })
 }
 
-fn asset(path: &str, bytes: &'static [u8]) -> Asset {
+fn asset(file: File) -> Asset {
+    let hashed = is_hashed(file.path);
     Asset {
-        bytes,
-        content_type: content_type(path),
-        cache_control: if is_hashed(path) { FOR_EVER } else { EACH_TIME },
+        file,
+        content_type: content_type(file.path),
+        cache_control: if hashed { FOR_EVER } else { EACH_TIME },
         missing: false,
     }
 }
@@ -137,23 +197,21 @@ fn content_type(path: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    const fn file(path: &'static str, bytes: &'static [u8]) -> File {
+        File {
+            path,
+            bytes,
+            brotli: None,
+            gzip: None,
+            hash: "h",
+        }
+    }
+
     const FIXTURE: &[File] = &[
-        File {
-            path: "assets/index-B7d0x-aZ.js",
-            bytes: b"js",
-        },
-        File {
-            path: "assets/logo.svg",
-            bytes: b"svg",
-        },
-        File {
-            path: "favicon.ico",
-            bytes: b"ico",
-        },
-        File {
-            path: "index.html",
-            bytes: b"index",
-        },
+        file("assets/index-B7d0x-aZ.js", b"js"),
+        file("assets/logo.svg", b"svg"),
+        file("favicon.ico", b"ico"),
+        file("index.html", b"index"),
     ];
 
     #[test]
@@ -193,7 +251,7 @@ mod tests {
             ("", None),
         ] {
             let found = pages.find(path);
-            let found = found.map(|asset| (asset.bytes, asset.content_type, asset.cache_control));
+            let found = found.map(|it| (it.file.bytes, it.content_type, it.cache_control));
             assert_eq!(found, shown, "{path}");
         }
     }
@@ -205,9 +263,40 @@ mod tests {
         for path in ["/", "/join/1234"] {
             let asset = pages.find(path).expect("a page that explains");
             assert!(asset.missing);
-            let text = std::str::from_utf8(asset.bytes).expect("text");
+            let text = std::str::from_utf8(asset.file.bytes).expect("text");
             assert!(text.contains("make web"), "{text}");
         }
-        assert_eq!(pages.find("/favicon.ico"), None);
+        assert!(pages.find("/favicon.ico").is_none());
+    }
+
+    #[test]
+    fn a_client_gets_the_form_that_it_likes_best() {
+        let plain = file("a.js", b"plain");
+        let both = File {
+            brotli: Some(b"br"),
+            gzip: Some(b"gz"),
+            ..plain
+        };
+        let old = File {
+            brotli: None,
+            ..both
+        };
+        for (file, accept, bytes, encoding, etag) in [
+            (both, "gzip, deflate, br", "br", Some("br"), "\"h-br\""),
+            (both, "br;q=0.5, gzip", "gz", Some("gzip"), "\"h-gzip\""),
+            (both, "gzip", "gz", Some("gzip"), "\"h-gzip\""),
+            (both, "br;q=0", "plain", None, "\"h\""),
+            (both, "", "plain", None, "\"h\""),
+            (old, "br, gzip;q=0.1", "gz", Some("gzip"), "\"h-gzip\""),
+            (old, "br", "plain", None, "\"h\""),
+            (plain, "*", "plain", None, "\"h\""),
+        ] {
+            let form = Form {
+                bytes: bytes.as_bytes(),
+                encoding,
+                etag: etag.to_owned(),
+            };
+            assert_eq!(asset(file).form(accept), form, "{accept}");
+        }
     }
 }

@@ -29,10 +29,16 @@ const PAGES: &[File] = &[
     File {
         path: "assets/index-B7d0x1aZ.js",
         bytes: b"script",
+        brotli: Some(b"small"),
+        gzip: Some(b"smaller"),
+        hash: "5c",
     },
     File {
         path: "index.html",
         bytes: b"<!doctype html>",
+        brotli: None,
+        gzip: None,
+        hash: "1d",
     },
 ];
 
@@ -1067,6 +1073,44 @@ async fn pages_come_with_type_and_lifetime_and_only_what_was_built() {
     let page = without.send(request("GET", "/join/1234", &[], None)).await;
     assert_eq!(page.status, 503);
     assert!(page.text.contains("make web"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn pages_come_compressed_and_once() {
+    let world = World::new().await;
+    let script = "/assets/index-B7d0x1aZ.js";
+    let br = ("accept-encoding", "gzip, deflate, br");
+    let gzip = ("accept-encoding", "gzip");
+    let known = |tag| ("if-none-match", tag);
+    for (path, asked, answer) in [
+        (script, vec![br], "200 br \"5c-br\" 5 small"),
+        (script, vec![gzip], "200 gzip \"5c-gzip\" 7 smaller"),
+        (script, vec![], "200  \"5c\" 6 script"),
+        ("/", vec![br], "200  \"1d\" 15 <!doctype html>"),
+        ("/", vec![known("\"0\", W/\"1d\"")], "304  \"1d\" 15 "),
+        ("/join/1234", vec![known("*")], "304  \"1d\" 15 "),
+        (
+            "/",
+            vec![known("\"1d-br\"")],
+            "200  \"1d\" 15 <!doctype html>",
+        ),
+        (script, vec![br, known("\"5c-br\"")], "304  \"5c-br\" 5 "),
+        (
+            script,
+            vec![gzip, known("\"5c-br\"")],
+            "200 gzip \"5c-gzip\" 7 smaller",
+        ),
+    ] {
+        let page = world.send(request("GET", path, &asked, None)).await;
+        let [encoding, etag, length] =
+            ["content-encoding", "etag", "content-length"].map(|name| page.header(name));
+        let status = page.status;
+        let text = &page.text;
+        let found = format!("{status} {encoding} {etag} {length} {text}");
+        assert_eq!(found, answer, "{path} {asked:?}");
+        assert!(page.header("vary").contains("accept-encoding"), "{path}");
+        assert_ne!(page.header("cache-control"), "");
+    }
 }
 
 /// What the page is developed and tested under, from `web/dev/server.mjs`.
