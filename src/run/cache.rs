@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::audio::Clip;
 
+/// What an entry takes beside samples and key, roughly.
+const ENTRY_BYTES: usize = 128;
+
 /// Clips by key. `V` tells one version of the source from another; another version is a miss.
 pub struct ClipCache<V> {
     bytes_max: usize,
@@ -25,7 +28,7 @@ struct Entry<V> {
 }
 
 impl<V: PartialEq> ClipCache<V> {
-    /// An empty cache that keeps at most `bytes_max` bytes of samples.
+    /// An empty cache that keeps at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
         let inner = Inner {
             entries: BTreeMap::new(),
@@ -54,7 +57,7 @@ impl<V: PartialEq> ClipCache<V> {
     /// Keeps a clip and drops the least recently used ones until the limit holds. A clip that is
     /// larger than the whole cache is not kept.
     pub fn insert(&self, key: &str, version: V, clip: &Arc<Clip>) {
-        let size = size_of_clip(clip);
+        let size = size_of(key, clip);
         if size > self.bytes_max {
             return;
         }
@@ -67,7 +70,7 @@ impl<V: PartialEq> ClipCache<V> {
         };
         inner.bytes += size;
         if let Some(replaced) = inner.entries.insert(key.to_owned(), entry) {
-            inner.bytes -= size_of_clip(&replaced.clip);
+            inner.bytes -= size_of(key, &replaced.clip);
         }
         while inner.bytes > self.bytes_max {
             let oldest = inner.entries.iter().min_by_key(|(_, entry)| entry.last_use);
@@ -75,12 +78,12 @@ impl<V: PartialEq> ClipCache<V> {
                 return;
             };
             if let Some(gone) = inner.entries.remove(&key) {
-                inner.bytes -= size_of_clip(&gone.clip);
+                inner.bytes -= size_of(&key, &gone.clip);
             }
         }
     }
 
-    /// Bytes of samples held.
+    /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -90,8 +93,9 @@ impl<V: PartialEq> ClipCache<V> {
     }
 }
 
-fn size_of_clip(clip: &Clip) -> usize {
-    size_of_val(clip.samples.as_slice())
+/// What an entry takes. Its key counts too: a clip may be empty.
+fn size_of(key: &str, clip: &Clip) -> usize {
+    size_of_val(clip.samples.as_slice()) + key.len() + ENTRY_BYTES
 }
 
 #[cfg(test)]
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_goes_when_the_bytes_are_full() {
-        let cache = ClipCache::new(400);
+        let one = |samples: usize| samples * 2 + 1 + ENTRY_BYTES;
+        let cache = ClipCache::new(2 * one(100));
         cache.insert("a", 1, &clip(100));
         cache.insert("b", 1, &clip(100));
         assert!(cache.get("a", &1).is_some());
@@ -121,8 +126,17 @@ mod tests {
         );
         assert!(cache.get("a", &2).is_none(), "another version of the file");
         cache.insert("a", 2, &clip(50));
-        assert_eq!(cache.bytes(), 300);
+        assert_eq!(cache.bytes(), one(100) + one(50));
         cache.insert("huge", 1, &clip(1000));
         assert!(cache.get("huge", &1).is_none() && cache.get("c", &1).is_some());
+    }
+    #[test]
+    fn clips_without_a_sample_are_held_to_the_limit_too() {
+        let cache = ClipCache::new(10 * ENTRY_BYTES);
+        for n in 0..1000 {
+            cache.insert(&n.to_string(), 1, &clip(0));
+        }
+        assert!(cache.bytes() <= 10 * ENTRY_BYTES);
+        assert!(cache.get("0", &1).is_none() && cache.get("999", &1).is_some());
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::cache::ClipCache;
 use super::decode::{DecodeError, decode};
+use super::file_work::run_blocking;
 use crate::audio::Clip;
 
 /// Files that are decoded at the same time; others wait, and find the cache filled if they want the
@@ -186,15 +187,6 @@ impl Clips {
             Err(ClipError::Outside(path.to_owned()))
         }
     }
-}
-
-/// Runs file work on the threads that tokio keeps for it.
-pub(super) async fn run_blocking<R: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<R> + Send + 'static,
-) -> std::io::Result<R> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
 }
 
 /// Reads a file that may have grown since its size was asked for.

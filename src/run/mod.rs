@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clips;
 pub mod decode;
 pub mod engine_loop;
+mod file_work;
 pub mod health;
 pub mod media_loop;
 pub mod media_ports;

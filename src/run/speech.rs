@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 
 use super::cache::ClipCache;
-use super::clips::{ClipError, Clips, run_blocking};
+use super::clips::{ClipError, Clips};
 use super::decode::{DecodeError, decode};
+use super::file_work::run_blocking;
 use crate::audio::Clip;
 use crate::script::VoiceChoice;
 
@@ -26,6 +27,8 @@ use crate::script::VoiceChoice;
 pub const TEXT_CHARS_MAX: usize = 1500;
 /// Longest slug, in characters.
 const SLUG_CHARS_MAX: usize = 80;
+/// How long a text waits for those before it: a voice that hangs must not keep a caller for ever.
+const TURN_MAX: Duration = Duration::from_secs(30);
 /// Longest spoken clip.
 pub(super) const SPEECH_MAX: Duration = Duration::from_secs(600);
 
@@ -163,7 +166,7 @@ impl Speaker {
             return Err(SpeechError::Empty);
         }
         let file = format!("{}.wav", slug(text));
-        if file != ".wav" && self.clips.prompts_dir().join(&file).is_file() {
+        if file != ".wav" && self.is_recorded(&file).await {
             return Ok(self.clips.load(&file).await?);
         }
         let Some(engine) = &self.engine else {
@@ -185,7 +188,8 @@ impl Speaker {
             self.settings.waiting_max + self.settings.running_max,
         )
         .ok_or(SpeechError::Busy)?;
-        let _turn = self.running.acquire().await;
+        let turn = tokio::time::timeout(TURN_MAX, self.running.acquire()).await;
+        let _turn = turn.map_err(|_| SpeechError::Busy)?;
         if let Some(clip) = self.cache.get(&key, &()) {
             return Ok(clip);
         }
@@ -203,6 +207,14 @@ impl Speaker {
         let clip = Arc::new(clip);
         self.cache.insert(&key, (), &clip);
         Ok(clip)
+    }
+
+    /// Whether somebody has recorded the text; asked where a disk that hangs harms nobody else.
+    async fn is_recorded(&self, file: &str) -> bool {
+        let path = self.clips.prompts_dir().join(file);
+        run_blocking(move || Ok(path.is_file()))
+            .await
+            .unwrap_or(false)
     }
 
     fn fill(&self, choice: &VoiceChoice) -> Result<VoiceChoice, SpeechError> {
@@ -259,8 +271,12 @@ impl Speaker {
             std::fs::create_dir_all(dir)?;
             remove_oldest(dir, files_max.saturating_sub(1))?;
             let part = wav.with_extension("wav.part");
-            std::fs::write(&part, wav_bytes(&clip)?)?;
-            std::fs::rename(&part, &wav)?;
+            let kept = std::fs::write(&part, wav_bytes(&clip)?);
+            if let Err(error) = kept.and_then(|()| std::fs::rename(&part, &wav)) {
+                // On a disk without room it would be in the way; it may not even be there.
+                let _ = std::fs::remove_file(&part);
+                return Err(error);
+            }
             std::fs::write(&txt, key)
         });
         if let Err(error) = written.await {

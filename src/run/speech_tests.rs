@@ -196,6 +196,31 @@ async fn what_cannot_be_spoken_is_refused_with_the_reason() {
     }
 }
 
+/// Waits until so many texts have their places.
+async fn until_waiting(speaker: &Speaker, texts: usize) {
+    while speaker.waiting.load(Ordering::Relaxed) < texts {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_that_hangs_keeps_the_next_text_for_a_while_only() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let gate = Arc::new(Semaphore::new(0));
+    let engine = Counted(Arc::default(), Some(Arc::clone(&gate)));
+    let speaker = speaker(dir.path(), Some(Box::new(engine)));
+    let next = async {
+        until_waiting(&speaker, 1).await;
+        let begun = tokio::time::Instant::now();
+        let refused = speaker.speak("next", &ANY).await;
+        assert!(matches!(refused, Err(SpeechError::Busy)));
+        assert_eq!(begun.elapsed(), TURN_MAX);
+        gate.add_permits(1);
+    };
+    let (spoken, ()) = tokio::join!(speaker.speak("a", &ANY), next);
+    assert_eq!(spoken.expect("spoken at last").samples.len(), 1);
+}
+
 #[tokio::test]
 async fn texts_beyond_the_queue_are_refused_and_the_rest_are_spoken() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -203,7 +228,7 @@ async fn texts_beyond_the_queue_are_refused_and_the_rest_are_spoken() {
     let engine = Counted(Arc::default(), Some(Arc::clone(&gate)));
     let speaker = speaker(dir.path(), Some(Box::new(engine)));
     let open = async {
-        // Polled last, when the three others have taken their places.
+        until_waiting(&speaker, 2).await;
         assert!(matches!(
             speaker.speak("four", &ANY).await,
             Err(SpeechError::Busy)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use super::clips::run_blocking;
 use super::decode::decode;
+use super::file_work::run_blocking;
 use std::collections::BTreeMap;
 
 use super::speech::{SPEECH_MAX, Speech, SpeechError, Synthesis};
