@@ -25,6 +25,19 @@ impl Gain {
         self.0
     }
 
+    /// One after the other; at most +40 dB in all.
+    pub fn then(self, other: Gain) -> Gain {
+        Gain((self.0 * other.0).min(100.0))
+    }
+
+    /// One sample, which may be louder than 16 bits hold.
+    pub fn of(self, sample: i16) -> i32 {
+        if self == Gain::UNITY {
+            return i32::from(sample);
+        }
+        (f32::from(sample) * self.0) as i32
+    }
+
     /// Multiplies samples in place, with saturation.
     pub fn apply(self, frame: &mut [i16]) {
         if self == Gain::UNITY {
@@ -47,6 +60,23 @@ impl Gain {
             let factor = from.0 + step * (index + 1) as f32;
             *sample = (f32::from(*sample) * factor) as i16;
         }
+    }
+}
+
+/// Adds a frame with a gain to a sum; the shorter of the two decides how many samples.
+pub fn add_with(gain: Gain, sum: &mut [i32], frame: &[i16]) {
+    if gain == Gain::UNITY {
+        return add(sum, frame);
+    }
+    for (total, &sample) in sum.iter_mut().zip(frame) {
+        *total = total.wrapping_add(gain.of(sample));
+    }
+}
+
+/// Takes away exactly what [`add_with`] added.
+pub fn take_with(gain: Gain, sum: &mut [i32], frame: &[i16]) {
+    for (total, &sample) in sum.iter_mut().zip(frame) {
+        *total = total.wrapping_sub(gain.of(sample));
     }
 }
 

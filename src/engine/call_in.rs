@@ -1,4 +1,4 @@
-//! SIP calls that come in: routing, answer, negotiation, hold, and the end of any leg.
+//! SIP calls that come in: routing, answer, negotiation, hold.
 //!
 //! ```text
 //! INVITE → rule → session, leg Alerting ── answer() ──► OpenLeg ─ LegReady ─► 200 ─ ACK ─►
@@ -15,9 +15,8 @@ use tracing::{debug, info};
 
 use crate::codec::CODECS;
 use crate::display_name::cleaned;
-use crate::id::{LegId, SessionId, UnitId};
-use crate::media::{Command, LegKind, LegStats, StreamParams, TelephoneEventParams, WebRtcReady};
-use crate::pii::Pii;
+use crate::id::{LegId, UnitId};
+use crate::media::{Command, LegKind, StreamParams, TelephoneEventParams, WebRtcReady};
 use crate::routing::{CallInfo, Source};
 use crate::script::{self, Headers, LegEvent, LegInfo, Place};
 use crate::sdp::{self, Agreed, Direction, Local, Negotiation};
@@ -26,22 +25,12 @@ use crate::termination::Reason;
 
 use super::Engine;
 use super::alarm::Alarm;
+use super::end::reason_header;
 use super::leg::{self, Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
 use super::refused::Refused;
 use super::session::Birth;
 
 const SDP: &str = "application/sdp";
-
-/// What the closing line of a leg still needs when its media totals arrive.
-#[derive(Debug)]
-pub(super) struct EndedLeg {
-    pub(super) session: SessionId,
-    pub(super) sip_call_id: String,
-    pub(super) caller_id: String,
-    pub(super) codec: &'static str,
-    pub(super) reason: Reason,
-    pub(super) duration_ms: u64,
-}
 
 impl Engine {
     /// A new call: asks the rules, starts the session, tells it of the leg.
@@ -198,6 +187,7 @@ impl Engine {
         match &sip.media {
             MediaState::Closed => {
                 sip.media = MediaState::Opening(wanted);
+                sip.in_media = true;
                 let kind = match sip.over_dtls {
                     true => self.webrtc_kind(id),
                     false => LegKind::Rtp,
@@ -376,6 +366,11 @@ impl Engine {
 
     /// Marks a leg as connected and says so, once.
     pub(super) fn connect_leg(&mut self, now: Instant, id: LegId) {
+        self.connect_leg_with(now, id, Vec::new());
+    }
+
+    /// The same, with the headers of the other side's answer.
+    pub(super) fn connect_leg_with(&mut self, now: Instant, id: LegId, headers: Headers) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -385,14 +380,7 @@ impl Engine {
         leg.state = LegState::Connected(now);
         self.take_back_alarm(Alarm::Unanswered(id));
         self.take_back_alarm(Alarm::EarlyMedia(id));
-        self.tell_leg(
-            now,
-            id,
-            LegEvent::Connected {
-                code: 200,
-                headers: Vec::new(),
-            },
-        );
+        self.tell_leg(now, id, LegEvent::Connected { code: 200, headers });
     }
 
     /// Hold, resume, a new address, or a request for our offer.
@@ -465,151 +453,6 @@ impl Engine {
             debug!(?key, code, %error, "Request could not be answered");
         }
     }
-
-    /// The dialog of a leg is over, by the peer's act.
-    pub(super) fn call_ended(&mut self, now: Instant, call: CallKey, reason: Reason) {
-        if let Some(&id) = self.calls.get(&call) {
-            self.drop_leg(now, id, reason);
-        }
-    }
-
-    /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its
-    /// other end.
-    pub(super) fn hang_up(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        reason: Reason,
-        headers: &[(String, String)],
-    ) {
-        let Some(leg) = self.legs.get(&id) else {
-            return;
-        };
-        if let Some(sip) = leg.sip() {
-            let call = sip.call;
-            let told = headers.iter().any(|(name, _)| name == "Reason");
-            let mut extra = if told {
-                Vec::new()
-            } else {
-                reason_header(reason)
-            };
-            extra.extend_from_slice(headers);
-            let done = match leg.state {
-                LegState::Alerting | LegState::Early => {
-                    let status = reason.row().sip_status;
-                    let code = if status < 300 { 480 } else { status };
-                    self.sip.reject(now, call, code, None, extra)
-                }
-                LegState::Answered | LegState::Connected(_) => self.sip.bye(now, call, extra),
-            };
-            if let Err(error) = done {
-                debug!(leg_id = %id, %error, "Call was over before it was hung up");
-            }
-        }
-        self.drop_leg(now, id, reason);
-    }
-
-    /// Forgets a leg and tells its session and, for an internal call, the other end.
-    pub(super) fn drop_leg(&mut self, now: Instant, id: LegId, reason: Reason) {
-        self.drop_leg_with(now, id, reason, None);
-    }
-
-    /// The same, with a status that the scenario chose.
-    pub(super) fn drop_leg_with(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        reason: Reason,
-        code: Option<u16>,
-    ) {
-        let Some(leg) = self.legs.remove(&id) else {
-            return;
-        };
-        for alarm in [
-            Alarm::Unanswered(id),
-            Alarm::EarlyMedia(id),
-            Alarm::Away(id),
-        ] {
-            self.take_back_alarm(alarm);
-        }
-        let row = reason.row();
-        let duration_ms = match leg.state {
-            LegState::Connected(since) => now.saturating_duration_since(since).as_millis() as u64,
-            LegState::Alerting | LegState::Early | LegState::Answered => 0,
-        };
-        let event = if leg.is_connected() {
-            let reason = reason.to_string();
-            LegEvent::Disconnected {
-                reason,
-                code: row.sip_status,
-                duration_ms,
-            }
-        } else {
-            let code = code.unwrap_or(if row.sip_status < 300 {
-                480
-            } else {
-                row.sip_status
-            });
-            let class = row.class.label().to_owned();
-            LegEvent::Failed {
-                code,
-                reason: reason.to_string(),
-                class,
-            }
-        };
-        self.drop_direct(now, id, leg.session);
-        self.close_sound(&leg);
-        self.leave_conferences(now, leg.session, id);
-        self.media(Command::Close { unit: leg.unit() });
-        self.tell(now, leg.session, script::Event::Leg { leg: id, event });
-        match &leg.link {
-            Link::Sip(sip) => {
-                self.calls.remove(&sip.call);
-                if let Some((key, _)) = &sip.in_flight {
-                    self.requests.remove(key);
-                }
-                self.note_ended(&leg, sip, reason, duration_ms);
-            }
-            Link::Internal { peer, .. } => {
-                let by_script = matches!(reason, Reason::ScriptHangup | Reason::ScriptTerminate);
-                let mirrored = match (by_script, leg.incoming) {
-                    (true, true) => Reason::CalleeHangup,
-                    (true, false) => Reason::CallerHangup,
-                    (false, _) => reason,
-                };
-                self.drop_leg_with(now, *peer, mirrored, code);
-            }
-        }
-        self.note_leg_gone(now, leg.session, id);
-    }
-
-    fn note_ended(&mut self, leg: &Leg, sip: &SipLink, reason: Reason, duration_ms: u64) {
-        self.stats.note_ended(reason);
-        let ended = EndedLeg {
-            session: leg.session,
-            sip_call_id: sip.sip_call_id.clone(),
-            caller_id: leg.caller_id.clone(),
-            codec: sip
-                .negotiation
-                .current()
-                .map_or("none", |agreed| agreed.codec.name),
-            reason,
-            duration_ms,
-        };
-        match sip.media {
-            MediaState::Closed => report(leg.unit(), &ended, LegStats::default()),
-            MediaState::Opening(_) | MediaState::Ready(_) => {
-                self.ended.insert(leg.unit(), ended);
-            }
-        }
-    }
-
-    /// The closing line of a leg: enough to answer "what happened to that call".
-    pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
-        if let Some(ended) = self.ended.remove(&unit) {
-            report(unit, &ended, stats);
-        }
-    }
 }
 
 impl SipLink {
@@ -623,6 +466,7 @@ impl SipLink {
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
             negotiation: Negotiation::new(seed >> 1, CODECS),
             media: MediaState::Closed,
+            in_media: false,
             over_dtls: match request.body.is_empty() {
                 true => flow.transport.is_web(),
                 false => sdp::wants_webrtc(&request.body),
@@ -655,33 +499,4 @@ fn script_headers(request: &Request) -> BTreeMap<String, String> {
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .filter(|(name, _)| name.starts_with("x-") || OTHERS.contains(&name.as_str()))
         .collect()
-}
-
-fn reason_header(reason: Reason) -> Headers {
-    let row = reason.row();
-    let (status, cause, text) = (row.sip_status, row.q850_cause, row.text);
-    // A word for programs, then a sentence for people; RFC 3326 §2 takes one of each protocol.
-    let value =
-        format!("SIP;cause={status};text=\"{reason}\", Q.850;cause={cause};text=\"{text}\"");
-    vec![("Reason".to_owned(), value)]
-}
-
-fn report(unit: UnitId, ended: &EndedLeg, stats: LegStats) {
-    info!(
-        leg_id = %LegId(unit.0),
-        session_id = %ended.session,
-        call_id = ended.sip_call_id,
-        caller = %Pii(&ended.caller_id),
-        reason = %ended.reason,
-        class = ended.reason.row().class.label(),
-        duration_ms = ended.duration_ms,
-        codec = ended.codec,
-        packets_in = stats.packets_in,
-        packets_out = stats.packets_out,
-        lost = stats.lost,
-        late = stats.late,
-        concealed = stats.concealed,
-        jitter_ms_max = stats.jitter_ms_max,
-        "Leg ended"
-    );
 }

@@ -138,6 +138,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The leg was forwarded to a user.
+    pub(super) fn is_direct(&self, leg: LegId) -> bool {
+        self.direct.calls.contains_key(&leg)
+    }
+
     /// Takes an event of a direct call: of this dialog, and of that caller's leg.
     pub(super) fn handle_direct(
         &mut self,

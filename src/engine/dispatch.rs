@@ -40,7 +40,7 @@ pub struct Engine {
     /// Recordings that are still open, and where their end is told.
     pub(super) recordings: BTreeMap<UnitId, super::sound::Recording>,
     /// Legs whose media totals are still to come.
-    pub(super) ended: BTreeMap<UnitId, super::call_in::EndedLeg>,
+    pub(super) ended: BTreeMap<UnitId, super::end::EndedLeg>,
     pub(super) alarms: Deadlines<Alarm>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) stats: Stats,
@@ -221,15 +221,7 @@ impl Engine {
             }
             sip::Event::ReinviteCancelled { call, .. } => self.reinvite_cancelled(call),
             sip::Event::Info { call, key, request } => self.handle_info(now, call, key, &request),
-            sip::Event::Bye { call, .. } => {
-                let incoming = self.leg_of(call).is_none_or(|leg| leg.incoming);
-                let reason = if incoming {
-                    Reason::CallerHangup
-                } else {
-                    Reason::CalleeHangup
-                };
-                self.call_ended(now, call, reason);
-            }
+            sip::Event::Bye { call, request } => self.handle_bye(now, call, &request),
             sip::Event::RequestAnswered {
                 key, response_code, ..
             } => {
@@ -266,7 +258,18 @@ impl Engine {
             } => {
                 self.handle_digit(now, LegId(unit.0), digit, kind, duration_ms);
             }
+            M::DigitReleased {
+                unit,
+                digit,
+                kind,
+                duration_ms,
+            } => self.handle_digit_released(now, LegId(unit.0), (digit, kind), duration_ms),
             M::DigitsSent { .. } => {}
+            M::Refused { unit, what, error } => self.media_refused(now, unit, what, &error),
+            M::ActiveSpeaker { unit, speaker } => {
+                let leg = speaker.map(|unit| LegId(unit.0));
+                self.tell_unit(now, unit, script::UnitEvent::ActiveSpeaker { leg });
+            }
             M::TalkStarted { unit, level_dbov } => {
                 self.tell_leg(now, LegId(unit.0), LegEvent::TalkStarted { level_dbov });
             }

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::id::{LegId, SessionId, TimerId, UnitId};
 use crate::media;
-use crate::script::{Command, Headers, LegCommand, Place, Placed, Sound, UnitCommand};
+use crate::script::{Command, Place, Placed, Sound, UnitCommand};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::leg::{DigitChoice, LegState, Link, Wanted};
 use super::limits::TIMER_PERIOD_MIN_MS;
 use super::refused::{Refused, refuse};
 use super::session::{Conference, Timer, Unit, UnitKind};
@@ -41,6 +40,48 @@ impl Engine {
         }
     }
 
+    /// Carries out what `on_terminating` asks for: to write to the log and to remove guests.
+    /// Nothing else is there any more, which is said once.
+    pub(super) fn execute_last(&mut self, now: Instant, session: SessionId, commands: Vec<Placed>) {
+        let mut late: Vec<Place> = Vec::new();
+        for Placed { command, place } in commands {
+            match command {
+                Command::Log { .. } => self.execute(now, session, Placed { command, place }),
+                Command::RemoveUser { name } => {
+                    if let Err(refused) = self.remove_guest(name) {
+                        self.refused(now, session, None, refused, &place);
+                    }
+                }
+                Command::Terminate | Command::CancelTimer { .. } => {}
+                Command::CallConference { .. }
+                | Command::ForwardDirect { .. }
+                | Command::Leg { .. }
+                | Command::CreateConference { .. }
+                | Command::CreatePlayer { .. }
+                | Command::CreateRecorder { .. }
+                | Command::Unit { .. }
+                | Command::Connect { .. }
+                | Command::Disconnect { .. }
+                | Command::SetTimer { .. }
+                | Command::SetCustomData { .. } => late.push(place),
+            }
+        }
+        let Some(place) = late.first() else {
+            return;
+        };
+        self.stats.refused_commands += late.len() as u64;
+        let text = format!(
+            "{place}: session-over: {} commands of `on_terminating` were not carried out: legs, \
+             conferences, players and recorders are gone",
+            late.len()
+        );
+        self.outputs.push_back(Output::Log {
+            session,
+            warn: true,
+            text,
+        });
+    }
+
     /// The leg that a command is for, for the event of its refusal.
     fn leg_of_command(&self, command: &Command) -> Option<LegId> {
         match command {
@@ -65,6 +106,7 @@ impl Engine {
         }
     }
 
+    // tidy: table
     fn try_execute(
         &mut self,
         now: Instant,
@@ -82,13 +124,17 @@ impl Engine {
                 }
                 return called;
             }
-            Command::ForwardDirect { leg } => return self.forward_direct(now, session, leg),
+            Command::ForwardDirect { leg } => {
+                self.forward_direct(now, session, leg)?;
+                return self.leave_media(leg);
+            }
             Command::RemoveUser { name } => return self.remove_guest(name),
             Command::Leg { leg, command } => {
                 return self.execute_leg(now, session, leg, command, place);
             }
             Command::CreateConference { unit, label: _ } => {
-                self.add_unit(session, unit, UnitKind::Conference(Conference::default()));
+                let kind = UnitKind::Conference(Conference::default());
+                self.add_unit(session, unit, kind, place);
                 self.media(media::Command::AddMixer { unit });
             }
             Command::CreatePlayer {
@@ -97,17 +143,21 @@ impl Engine {
                 looped,
                 gain_db,
             } => {
-                self.add_unit(session, unit, UnitKind::Player);
+                self.add_unit(session, unit, UnitKind::Player, place);
                 self.media(media::Command::AddPlayer { unit });
                 self.play(unit, sound, looped, gain_db);
             }
             Command::CreateRecorder { unit, options } => {
-                self.open_recorder(now, session, unit, RecordOf::Connected, options);
+                let of = RecordOf::Connected;
+                self.open_recorder(now, session, (unit, of), options, place);
             }
             Command::Unit { unit, command } => {
-                return self.execute_unit(now, session, unit, command);
+                return self.execute_unit(now, session, unit, command, place);
             }
-            Command::Connect { from, to } => return self.connect(now, session, from, to),
+            Command::Connect { from, to } => {
+                self.note_place(session, from, place);
+                return self.connect(now, session, from, to);
+            }
             Command::Disconnect { from, to } => {
                 self.media(media::Command::Disconnect { from, to });
                 self.note_membership(now, session, from, to, false);
@@ -143,6 +193,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the last command for a unit or leg stands.
+    fn note_place(&mut self, session: SessionId, unit: UnitId, place: &Place) {
+        if let Some(leg) = self.legs.get_mut(&LegId(unit.0)) {
+            leg.place.clone_from(place);
+        } else if let Some(session) = self.sessions.get_mut(&session)
+            && let Some(unit) = session.units.get_mut(&unit)
+        {
+            unit.place.clone_from(place);
+        }
+    }
+
     fn set_timer(
         &mut self,
         now: Instant,
@@ -164,219 +225,19 @@ impl Engine {
         self.set_alarm(at, Alarm::Timer(session, timer));
     }
 
-    // tidy: table
-    fn execute_leg(
+    pub(super) fn add_unit(
         &mut self,
-        now: Instant,
         session: SessionId,
-        id: LegId,
-        command: LegCommand,
+        unit: UnitId,
+        kind: UnitKind,
         place: &Place,
-    ) -> Result<(), Refused> {
-        // A leg may have ended while the turn that speaks of it was running; that is nobody's
-        // fault.
-        let Some(leg) = self.legs.get(&id) else {
-            if let LegCommand::Record { recorder, .. } = command {
-                self.tell_nothing_to_record(now, session, recorder);
-            }
-            return Ok(());
-        };
-        if leg.session != session {
-            return refuse("not-yours", "the leg belongs to another session");
-        }
-        match command {
-            LegCommand::Answer { headers } => return self.answer(now, id, headers, place),
-            LegCommand::Ring => return self.ring(now, id),
-            LegCommand::Reject { code, reason } => return self.reject(now, id, code, &reason),
-            LegCommand::Hangup { headers, reason } => {
-                let mut headers = extra_headers(headers)?;
-                let why = match reason.as_str() {
-                    "replaced" => Reason::Replaced,
-                    _ => Reason::ScriptHangup,
-                };
-                if !reason.is_empty() {
-                    let value = format!("SIP;cause=200;text=\"{reason}\"");
-                    headers.push(("Reason".to_owned(), value));
-                }
-                self.hang_up(now, id, why, &headers);
-            }
-            LegCommand::StartEarlyMedia => return self.start_early_media(now, id),
-            LegCommand::Play {
-                sound,
-                looped,
-                gain_db,
-            } => {
-                return self.play_on_leg(id, sound, looped, gain_db);
-            }
-            LegCommand::StopPlayback => self.stop_playback(id.unit()),
-            LegCommand::DetectDigits {
-                telephone_event,
-                in_band,
-                info,
-            } => {
-                self.detect_digits(
-                    id,
-                    DigitChoice {
-                        telephone_event,
-                        in_band,
-                        info,
-                    },
-                );
-            }
-            LegCommand::SendDigits { digits } => return self.send_digits(now, id, digits),
-            LegCommand::SendMessage { text } => return self.send_message(now, id, text, place),
-            LegCommand::SendInfo {
-                mime,
-                body,
-                headers,
-            } => {
-                let headers = extra_headers(headers)?;
-                return self.send_info(now, id, mime, body, headers, place);
-            }
-            LegCommand::Record { recorder, options } => {
-                self.open_recorder(now, session, recorder, RecordOf::Leg(id), options);
-            }
-            LegCommand::Mute { on } => self.silence(id, Some(on), None),
-            LegCommand::Deafen { on } => self.silence(id, None, Some(on)),
-            LegCommand::Gain { in_db, out_db } => {
-                self.media(media::Command::Gain {
-                    unit: id.unit(),
-                    in_db,
-                    out_db,
-                });
-            }
-            LegCommand::DetectTalk { on } => {
-                self.media(media::Command::DetectTalk {
-                    unit: id.unit(),
-                    on,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        headers: Headers,
-        place: &Place,
-    ) -> Result<(), Refused> {
-        let headers = extra_headers(headers)?;
-        let Some(leg) = self.legs.get(&id) else {
-            return Ok(());
-        };
-        if !leg.incoming {
-            return refuse("not-incoming", "only an incoming leg can be answered");
-        }
-        match (leg.state, leg.peer()) {
-            (LegState::Answered | LegState::Connected(_), _) => {
-                refuse("already-answered", "the leg has been answered already")
-            }
-            (LegState::Alerting | LegState::Early, Some(peer)) => {
-                self.connect_leg(now, peer);
-                self.connect_leg(now, id);
-                Ok(())
-            }
-            (LegState::Alerting | LegState::Early, None) => {
-                self.want_media(now, id, Wanted::Answer(headers, place.clone()));
-                Ok(())
-            }
-        }
-    }
-
-    fn ring(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else {
-            return Ok(());
-        };
-        if !leg.incoming || leg.state != LegState::Alerting {
-            return refuse("not-alerting", "only an incoming leg that waits can ring");
-        }
-        match &leg.link {
-            Link::Sip(sip) => {
-                let call = sip.call;
-                self.sip
-                    .provisional(now, call, 180, Vec::new(), None)
-                    .or_else(|error| refuse("ring-refused", error.to_string()))
-            }
-            Link::Internal { peer, .. } => {
-                let peer = *peer;
-                let headers = Vec::new();
-                self.tell_leg(
-                    now,
-                    peer,
-                    crate::script::LegEvent::Ringing { code: 180, headers },
-                );
-                Ok(())
-            }
-        }
-    }
-
-    fn reject(&mut self, now: Instant, id: LegId, code: u16, reason: &str) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else {
-            return Ok(());
-        };
-        if !leg.incoming || matches!(leg.state, LegState::Answered | LegState::Connected(_)) {
-            return refuse(
-                "not-alerting",
-                "only an incoming leg that waits can be rejected",
-            );
-        }
-        if !(400..700).contains(&code) {
-            return refuse("bad-code", format!("{code} is not a refusal (400 to 699)"));
-        }
-        if let Some(sip) = leg.sip() {
-            let call = sip.call;
-            let reason = Some(reason).filter(|reason| !reason.is_empty());
-            if let Err(error) = self.sip.reject(now, call, code, reason, Vec::new()) {
-                return refuse("reject-refused", error.to_string());
-            }
-        }
-        self.drop_leg_with(now, id, Reason::Rejected, Some(code));
-        Ok(())
-    }
-
-    fn start_early_media(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
-        let Some(leg) = self.legs.get(&id) else {
-            return Ok(());
-        };
-        if !leg.incoming || leg.state != LegState::Alerting {
-            return refuse(
-                "not-alerting",
-                "early media is for an incoming leg that waits",
-            );
-        }
-        let Some(sip) = leg.sip() else {
-            return refuse("internal-leg", "an internal leg has no early media");
-        };
-        if sip.offer.is_none() {
-            let text = "the caller sent no offer, so there is nothing to answer before the call is";
-            return refuse("no-offer", text);
-        }
-        self.want_media(now, id, Wanted::EarlyMedia);
-        Ok(())
-    }
-
-    fn silence(&mut self, id: LegId, muted: Option<bool>, deafened: Option<bool>) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.muted = muted.unwrap_or(leg.muted);
-        leg.deafened = deafened.unwrap_or(leg.deafened);
-        let (muted, deafened) = (leg.muted, leg.deafened);
-        self.media(media::Command::Silence {
-            unit: id.unit(),
-            muted,
-            deafened,
-        });
-    }
-
-    fn add_unit(&mut self, session: SessionId, unit: UnitId, kind: UnitKind) {
+    ) {
         if let Some(entry) = self.sessions.get_mut(&session) {
             entry.units.insert(
                 unit,
                 Unit {
                     kind,
+                    place: place.clone(),
                     playing: None,
                 },
             );
@@ -390,6 +251,7 @@ impl Engine {
         session: SessionId,
         unit: UnitId,
         command: UnitCommand,
+        place: &Place,
     ) -> Result<(), Refused> {
         let Some(entry) = self
             .sessions
@@ -402,6 +264,7 @@ impl Engine {
             }
             return Ok(());
         };
+        entry.place.clone_from(place);
         match command {
             UnitCommand::Play {
                 sound,
@@ -416,7 +279,7 @@ impl Engine {
             }
             UnitCommand::Record { recorder, options } => {
                 let of = RecordOf::Conference(unit);
-                self.open_recorder(now, session, recorder, of, options);
+                self.open_recorder(now, session, (recorder, of), options, place);
                 self.media(media::Command::Connect {
                     from: unit,
                     to: recorder,
@@ -434,6 +297,14 @@ impl Engine {
                 }
                 UnitKind::Player | UnitKind::Recorder => {
                     return refuse("not-a-conference", "only a conference has members");
+                }
+            },
+            UnitCommand::WatchSpeakers { on } => match entry.kind {
+                UnitKind::Conference(_) => {
+                    self.media(media::Command::WatchSpeakers { unit, on });
+                }
+                UnitKind::Player | UnitKind::Recorder => {
+                    return refuse("not-a-conference", "only in a conference somebody speaks");
                 }
             },
             UnitCommand::Stop => self.remove_unit(session, unit),
@@ -475,6 +346,9 @@ impl Engine {
         }
         if from == to {
             return refuse("same-unit", "a unit cannot be sent to itself");
+        }
+        for unit in [from, to] {
+            self.enter_media(LegId(unit.0))?;
         }
         self.admit(session, from, to)?;
         self.media(media::Command::Connect { from, to });
@@ -530,20 +404,4 @@ impl Engine {
         };
         self.play(leg.unit(), sound, false, 0.0);
     }
-}
-
-/// Only `X-…` headers may be set by scenarios.
-fn extra_headers(headers: Headers) -> Result<Headers, Refused> {
-    for (name, value) in &headers {
-        if !name.to_ascii_lowercase().starts_with("x-") {
-            return refuse("bad-header", format!("{name}: only X-… headers can be set"));
-        }
-        if value.contains(['\r', '\n', '\0']) {
-            return refuse(
-                "bad-header",
-                format!("{name}: a value may not contain line ends"),
-            );
-        }
-    }
-    Ok(headers)
 }

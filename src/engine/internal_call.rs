@@ -97,6 +97,8 @@ impl Engine {
             code: row.sip_status,
             reason: row.label.to_owned(),
             class: row.class.label().to_owned(),
+            text: row.text.to_owned(),
+            headers: Vec::new(),
         };
         self.tell(now, session, Event::Leg { leg, event });
     }

@@ -27,7 +27,9 @@ pub(super) struct Leg {
     pub(super) muted: bool,
     pub(super) deafened: bool,
     pub(super) playing: Option<Playing>,
-    pub(super) recorder: Option<UnitId>,
+    pub(super) recorders: Vec<UnitId>,
+    /// Where its last command stands, for refusals that come later.
+    pub(super) place: Place,
 }
 
 /// What is behind a leg.
@@ -52,6 +54,8 @@ pub(super) struct SipLink {
     pub(super) offer: Option<Bytes>,
     pub(super) negotiation: Negotiation,
     pub(super) media: MediaState,
+    /// The media core knows the leg, with or without sockets.
+    pub(super) in_media: bool,
     /// The peer is a browser: ICE and DTLS carry its media.
     pub(super) over_dtls: bool,
     /// What a leg that is being opened will tell its peer.
@@ -237,7 +241,8 @@ impl Leg {
             muted: false,
             deafened: false,
             playing: None,
-            recorder: None,
+            recorders: Vec::new(),
+            place: Place::default(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::sip::{Body, CallKey, Request, RequestKey};
 
 use super::Engine;
 use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
-use super::refused::{Refused, refuse};
+use super::refused::{Refused, refuse, refuse_direct};
 
 /// The number of a message within its call and direction.
 const NUMBER: &str = "X-Message-Number";
@@ -26,6 +26,8 @@ const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 const DTMF_RELAY: &str = "application/dtmf-relay";
 const DTMF: &str = "application/dtmf";
+/// How long a digit lasts that one end of an internal call sends to the other.
+const SENT_MS: u32 = 100;
 
 impl Engine {
     /// An INFO from the peer.
@@ -105,30 +107,45 @@ impl Engine {
         id: LegId,
         digit: char,
         kind: DigitKind,
+        duration_ms: Option<u32>,
+    ) {
+        if let Some(kind) = self.wanted_kind(id, kind) {
+            let event = LegEvent::Digit {
+                digit,
+                kind,
+                duration_ms,
+            };
+            self.tell_leg(now, id, event);
+        }
+    }
+
+    /// The key of a press that came as telephone-event or tone is up.
+    pub(super) fn handle_digit_released(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        (digit, kind): (char, DigitKind),
         duration_ms: u32,
     ) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        let wanted = match kind {
-            DigitKind::TelephoneEvent => leg.digits.telephone_event,
-            DigitKind::InBand => leg.digits.in_band,
-            DigitKind::Info => leg.digits.info,
-        };
-        if !wanted {
-            return;
+        if let Some(kind) = self.wanted_kind(id, kind) {
+            let event = LegEvent::DigitReleased {
+                digit,
+                kind,
+                duration_ms,
+            };
+            self.tell_leg(now, id, event);
         }
-        let kind = match kind {
-            DigitKind::TelephoneEvent => "telephone-event",
-            DigitKind::InBand => "in-band",
-            DigitKind::Info => "info",
+    }
+
+    /// The word of a kind of digits that the scenario wants; as `detect_digits` takes it.
+    fn wanted_kind(&self, id: LegId, kind: DigitKind) -> Option<String> {
+        let wanted = self.legs.get(&id)?.digits;
+        let (wanted, word) = match kind {
+            DigitKind::TelephoneEvent => (wanted.telephone_event, "telephone_event"),
+            DigitKind::InBand => (wanted.in_band, "in_band"),
+            DigitKind::Info => (wanted.info, "info"),
         };
-        let event = LegEvent::Digit {
-            digit,
-            kind: kind.to_owned(),
-            duration_ms,
-        };
-        self.tell_leg(now, id, event);
+        wanted.then(|| word.to_owned())
     }
 
     pub(super) fn detect_digits(&mut self, id: LegId, choice: DigitChoice) {
@@ -151,6 +168,9 @@ impl Engine {
         id: LegId,
         digits: String,
     ) -> Result<(), Refused> {
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
@@ -174,7 +194,7 @@ impl Engine {
                 let peer = *peer;
                 for digit in digits.chars().filter(|digit| *digit != 'p') {
                     let kind = DigitKind::TelephoneEvent;
-                    self.handle_digit(now, peer, digit, kind, 100);
+                    self.handle_digit(now, peer, digit, kind, Some(SENT_MS));
                 }
             }
         }

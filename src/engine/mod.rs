@@ -15,9 +15,10 @@
 //! that a session sees one event at a time and other sessions never wait for it.
 //!
 //! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`,
-//! `execute` (commands of scenarios), `refused` (those that are not carried out), `call_in` (SIP
-//! calls), `internal_call`, `direct` (calls between users), `sound` (playing and recording),
-//! `message` (INFO and digits), `alarm` (deadlines), `catalog` (rules with their programs).
+//! `execute` and `leg_command` (commands of scenarios), `refused` (those that are not carried out),
+//! `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end` (of any leg),
+//! `sound` (playing and recording), `message` (INFO and digits), `alarm` (deadlines), `catalog`
+//! (rules with their programs).
 
 mod alarm;
 mod border;
@@ -25,9 +26,11 @@ mod call_in;
 mod catalog;
 mod direct;
 mod dispatch;
+mod end;
 mod execute;
 mod internal_call;
 mod leg;
+mod leg_command;
 mod limits;
 mod message;
 mod refused;

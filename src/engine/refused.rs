@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::id::{LegId, SessionId};
+use crate::id::{LegId, SessionId, UnitId};
 use crate::script::{Event, Place};
 
 use super::{Engine, Output};
@@ -21,6 +21,14 @@ pub(super) fn refuse<T>(code: &'static str, text: impl Into<String>) -> Result<T
     })
 }
 
+/// A leg whose media goes from end to end.
+pub(super) fn refuse_direct<T>() -> Result<T, Refused> {
+    refuse(
+        "direct-leg",
+        "the leg was forwarded to a user: its media does not pass through the engine",
+    )
+}
+
 /// What was refused last, so that the same command in a loop, or both ways of one
 /// `send_media_between`, is told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +40,34 @@ pub(super) struct Told {
 }
 
 impl Engine {
+    /// The media core could not do what a script asked for.
+    pub(super) fn media_refused(
+        &mut self,
+        now: Instant,
+        unit: UnitId,
+        what: &'static str,
+        error: &str,
+    ) {
+        let leg = self.legs.get(&LegId(unit.0));
+        let found = match leg {
+            Some(leg) => Some((leg.session, leg.place.clone())),
+            None => self.units.get(&unit).and_then(|id| {
+                let unit = self.sessions.get(id)?.units.get(&unit)?;
+                Some((*id, unit.place.clone()))
+            }),
+        };
+        let leg = leg.map(|leg| leg.id);
+        // It has ended meanwhile.
+        let Some((session, place)) = found else {
+            return;
+        };
+        let refused = Refused {
+            code: "media-refused",
+            text: format!("{what}: {error}"),
+        };
+        self.refused(now, session, leg, refused, &place);
+    }
+
     /// Answers a refused command with an event. One that is refused again, at the same place and
     /// time and for the same leg, is counted only.
     pub(super) fn refused(

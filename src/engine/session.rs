@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use crate::id::{LegId, SessionId, TimerId, UnitId};
 use crate::pii::Pii;
 use crate::routing::Variable;
-use crate::script::{Event, Instance, SessionInfo, Turn};
+use crate::script::{Event, Instance, Place, SessionInfo, Turn};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
@@ -41,6 +41,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Unit {
     pub(super) kind: UnitKind,
+    /// Where its last command stands, for refusals that come later.
+    pub(super) place: Place,
     pub(super) playing: Option<Playing>,
 }
 
@@ -236,16 +238,8 @@ impl Engine {
             return;
         };
         if session.ending == Some(Ending::Last) {
-            let outcome = outcome.ok();
-            for placed in outcome.iter().flat_map(|outcome| &outcome.commands) {
-                if let crate::script::Command::Log { warn, text } = &placed.command {
-                    let (warn, text) = (*warn, text.clone());
-                    self.outputs.push_back(Output::Log {
-                        session: id,
-                        warn,
-                        text,
-                    });
-                }
+            if let Ok(outcome) = outcome {
+                self.execute_last(now, id, outcome.commands);
             }
             self.forget_session(id);
             return;
@@ -352,6 +346,7 @@ impl Engine {
             Some(Ending::Terminating | Ending::Last) => return,
         }
         info!(session_id = %id, rule = %session.rule, reason = %reason,
+            custom_data = session.custom_data,
             duration_ms = now.duration_since(session.born).as_millis() as u64, "Session ends");
         session.ending = Some(Ending::Terminating);
         session.queue.clear();

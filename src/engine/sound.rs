@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
-use crate::script::{Event, LegEvent, RecordOptions, Sound, UnitEvent};
+use crate::script::{Event, LegEvent, Place, RecordOptions, Sound, UnitEvent};
 
 use super::leg::{Leg, LegState, MediaState, Playing};
-use super::refused::{Refused, refuse};
-use super::session::{Ending, Unit, UnitKind};
+use super::refused::{Refused, refuse, refuse_direct};
+use super::session::{Ending, UnitKind};
 use super::{Engine, Output, Recorded};
 use crate::termination::Reason;
 
@@ -41,6 +41,9 @@ impl Engine {
         looped: bool,
         gain_db: f32,
     ) -> Result<(), Refused> {
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
@@ -196,25 +199,15 @@ impl Engine {
         &mut self,
         now: Instant,
         session: SessionId,
-        unit: UnitId,
-        of: RecordOf,
+        (unit, of): (UnitId, RecordOf),
         options: RecordOptions,
+        place: &Place,
     ) {
-        let Some(entry) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        entry.units.insert(
-            unit,
-            Unit {
-                kind: UnitKind::Recorder,
-                playing: None,
-            },
-        );
-        self.units.insert(unit, session);
+        self.add_unit(session, unit, UnitKind::Recorder, place);
         let source = match of {
             RecordOf::Leg(leg) => {
                 if let Some(leg) = self.legs.get_mut(&leg) {
-                    leg.recorder = Some(unit);
+                    leg.recorders.push(unit);
                 }
                 media::RecordSource::Leg(leg.unit())
             }
@@ -259,8 +252,8 @@ impl Engine {
         if let Some(playing) = &leg.playing {
             self.clips.remove(&playing.id);
         }
-        if let Some(recorder) = leg.recorder {
-            self.remove_unit(leg.session, recorder);
+        for recorder in &leg.recorders {
+            self.remove_unit(leg.session, *recorder);
         }
     }
 

@@ -11,8 +11,13 @@ use crate::id::{PlaybackId, UnitId};
 /// An order to the media core. Orders for a unit that does not exist are ignored.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Creates an RTP leg and asks for its sockets; answered by [`Event::LegReady`] or
-    /// [`Event::LegFailed`].
+    /// Creates a leg without sockets, which can be connected, silenced and recorded already.
+    AddLeg {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// Asks for the sockets of a leg, which is created when it is not there; answered by
+    /// [`Event::LegReady`] or [`Event::LegFailed`].
     OpenLeg {
         /// The unit.
         unit: UnitId,
@@ -60,7 +65,8 @@ pub enum Command {
         /// Stop, or resume.
         paused: bool,
     },
-    /// Removes a unit of any kind with its edges; a leg reports [`Event::LegClosed`].
+    /// Removes a unit of any kind with its edges. A leg reports [`Event::LegClosed`], and so does
+    /// a unit that is not there, so that nobody waits for it in vain.
     Close {
         /// The unit.
         unit: UnitId,
@@ -123,10 +129,10 @@ pub enum Command {
         unit: UnitId,
         /// `0-9*#A-D`.
         digit: char,
-        /// Milliseconds that the key was down; 0 when that is not known yet.
+        /// Milliseconds that the key was down, as the message says.
         duration_ms: u32,
     },
-    /// Reports talk on a leg.
+    /// Reports talk on a leg. On an end of a wire: of the legs that are heard through it.
     DetectTalk {
         /// The unit.
         unit: UnitId,
@@ -143,7 +149,14 @@ pub enum Command {
         /// The unit hears nothing.
         deafened: bool,
     },
-    /// Gain on what comes from a leg and on what goes to it, in dB.
+    /// Reports by [`Event::ActiveSpeaker`] who speaks most in a mixer.
+    WatchSpeakers {
+        /// The mixer.
+        unit: UnitId,
+        /// Whether to report.
+        on: bool,
+    },
+    /// Gain on what comes from a leg or an end of a wire and on what goes to it, in dB.
     Gain {
         /// The unit.
         unit: UnitId,
@@ -152,6 +165,34 @@ pub enum Command {
         /// On what goes to the leg, likewise.
         out_db: f32,
     },
+}
+
+impl Command {
+    /// The unit that it is for, and a word for what it asks.
+    // tidy: table
+    pub(super) fn about(&self) -> (UnitId, &'static str) {
+        match self {
+            Command::AddLeg { unit } | Command::OpenLeg { unit, .. } => (*unit, "open"),
+            Command::UpdateLeg { unit, .. } => (*unit, "update"),
+            Command::AddMixer { unit } => (*unit, "conference"),
+            Command::AddPlayer { unit } => (*unit, "player"),
+            Command::AddWire { a, .. } => (*a, "call"),
+            Command::AddRecorder { unit, .. } => (*unit, "record"),
+            Command::Pause { unit, .. } => (*unit, "pause"),
+            Command::Close { unit } => (*unit, "close"),
+            Command::Connect { from, .. } => (*from, "send_media_to"),
+            Command::Disconnect { from, .. } => (*from, "stop_media_to"),
+            Command::Play { unit, .. } => (*unit, "play"),
+            Command::StopPlay { unit } => (*unit, "stop_playback"),
+            Command::DetectDigits { unit, .. } => (*unit, "detect_digits"),
+            Command::SendDigits { unit, .. } => (*unit, "send_digits"),
+            Command::NoteDigit { unit, .. } => (*unit, "digit"),
+            Command::DetectTalk { unit, .. } => (*unit, "talk_started"),
+            Command::WatchSpeakers { unit, .. } => (*unit, "active_speaker"),
+            Command::Silence { unit, .. } => (*unit, "mute"),
+            Command::Gain { unit, .. } => (*unit, "gain"),
+        }
+    }
 }
 
 /// What carries a leg.
@@ -188,7 +229,8 @@ impl std::fmt::Debug for IceCredentials {
 pub enum RecordSource {
     /// The sum of what is connected to the recorder.
     Connected,
-    /// One leg: what it says (left) and what it hears (right), or their sum in mono.
+    /// One leg or end of a wire: what it says (left) and what it hears (right), or their sum in
+    /// mono.
     Leg(UnitId),
 }
 
@@ -283,6 +325,15 @@ pub enum Event {
         /// What went wrong.
         error: String,
     },
+    /// A command was not carried out.
+    Refused {
+        /// The unit that it was for.
+        unit: UnitId,
+        /// What it asked for, in a word.
+        what: &'static str,
+        /// Why not.
+        error: String,
+    },
     /// One press, when it began to be certain; one event whatever mixture of transports the peer
     /// uses.
     Digit {
@@ -292,7 +343,19 @@ pub enum Event {
         digit: char,
         /// How it came.
         kind: DigitKind,
-        /// Milliseconds that the key was down; 0 when that is not known yet.
+        /// Milliseconds that the key was down, where the message that brought it says so;
+        /// otherwise [`Event::DigitReleased`] does.
+        duration_ms: Option<u32>,
+    },
+    /// The key of the last [`Event::Digit`] that came as telephone-event or tone is up.
+    DigitReleased {
+        /// The unit.
+        unit: UnitId,
+        /// `0-9*#A-D`.
+        digit: char,
+        /// How it came.
+        kind: DigitKind,
+        /// Milliseconds that the key was down.
         duration_ms: u32,
     },
     /// The last of [`Command::SendDigits`] has been sent.
@@ -313,6 +376,13 @@ pub enum Event {
         unit: UnitId,
         /// Level in dBov, −127 to 0.
         level_dbov: i8,
+    },
+    /// Who speaks most in a mixer has changed.
+    ActiveSpeaker {
+        /// The mixer.
+        unit: UnitId,
+        /// The leg or end of a wire that is sent to the mixer; absent when nobody speaks.
+        speaker: Option<UnitId>,
     },
     /// The first frame has gone out.
     PlaybackStarted {

@@ -212,13 +212,20 @@ impl Core {
         }
     }
 
-    /// Carries out a command. What it asks of a unit that is not there, or not of that kind, is
-    /// ignored and counted.
+    /// Carries out a command, or answers with [`Event::Refused`].
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        let (unit, what) = command.about();
+        let opens = matches!(command, Command::OpenLeg { .. });
         let done = self.execute(now, command);
         if let Err(error) = done {
             self.counters.refused_commands += 1;
-            tracing::debug!(%error, "Media command refused");
+            tracing::debug!(%unit, what, %error, "Media command refused");
+            let error = error.to_string();
+            self.outputs.push(Output::Event(if opens {
+                Event::LegFailed { unit, error }
+            } else {
+                Event::Refused { unit, what, error }
+            }));
         }
         self.changed |= self.units.graph.take_dirty();
         if !self.changed {
@@ -370,7 +377,8 @@ impl Core {
                         .get(*node)
                         .is_some_and(|player| player.runs())
             };
-            let sources: Vec<Node> = bus.sources.iter().copied().filter(sounds).collect();
+            let sources = bus.sources.iter().map(|source| source.node);
+            let sources: Vec<Node> = sources.filter(sounds).collect();
             for sink in &bus.sinks {
                 let others = sources.iter().filter(|source| *source != sink);
                 let mut others: Vec<UnitId> =

@@ -80,8 +80,10 @@ fn audio(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: boo
         .as_ref()
         .is_some_and(|prompt| prompt.signal.active());
     let ducked = !leg.gains.duck.rests_at_unity(Gain::UNITY);
-    let own = leg.seat.in_bus && leg.signal.active();
-    let others = bus.as_ref().is_some_and(|bus| bus.others(own) > 0);
+    let own = leg.seat.in_bus.filter(|_| leg.signal.active());
+    let others = bus
+        .as_ref()
+        .is_some_and(|bus| bus.others(own.is_some()) > 0);
     let tail = bus.as_ref().is_some_and(|bus| bus.sounds());
     let louder = leg.gains.output != Gain::UNITY && (others || tail);
     let Some(stream) = &mut leg.stream else {
@@ -89,7 +91,7 @@ fn audio(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>, tone: boo
     };
     let audible = Audible {
         personal: tone || prompts || ducked || louder,
-        own,
+        own: own.is_some(),
         others,
         tail,
     };
@@ -129,7 +131,7 @@ fn encode_own(
     leg: &mut RtpLeg,
     heard: Option<&mut Bus>,
     tick: &mut Tick<'_>,
-    (tone, own): (bool, bool),
+    (tone, own): (bool, Option<Gain>),
 ) {
     let Some(stream) = &mut leg.stream else {
         return;
@@ -147,7 +149,7 @@ fn encode_own(
         mixed.extend_from_slice(tone_frame);
         stream.sender.forget_resampler();
     } else {
-        let own = own.then_some(&mut leg.signal);
+        let own = own.map(|gain| (&mut leg.signal, gain));
         sum_at_codec_rate(stream, heard.map(|bus| (bus, own)), (sum, pcm, converted));
         let prompt = leg.prompt.as_mut().filter(|prompt| prompt.signal.active());
         let duck = if prompt.is_some() {
@@ -173,7 +175,7 @@ fn encode_own(
 /// Puts what the leg hears of the bus, itself left out, into `sum` at the rate of its codec.
 fn sum_at_codec_rate(
     stream: &mut Stream,
-    heard: Option<(&mut Bus, Option<&mut Signal>)>,
+    heard: Option<(&mut Bus, Option<(&mut Signal, Gain)>)>,
     (sum, pcm, converted): (&mut Vec<i32>, &mut Vec<i16>, &mut Vec<i16>),
 ) {
     let codec = stream.sender.codec();
@@ -182,7 +184,8 @@ fn sum_at_codec_rate(
         sum.resize(codec.audio_rate.frame_samples(), 0);
         return;
     };
-    bus.sum_without(own.map(|signal| signal.at(bus.rate())), sum);
+    let own = own.map(|(signal, gain)| (signal.at(bus.rate()), gain));
+    bus.sum_without(own, sum);
     if bus.rate() == codec.audio_rate {
         return;
     }

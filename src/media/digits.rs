@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::command::TelephoneEventParams;
-use crate::audio::{Rate, ToneSource, dtmf};
+use crate::audio::{Rate, Resampler, ToneSource, dtmf};
 use crate::rtp::telephone_event::{self, EventPacket, Heard, Tick};
 use crate::rtp::{DigitMerger, DigitSource, PayloadType, RtpPacket, RtpTimestamp};
 
@@ -39,6 +39,22 @@ enum Sending {
     },
 }
 
+/// A key at the peer that is to be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It went down.
+    Pressed(char),
+    /// It went up, after so many milliseconds.
+    Released(char, u32),
+}
+
+/// Looks for tones in audio of any rate.
+struct ToneListener {
+    detector: dtmf::Detector,
+    resampler: Option<(Rate, Resampler)>,
+    frame: Vec<i16>,
+}
+
 /// Why digits are not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SendDigitsError {
@@ -52,10 +68,12 @@ pub(super) enum SendDigitsError {
 pub(super) struct Digits {
     report_events: bool,
     in_band_asked: bool,
-    in_band: Option<Box<dtmf::Detector>>,
+    in_band: Option<Box<ToneListener>>,
     negotiated: Option<TelephoneEventParams>,
     receiver: Option<telephone_event::Receiver>,
     merger: DigitMerger,
+    /// The presses whose end is to be reported: by telephone-event, and as a tone.
+    reported: [Option<char>; 2],
     sending: Option<Sending>,
 }
 
@@ -69,6 +87,7 @@ impl Digits {
             negotiated: None,
             receiver: None,
             merger: DigitMerger::default(),
+            reported: [None; 2],
             sending: None,
         }
     }
@@ -101,19 +120,24 @@ impl Digits {
         }
     }
 
-    /// The next press by telephone-event that is to be reported.
-    pub(super) fn poll_event(&mut self, now: Instant) -> Option<char> {
+    /// The next press or release by telephone-event that is to be reported.
+    pub(super) fn poll_event(&mut self, now: Instant) -> Option<Noted> {
         let receiver = self.receiver.as_mut()?;
         receiver.handle_timeout(now);
         while let Some(heard) = receiver.poll_output() {
             match heard {
                 Heard::Pressed { digit } => {
                     let new = self.merger.decide(now, digit, DigitSource::TelephoneEvent);
-                    if new && self.report_events {
-                        return Some(digit);
+                    self.reported[0] = (new && self.report_events).then_some(digit);
+                    if self.reported[0].is_some() {
+                        return Some(Noted::Pressed(digit));
                     }
                 }
-                Heard::Released { .. } => {}
+                Heard::Released { digit, duration_ms } => {
+                    if self.reported[0].take() == Some(digit) {
+                        return Some(Noted::Released(digit, duration_ms));
+                    }
+                }
             }
         }
         None
@@ -131,18 +155,30 @@ impl Digits {
         self.in_band.is_some()
     }
 
-    /// Looks for tones in 20 ms at 8 kHz; a press that is to be reported.
-    pub(super) fn push_audio(&mut self, now: Instant, frame: &[i16]) -> Option<char> {
-        let detector = self.in_band.as_mut()?;
-        detector.handle_samples(frame);
-        while let Some(heard) = detector.poll_output() {
+    /// Looks for tones in 20 ms of audio, as loud as it came.
+    pub(super) fn push_audio(&mut self, rate: Rate, frame: &[i16]) {
+        if let Some(listener) = &mut self.in_band {
+            listener.push(rate, frame);
+        }
+    }
+
+    /// The next press or release of a tone that is to be reported.
+    pub(super) fn poll_tone(&mut self, now: Instant) -> Option<Noted> {
+        let listener = self.in_band.as_mut()?;
+        while let Some(heard) = listener.detector.poll_output() {
             match heard {
                 dtmf::Heard::Pressed { digit } => {
-                    if self.merger.decide(now, digit, DigitSource::InBand) {
-                        return Some(digit);
+                    let new = self.merger.decide(now, digit, DigitSource::InBand);
+                    self.reported[1] = new.then_some(digit);
+                    if new {
+                        return Some(Noted::Pressed(digit));
                     }
                 }
-                dtmf::Heard::Released { .. } => {}
+                dtmf::Heard::Released { digit, duration_ms } => {
+                    if self.reported[1].take() == Some(digit) {
+                        return Some(Noted::Released(digit, duration_ms));
+                    }
+                }
             }
         }
         None
@@ -232,10 +268,37 @@ impl Digits {
     fn choose_detector(&mut self) {
         let wanted = self.in_band_asked && self.negotiated.is_none();
         if wanted && self.in_band.is_none() {
-            self.in_band = Some(Box::default());
+            self.in_band = Some(Box::new(ToneListener::new()));
         } else if !wanted {
             self.in_band = None;
         }
+    }
+}
+
+impl ToneListener {
+    fn new() -> ToneListener {
+        ToneListener {
+            detector: dtmf::Detector::new(),
+            resampler: None,
+            frame: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, rate: Rate, frame: &[i16]) {
+        if rate == Rate::Hz8000 {
+            return self.detector.handle_samples(frame);
+        }
+        // Its own, because the leg's signal is resampled after its gain.
+        let (_, resampler) = match self.resampler.take() {
+            Some((of, resampler)) if of == rate => self.resampler.insert((rate, resampler)),
+            Some(_) | None => {
+                let resampler = Resampler::new(rate, Rate::Hz8000);
+                self.resampler.insert((rate, resampler))
+            }
+        };
+        self.frame.clear();
+        resampler.resample(frame, &mut self.frame);
+        self.detector.handle_samples(&self.frame);
     }
 }
 

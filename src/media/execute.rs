@@ -13,6 +13,7 @@ use super::graph::{GraphError, Kind, Node};
 use super::playback::Player;
 use super::record::Recorder;
 use super::rtp_leg::{RtpLeg, StreamSeed, Transport};
+use super::watch::Watch;
 use super::webrtc_leg::WebRtcLeg;
 use crate::audio::{Gain, TalkDetector};
 use crate::id::UnitId;
@@ -39,6 +40,9 @@ impl Core {
     // tidy: table
     pub(super) fn execute(&mut self, now: Instant, command: Command) -> Result<(), Refused> {
         match command {
+            Command::AddLeg { unit } => {
+                self.add_leg(unit)?;
+            }
             Command::OpenLeg { unit, kind } => self.open_leg(unit, kind)?,
             Command::UpdateLeg { unit, stream } => self.update_leg(now, unit, *stream)?,
             Command::AddMixer { unit } => self.add_player(unit, Kind::Mixer)?,
@@ -87,7 +91,7 @@ impl Core {
                         unit,
                         digit,
                         kind,
-                        duration_ms,
+                        duration_ms: Some(duration_ms),
                     });
                 }
             }
@@ -96,10 +100,8 @@ impl Core {
                 let rate = leg.rate().ok_or(Refused::WrongKind)?;
                 leg.digits.send(&digits, rate)?;
             }
-            Command::DetectTalk { unit, on } => {
-                let leg = self.leg_of(unit)?;
-                leg.talk = on.then(|| leg.talk.unwrap_or_else(TalkDetector::new));
-            }
+            Command::DetectTalk { unit, on } => self.detect_talk(unit, on)?,
+            Command::WatchSpeakers { unit, on } => self.watch_speakers(unit, on)?,
             Command::Silence {
                 unit,
                 muted,
@@ -112,38 +114,86 @@ impl Core {
                 unit,
                 in_db,
                 out_db,
-            } => {
-                let leg = self.leg_of(unit)?;
-                leg.gains.input = Gain::from_db(in_db);
-                leg.gains.output = Gain::from_db(out_db);
-            }
+            } => self.gain(unit, Gain::from_db(in_db), Gain::from_db(out_db))?,
         }
         Ok(())
     }
 
+    fn gain(&mut self, unit: UnitId, input: Gain, output: Gain) -> Result<(), Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        if let Some(Kind::Wire { .. }) = self.units.graph.kind(node) {
+            self.units.graph.set_gain(node, input, output);
+            return Ok(());
+        }
+        let leg = self.units.legs.get_mut(node).ok_or(Refused::WrongKind)?;
+        leg.gains.input = input;
+        leg.gains.output = output;
+        Ok(())
+    }
+
+    fn detect_talk(&mut self, unit: UnitId, on: bool) -> Result<(), Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        if let Some(Kind::Wire { .. }) = self.units.graph.kind(node) {
+            self.watch(node, on, Watch::talk);
+            return Ok(());
+        }
+        let leg = self.units.legs.get_mut(node).ok_or(Refused::WrongKind)?;
+        leg.talk = on.then(|| leg.talk.unwrap_or_else(TalkDetector::new));
+        Ok(())
+    }
+
+    fn watch_speakers(&mut self, unit: UnitId, on: bool) -> Result<(), Refused> {
+        let node = self.units.graph.node(unit).ok_or(GraphError::Unknown)?;
+        if self.units.graph.kind(node) != Some(Kind::Mixer) {
+            return Err(Refused::WrongKind);
+        }
+        self.watch(node, on, Watch::speakers);
+        Ok(())
+    }
+
+    fn watch(&mut self, node: Node, on: bool, new: fn() -> Watch) {
+        if !on {
+            self.units.watches.remove(node);
+        } else if self.units.watches.get(node).is_none() {
+            self.units.watches.insert(node, new());
+        }
+        self.changed = true;
+    }
+
+    fn add_leg(&mut self, unit: UnitId) -> Result<Node, Refused> {
+        if self.legs >= self.settings.legs_max {
+            return Err(Refused::Legs(self.settings.legs_max));
+        }
+        let node = self.units.graph.add(unit, Kind::Leg)?;
+        self.units.forget(node);
+        self.units.legs.insert(node, RtpLeg::new(unit));
+        self.legs += 1;
+        Ok(node)
+    }
+
     fn open_leg(&mut self, unit: UnitId, kind: LegKind) -> Result<(), Refused> {
-        let transport = match kind {
-            _ if self.legs >= self.settings.legs_max => Err(Refused::Legs(self.settings.legs_max)),
-            LegKind::Rtp => Ok((Transport::plain(), None)),
+        let (transport, ufrag) = match kind {
+            LegKind::Rtp => (Transport::plain(), None),
             LegKind::WebRtc { ice } => match self.settings.identity.clone() {
-                None => Err(Refused::NoIdentity),
-                Some(_) if self.shared.has_ufrag(&ice.ufrag) => Err(Refused::Ufrag),
+                None => return Err(Refused::NoIdentity),
+                Some(_) if self.shared.has_ufrag(&ice.ufrag) => return Err(Refused::Ufrag),
                 Some(identity) => {
                     let ufrag = ice.ufrag.clone();
                     let webrtc = Box::new(WebRtcLeg::new(identity, ice));
-                    Ok((Transport::WebRtc(webrtc), Some(ufrag)))
+                    (Transport::WebRtc(webrtc), Some(ufrag))
                 }
             },
         };
-        let (transport, ufrag) = transport.inspect_err(|refused| {
-            let error = refused.to_string();
-            self.outputs
-                .push(Output::Event(Event::LegFailed { unit, error }));
-        })?;
-        let node = self.units.graph.add(unit, Kind::Leg)?;
-        self.units.forget(node);
-        self.units.legs.insert(node, RtpLeg::new(unit, transport));
-        self.legs += 1;
+        let node = match self.units.graph.node(unit) {
+            Some(node) => node,
+            None => self.add_leg(unit)?,
+        };
+        let leg = self.units.legs.get_mut(node).ok_or(Refused::WrongKind)?;
+        if leg.opened {
+            return Err(GraphError::Exists.into());
+        }
+        leg.opened = true;
+        leg.transport = transport;
         let shared = ufrag.is_some();
         if let Some(ufrag) = ufrag {
             self.shared.claim_ufrag(&ufrag, node);
@@ -187,14 +237,27 @@ impl Core {
         source: RecordSource,
         stereo: bool,
     ) -> Result<(), Refused> {
+        // The shell has opened the file, and waits for its end.
+        self.try_add_recorder(unit, source, stereo)
+            .inspect_err(|_| self.outputs.push(Output::RecordEnd { unit }))
+    }
+
+    fn try_add_recorder(
+        &mut self,
+        unit: UnitId,
+        source: RecordSource,
+        stereo: bool,
+    ) -> Result<(), Refused> {
         let tap = match source {
             RecordSource::Connected => None,
             RecordSource::Leg(leg) => {
                 let leg = self.units.graph.node(leg).ok_or(GraphError::Unknown)?;
-                if self.units.graph.kind(leg) != Some(Kind::Leg) {
-                    return Err(Refused::WrongKind);
+                match self.units.graph.kind(leg) {
+                    Some(Kind::Leg | Kind::Wire { .. }) => Some(leg),
+                    Some(Kind::Mixer | Kind::Player | Kind::Recorder { .. }) | None => {
+                        return Err(Refused::WrongKind);
+                    }
                 }
-                Some(leg)
             }
         };
         let node = self.units.graph.add(unit, Kind::Recorder { tap })?;
@@ -236,7 +299,9 @@ impl Core {
                 unit,
                 stats: leg.totals(),
             });
-            self.outputs.push(Output::Unbind { unit });
+            if leg.opened {
+                self.outputs.push(Output::Unbind { unit });
+            }
         }
         if self.units.recorders.get(node).is_some() {
             self.outputs.push(Output::RecordEnd { unit });

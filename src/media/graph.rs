@@ -5,11 +5,13 @@
 //! A **source** is a leg, a player, or the clip that plays on a mixer or on an end of a wire. A
 //! **sink** is a leg or a recorder. A sink hears the union of the sources that reach it through
 //! mixers and wires, each once, never itself. What is sent to one end of a wire comes out of the
-//! other. Sinks with the same inputs share one **bus**, so that a conference of N legs is one list
-//! of N sources and not N lists.
+//! other, with the gains of both ends; a source that comes by several ways is heard by the
+//! shortest. Sinks with the same inputs share one **bus**, so that a conference of N legs is one
+//! list of N sources and not N lists.
 
 use std::collections::BTreeMap;
 
+use crate::audio::Gain;
 use crate::id::UnitId;
 
 /// Slots of 5 ms that the 20 ms tick is spread over.
@@ -51,15 +53,28 @@ pub(super) enum GraphError {
     Itself,
 }
 
+/// A mixer or source that reaches a sink.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Input {
+    pub(super) node: Node,
+    /// Of the wires on the way.
+    pub(super) gain: Gain,
+}
+
+/// The identity of a bus: what feeds its sinks, each with the bits of its gain.
+pub(super) type BusKey = Vec<(UnitId, u32)>;
+
 /// What one group of sinks hears.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct BusPlan {
-    /// Mixers and sources that feed the sinks, sorted: the identity of the bus.
-    pub(super) key: Vec<UnitId>,
+    /// Mixers and sources that feed the sinks, sorted.
+    pub(super) key: BusKey,
     /// Sources, sorted. A mixer or a wire end stands for the clip that plays on it.
-    pub(super) sources: Vec<Node>,
+    pub(super) sources: Vec<Input>,
     /// Legs and recorders, sorted. A leg may be among the sources too.
     pub(super) sinks: Vec<Node>,
+    /// What the end of a wire hears that its recorder taps, rather than what it says.
+    pub(super) heard: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +85,8 @@ struct Unit {
     outs: Vec<Node>,
     muted: bool,
     deafened: bool,
+    /// Of an end of a wire: on what comes from it, and on what goes to it.
+    gains: (Gain, Gain),
     /// A clip plays on this end of a wire.
     sounding: bool,
     slot: Option<u8>,
@@ -84,11 +101,20 @@ pub(super) struct Graph {
     dirty: bool,
 }
 
-/// Marks of one walk through the graph.
+/// Marks of one walk through the graph, which goes to the nearest first.
 struct Walk {
     seen: Vec<u32>,
     round: u32,
-    stack: Vec<Node>,
+    queue: Vec<Input>,
+}
+
+/// How far a walk goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Up to the mixers.
+    Mixers,
+    /// Through them.
+    Sources,
 }
 
 impl Walk {
@@ -96,8 +122,13 @@ impl Walk {
         Walk {
             seen: vec![0; length],
             round: 0,
-            stack: Vec::new(),
+            queue: Vec::new(),
         }
+    }
+
+    fn begin(&mut self) {
+        self.round += 1;
+        self.queue.clear();
     }
 
     fn first_visit(&mut self, node: Node) -> bool {
@@ -108,6 +139,11 @@ impl Walk {
             }
             Some(_) | None => false,
         }
+    }
+
+    fn push_all(&mut self, nodes: &[Node], gain: Gain) {
+        let inputs = nodes.iter().map(|node| Input { node: *node, gain });
+        self.queue.extend(inputs);
     }
 }
 
@@ -162,6 +198,7 @@ impl Graph {
             outs: Vec::new(),
             muted: false,
             deafened: false,
+            gains: (Gain::UNITY, Gain::UNITY),
             sounding: false,
             slot: None,
         });
@@ -283,6 +320,16 @@ impl Graph {
         }
     }
 
+    /// Sets the gains of an end of a wire: on what comes from it, and on what goes to it.
+    pub(super) fn set_gain(&mut self, node: Node, input: Gain, output: Gain) {
+        if let Some(unit) = self.at_mut(node)
+            && unit.gains != (input, output)
+        {
+            unit.gains = (input, output);
+            self.dirty = true;
+        }
+    }
+
     /// Sets whether a clip plays on an end of a wire.
     pub(super) fn set_sounding(&mut self, node: Node, sounding: bool) {
         if let Some(unit) = self.at_mut(node)
@@ -301,51 +348,121 @@ impl Graph {
     /// Finds the buses. Its cost is the number of units and edges, and of the sources of each bus.
     pub(super) fn resolve(&self) -> Vec<BusPlan> {
         let mut walk = Walk::new(self.units.len());
-        let mut closures: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
-        let mut found: BTreeMap<Vec<Node>, usize> = BTreeMap::new();
+        let mut closures: BTreeMap<Node, Vec<Input>> = BTreeMap::new();
+        let mut found: BTreeMap<BusKey, usize> = BTreeMap::new();
         let mut buses: Vec<BusPlan> = Vec::new();
         let mut inputs = Vec::new();
         for (node, unit) in self.iter() {
-            if !matches!(unit.kind, Kind::Leg | Kind::Recorder { tap: None }) {
-                continue;
-            }
             inputs.clear();
-            self.inputs_of(node, false, &mut walk, &mut inputs);
+            match unit.kind {
+                Kind::Leg | Kind::Recorder { tap: None } => {
+                    self.inputs_of(node, Reach::Mixers, &mut walk, &mut inputs);
+                }
+                Kind::Recorder { tap: Some(end) } => {
+                    buses.extend(self.tapped(node, end, &mut walk));
+                }
+                Kind::Mixer | Kind::Player | Kind::Wire { .. } => {}
+            }
             if inputs.is_empty() {
                 continue;
             }
-            inputs.sort_unstable();
-            if let Some(bus) = found.get(&inputs).and_then(|at| buses.get_mut(*at)) {
+            let key = self.key_of(&mut inputs);
+            if let Some(bus) = found.get(&key).and_then(|at| buses.get_mut(*at)) {
                 bus.sinks.push(node);
                 continue;
             }
-            found.insert(inputs.clone(), buses.len());
+            found.insert(key.clone(), buses.len());
             let mut sources = Vec::with_capacity(inputs.len());
             for input in &inputs {
-                if self.kind(*input) == Some(Kind::Mixer) {
-                    let closure = closures.entry(*input).or_insert_with(|| {
-                        let mut all = vec![*input];
-                        self.inputs_of(*input, true, &mut walk, &mut all);
-                        all
-                    });
-                    sources.extend_from_slice(closure);
-                } else {
+                if self.kind(input.node) != Some(Kind::Mixer) {
                     sources.push(*input);
+                    continue;
                 }
+                let closure = closures.entry(input.node).or_insert_with(|| {
+                    let gain = Gain::UNITY;
+                    let node = input.node;
+                    let mut all = vec![Input { node, gain }];
+                    self.inputs_of(node, Reach::Sources, &mut walk, &mut all);
+                    all
+                });
+                sources.extend(closure.iter().map(|source| Input {
+                    gain: input.gain.then(source.gain),
+                    ..*source
+                }));
             }
-            sources.sort_unstable();
-            sources.dedup();
-            let key = inputs
-                .iter()
-                .filter_map(|input| self.unit(*input))
-                .collect();
+            sort_once(&mut sources);
             buses.push(BusPlan {
                 key,
                 sources,
                 sinks: vec![node],
+                heard: false,
             });
         }
         buses
+    }
+
+    /// The legs that are heard through an end of a wire, `muted` or not, or a leg itself.
+    pub(super) fn talkers(&self, node: Node, muted: bool) -> Vec<Node> {
+        let Some(unit) = self.at(node).filter(|unit| muted || !unit.muted) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        match unit.kind {
+            Kind::Leg => return vec![node],
+            Kind::Wire { peer: Some(peer) } => {
+                let mut walk = Walk::new(self.units.len());
+                self.inputs_of(peer, Reach::Sources, &mut walk, &mut found);
+            }
+            Kind::Wire { peer: None } | Kind::Mixer | Kind::Player | Kind::Recorder { .. } => {}
+        }
+        let mut legs: Vec<Node> = found.into_iter().map(|input| input.node).collect();
+        legs.retain(|node| self.kind(*node) == Some(Kind::Leg));
+        legs.sort_unstable();
+        legs
+    }
+
+    /// What is sent to a node.
+    pub(super) fn inputs(&self, node: Node) -> &[Node] {
+        self.at(node).map_or(&[], |unit| &unit.ins)
+    }
+
+    /// What a recorder hears that taps the end of a wire: what that says, and what it hears.
+    fn tapped(&self, recorder: Node, end: Node, walk: &mut Walk) -> Vec<BusPlan> {
+        let Some(Kind::Wire { peer: Some(peer) }) = self.kind(end) else {
+            return Vec::new();
+        };
+        let mut plans = Vec::new();
+        for (from, heard) in [(end, false), (peer, true)] {
+            let mut sources = Vec::new();
+            walk.begin();
+            if heard {
+                // What the end itself says is not what it hears.
+                walk.first_visit(end);
+            }
+            walk.push_all(&[from], Gain::UNITY);
+            self.follow(Reach::Sources, walk, &mut sources);
+            if sources.is_empty() {
+                continue;
+            }
+            sort_once(&mut sources);
+            plans.push(BusPlan {
+                key: self.unit(from).map(|unit| (unit, 0)).into_iter().collect(),
+                sources,
+                sinks: vec![recorder],
+                heard,
+            });
+        }
+        plans
+    }
+
+    /// Sorts what feeds a bus, and names the bus by it.
+    fn key_of(&self, inputs: &mut [Input]) -> BusKey {
+        inputs.sort_unstable_by_key(|input| input.node);
+        let named = inputs.iter().filter_map(|input| {
+            let unit = self.unit(input.node)?;
+            Some((unit, input.gain.factor().to_bits()))
+        });
+        named.collect()
     }
 
     /// Gives each connected component one slot of the tick: the one that most of it has, else the
@@ -409,15 +526,21 @@ impl Graph {
     }
 
     /// Appends what is sent to `node`, itself left out: sources and mixers, each once, unsorted.
-    /// Goes on behind mixers only when asked.
-    fn inputs_of(&self, node: Node, through_mixers: bool, walk: &mut Walk, out: &mut Vec<Node>) {
-        walk.round += 1;
-        walk.stack.clear();
+    fn inputs_of(&self, node: Node, reach: Reach, walk: &mut Walk, out: &mut Vec<Input>) {
+        walk.begin();
         walk.first_visit(node);
         if let Some(unit) = self.at(node).filter(|unit| !unit.deafened) {
-            walk.stack.extend_from_slice(&unit.ins);
+            walk.push_all(&unit.ins, Gain::UNITY);
         }
-        while let Some(node) = walk.stack.pop() {
+        self.follow(reach, walk, out);
+    }
+
+    /// Appends what stands in the queue of the walk, and what is behind it.
+    fn follow(&self, reach: Reach, walk: &mut Walk, out: &mut Vec<Input>) {
+        let mut next = 0;
+        while let Some(input) = walk.queue.get(next).copied() {
+            next += 1;
+            let Input { node, gain } = input;
             if !walk.first_visit(node) {
                 continue;
             }
@@ -425,20 +548,21 @@ impl Graph {
                 continue;
             };
             match unit.kind {
-                Kind::Leg | Kind::Player => out.push(node),
+                Kind::Leg | Kind::Player => out.push(input),
                 Kind::Mixer => {
-                    out.push(node);
-                    if through_mixers && !unit.deafened {
-                        walk.stack.extend_from_slice(&unit.ins);
+                    out.push(input);
+                    if reach == Reach::Sources && !unit.deafened {
+                        walk.push_all(&unit.ins, gain);
                     }
                 }
                 Kind::Wire { peer: Some(peer) } => {
                     let Some(other) = self.at(peer) else { continue };
+                    let gain = gain.then(unit.gains.0).then(other.gains.1);
                     if other.sounding {
-                        out.push(peer);
+                        out.push(Input { node: peer, gain });
                     }
                     if !other.deafened {
-                        walk.stack.extend_from_slice(&other.ins);
+                        walk.push_all(&other.ins, gain);
                     }
                 }
                 Kind::Wire { peer: None } | Kind::Recorder { .. } => {}
@@ -460,6 +584,15 @@ impl Graph {
     fn at_mut(&mut self, node: Node) -> Option<&mut Unit> {
         self.units.get_mut(node as usize).and_then(Option::as_mut)
     }
+}
+
+/// Sorts sources; one that is there by several ways stays once, the loudest.
+fn sort_once(sources: &mut Vec<Input>) {
+    sources.sort_unstable_by(|a, b| {
+        let louder = b.gain.factor().total_cmp(&a.gain.factor());
+        a.node.cmp(&b.node).then(louder)
+    });
+    sources.dedup_by_key(|source| source.node);
 }
 
 fn root_of(parent: &mut [Node], mut node: Node) -> Node {

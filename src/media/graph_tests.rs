@@ -55,9 +55,9 @@ fn heard(graph: &Graph) -> String {
             let mut names: Vec<char> = bus
                 .sources
                 .iter()
-                .filter(|source| *source != sink)
-                .filter(|source| graph.kind(**source) != Some(Kind::Mixer))
-                .map(|source| graph.unit(*source).unwrap().0 as u8 as char)
+                .filter(|source| source.node != *sink)
+                .filter(|source| graph.kind(source.node) != Some(Kind::Mixer))
+                .map(|source| graph.unit(source.node).unwrap().0 as u8 as char)
                 .collect();
             names.sort_unstable();
             line.extend(names);

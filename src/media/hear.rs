@@ -3,23 +3,15 @@
 //! not decoded; its packets pass all the same.
 
 use super::command::{DigitKind, Event};
-use super::rtp_leg::RtpLeg;
+use super::digits::Noted;
+use super::rtp_leg::{RtpLeg, SILENCE_DBOV};
 use super::tick::Tick;
-use crate::audio::{Rate, Talk, level_dbov};
-
-/// The level of no sound.
-const SILENCE_DBOV: i8 = -127;
+use crate::audio::{Talk, level_dbov};
 
 /// Makes what `leg` says in this tick.
 pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
-    while let Some(digit) = leg.digits.poll_event(tick.now) {
-        let kind = DigitKind::TelephoneEvent;
-        tick.event(Event::Digit {
-            unit: leg.unit,
-            digit,
-            kind,
-            duration_ms: 0,
-        });
+    while let Some(noted) = leg.digits.poll_event(tick.now) {
+        tick.event(digit_event(leg, noted, DigitKind::TelephoneEvent));
     }
     let wanted =
         leg.seat.heard || leg.tap.is_some() || leg.talk.is_some() || leg.digits.wants_audio();
@@ -53,6 +45,7 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
     } else {
         SILENCE_DBOV
     };
+    leg.level_dbov = level;
     let turn = leg.talk.as_mut().and_then(|talk| talk.handle_frame(level));
     match turn {
         Some(Talk::Started(level_dbov)) => {
@@ -74,16 +67,11 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
         return false;
     }
     tick.counters.decoded += 1;
-    if leg.digits.wants_audio()
-        && let Some(digit) = leg.digits.push_audio(tick.now, leg.signal.at(Rate::Hz8000))
-    {
-        let kind = DigitKind::InBand;
-        tick.event(Event::Digit {
-            unit: leg.unit,
-            digit,
-            kind,
-            duration_ms: 0,
-        });
+    if leg.digits.wants_audio() {
+        leg.digits.push_audio(leg.signal.rate(), leg.signal.frame());
+        while let Some(noted) = leg.digits.poll_tone(tick.now) {
+            tick.event(digit_event(leg, noted, DigitKind::InBand));
+        }
     }
     if leg.digits.pressed() {
         leg.signal.silence();
@@ -92,4 +80,22 @@ fn receive(leg: &mut RtpLeg, tick: &mut Tick<'_>, needed: bool) -> bool {
     leg.gains.input.apply(leg.signal.frame_mut());
     leg.signal.gate(level);
     true
+}
+
+fn digit_event(leg: &RtpLeg, noted: Noted, kind: DigitKind) -> Event {
+    let unit = leg.unit;
+    match noted {
+        Noted::Pressed(digit) => Event::Digit {
+            unit,
+            digit,
+            kind,
+            duration_ms: None,
+        },
+        Noted::Released(digit, duration_ms) => Event::DigitReleased {
+            unit,
+            digit,
+            kind,
+            duration_ms,
+        },
+    }
 }

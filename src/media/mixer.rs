@@ -3,13 +3,12 @@
 //! connected to whom (`graph.rs`) nor what a leg adds for itself alone (`deliver.rs`).
 
 use super::Counters;
-use super::graph::{BusPlan, Node};
+use super::graph::{BusKey, BusPlan, Input};
 use super::playback::{Player, Ramp};
 use super::rtp_leg::RtpLeg;
 use super::slab::Slab;
 use crate::audio::{Gain, Rate, Resampler, mix};
 use crate::codec::{CodecInfo, Encoder};
-use crate::id::UnitId;
 
 /// Frames of silence that are encoded after the last sound, so that encoders with memory end
 /// softly.
@@ -32,12 +31,12 @@ struct Shared {
 
 /// What one group of sinks hears.
 pub(super) struct Bus {
-    key: Vec<UnitId>,
+    key: BusKey,
     rate: Rate,
-    legs: Vec<Node>,
-    players: Vec<Node>,
+    legs: Vec<Input>,
+    players: Vec<Input>,
     /// Ends of wires with a clip, under which the others are lowered.
-    announcers: Vec<Node>,
+    announcers: Vec<Input>,
     total: Vec<i32>,
     announced: Vec<i32>,
     duck: Ramp,
@@ -55,9 +54,9 @@ pub(super) struct Bus {
 /// The sources of a bus by kind.
 #[derive(Default)]
 pub(super) struct Members {
-    pub(super) legs: Vec<Node>,
-    pub(super) players: Vec<Node>,
-    pub(super) announcers: Vec<Node>,
+    pub(super) legs: Vec<Input>,
+    pub(super) players: Vec<Input>,
+    pub(super) announcers: Vec<Input>,
 }
 
 impl Bus {
@@ -84,7 +83,7 @@ impl Bus {
     }
 
     /// What the bus is known by from plan to plan.
-    pub(super) fn key(&self) -> &[UnitId] {
+    pub(super) fn key(&self) -> &BusKey {
         &self.key
     }
 
@@ -130,7 +129,7 @@ impl Bus {
         self.active = 0;
         self.announcing = false;
         let length = self.rate.frame_samples();
-        for node in &self.legs {
+        for Input { node, gain } in &self.legs {
             let Some(leg) = legs.get_mut(*node).filter(|leg| leg.signal.active()) else {
                 continue;
             };
@@ -138,7 +137,7 @@ impl Bus {
                 &mut self.total,
                 self.active == 0,
                 length,
-                leg.signal.at(self.rate),
+                (leg.signal.at(self.rate), *gain),
             );
             self.active += 1;
         }
@@ -164,21 +163,26 @@ impl Bus {
     /// Adds what plays to the sums.
     fn add_clips(&mut self, players: &mut Slab<Player>) {
         let length = self.rate.frame_samples();
-        for node in &self.players {
+        for Input { node, gain } in &self.players {
             if let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) {
                 add(
                     &mut self.total,
                     self.active == 0,
                     length,
-                    player.signal.at(self.rate),
+                    (player.signal.at(self.rate), *gain),
                 );
                 self.active += 1;
             }
         }
-        for node in &self.announcers {
+        for Input { node, gain } in &self.announcers {
             if let Some(player) = players.get_mut(*node).filter(|p| p.signal.active()) {
                 let frame = player.signal.at(self.rate);
-                add(&mut self.announced, !self.announcing, length, frame);
+                add(
+                    &mut self.announced,
+                    !self.announcing,
+                    length,
+                    (frame, *gain),
+                );
                 self.announcing = true;
             }
         }
@@ -189,14 +193,12 @@ impl Bus {
         self.duck.arrive(self.duck_target);
     }
 
-    /// The sum without `own` (nothing: the whole sum), in `out`.
-    pub(super) fn sum_without(&self, own: Option<&[i16]>, out: &mut Vec<i32>) {
+    /// The sum without `own` (nothing: the whole sum), which has been added with a gain, in `out`.
+    pub(super) fn sum_without(&self, own: Option<(&[i16], Gain)>, out: &mut Vec<i32>) {
         out.clear();
         out.extend_from_slice(&self.total);
-        if let Some(own) = own {
-            for (sum, sample) in out.iter_mut().zip(own) {
-                *sum -= i32::from(*sample);
-            }
+        if let Some((own, gain)) = own {
+            mix::take_with(gain, out, own);
         }
         let mut duck = self.duck_before;
         duck.apply(self.duck_target, out);
@@ -296,12 +298,12 @@ impl Shared {
 }
 
 /// Adds a frame to a sum; the first one starts it.
-fn add(sum: &mut Vec<i32>, first: bool, length: usize, frame: &[i16]) {
+fn add(sum: &mut Vec<i32>, first: bool, length: usize, (frame, gain): (&[i16], Gain)) {
     if first {
         sum.clear();
-        sum.extend(frame.iter().map(|sample| i32::from(*sample)));
+        sum.extend(frame.iter().map(|sample| gain.of(*sample)));
         sum.resize(length, 0);
     } else {
-        mix::add(sum, frame);
+        mix::add_with(gain, sum, frame);
     }
 }

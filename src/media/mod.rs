@@ -42,6 +42,7 @@ mod source;
 mod tests;
 mod tick;
 mod units;
+mod watch;
 mod webrtc;
 mod webrtc_leg;
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::command::RecordSource;
-use super::graph::{BusPlan, Kind, Node, SLOTS};
+use super::graph::{BusKey, BusPlan, Kind, Node, SLOTS};
 use super::mixer::{Bus, Members};
 use super::rtp_leg::{Seat, Tap};
 use super::units::Units;
+use super::watch::Member;
 use crate::audio::Rate;
-use crate::id::UnitId;
 
 /// What one slot of the tick serves.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) legs: Vec<Node>,
     pub(super) players: Vec<Node>,
     pub(super) recorders: Vec<Node>,
+    /// Where talk is watched.
+    pub(super) watches: Vec<Node>,
     /// Places in [`Units::buses`].
     pub(super) buses: Vec<u32>,
 }
@@ -27,7 +29,7 @@ pub(super) fn make(units: &mut Units) -> [Slot; SLOTS] {
     units.graph.assign_slots();
     let mut slots: [Slot; SLOTS] = Default::default();
     seat_units(units, &mut slots);
-    let mut old: BTreeMap<Vec<UnitId>, Bus> = units
+    let mut old: BTreeMap<BusKey, Bus> = units
         .buses
         .drain(..)
         .map(|bus| (bus.key().to_vec(), bus))
@@ -50,6 +52,7 @@ pub(super) fn make(units: &mut Units) -> [Slot; SLOTS] {
         }
     }
     tap_legs(units);
+    watch_legs(units, &mut slots);
     slots
 }
 
@@ -74,7 +77,7 @@ fn seat_units(units: &mut Units, slots: &mut [Slot; SLOTS]) {
         }
     }
     for (node, recorder) in units.recorders.iter_mut() {
-        recorder.bus = None;
+        recorder.buses = [None; 2];
         if let Some(slot) = slots.get_mut(slot_of(node)) {
             slot.recorders.push(node);
         }
@@ -88,6 +91,7 @@ fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
         key,
         sources,
         sinks,
+        heard,
     } = plan;
     let (legs, recorders): (Vec<Node>, Vec<Node>) = sinks
         .into_iter()
@@ -99,11 +103,12 @@ fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
             .get(recorder)
             .is_some_and(|recorder| !recorder.paused);
         if let Some(unit) = units.graph.unit(recorder).filter(|_| running) {
-            let key = key.iter().copied().chain([unit]).collect();
+            let key = key.iter().copied().chain([(unit, 0)]).collect();
             plans.push(BusPlan {
                 key,
                 sources: sources.clone(),
                 sinks: vec![recorder],
+                heard,
             });
         }
     }
@@ -116,6 +121,7 @@ fn split(units: &Units, plan: BusPlan) -> Vec<BusPlan> {
             key,
             sources,
             sinks,
+            heard,
         });
     }
     plans
@@ -126,13 +132,13 @@ fn members(units: &mut Units, plan: &BusPlan) -> (Members, Rate) {
     let mut members = Members::default();
     let mut rate = Rate::Hz8000;
     for source in &plan.sources {
-        match units.graph.kind(*source) {
+        match units.graph.kind(source.node) {
             Some(Kind::Leg) => {
-                let Some(leg) = units.legs.get_mut(*source) else {
+                let Some(leg) = units.legs.get_mut(source.node) else {
                     continue;
                 };
                 rate = rate.max(leg.rate().unwrap_or(Rate::Hz8000));
-                leg.seat.heard |= plan.sinks.len() > 1 || plan.sinks.first() != Some(source);
+                leg.seat.heard |= plan.sinks.len() > 1 || plan.sinks.first() != Some(&source.node);
                 members.legs.push(*source);
             }
             Some(Kind::Mixer | Kind::Player) => members.players.push(*source),
@@ -149,10 +155,13 @@ fn seat_sinks(units: &mut Units, plan: &BusPlan, place: u32, source_rate: Rate) 
     for sink in &plan.sinks {
         if let Some(leg) = units.legs.get_mut(*sink) {
             leg.seat.bus = Some(place);
-            leg.seat.in_bus = plan.sources.binary_search(sink).is_ok();
+            let own = plan
+                .sources
+                .binary_search_by_key(sink, |source| source.node);
+            leg.seat.in_bus = own.ok().and_then(|at| Some(plan.sources.get(at)?.gain));
             rate = rate.max(leg.rate().unwrap_or(Rate::Hz8000));
         } else if let Some(recorder) = units.recorders.get_mut(*sink) {
-            recorder.bus = Some(place);
+            recorder.buses[usize::from(plan.heard)] = Some(place);
             rate = rate.max(recorder.rate(source_rate));
         }
     }
@@ -177,6 +186,36 @@ fn tap_legs(units: &mut Units) {
             leg.tap = None;
         } else if leg.tap.is_none() {
             leg.tap = Some(Box::new(Tap::default()));
+        }
+    }
+}
+
+/// Says whose levels are watched: of a wire the legs behind it, of a mixer who is sent to it.
+fn watch_legs(units: &mut Units, slots: &mut [Slot; SLOTS]) {
+    let graph = &units.graph;
+    for (node, watch) in units.watches.iter_mut() {
+        let member = |of: Node, muted| {
+            let legs = graph.talkers(of, muted);
+            graph.unit(of).map(|unit| Member { unit, legs })
+        };
+        watch.members = match graph.kind(node) {
+            Some(Kind::Mixer) => {
+                let speaks =
+                    |of: &&Node| matches!(graph.kind(**of), Some(Kind::Leg | Kind::Wire { .. }));
+                let inputs = graph.inputs(node).iter().filter(speaks);
+                inputs.filter_map(|of| member(*of, false)).collect()
+            }
+            Some(Kind::Wire { .. }) => member(node, true).into_iter().collect(),
+            Some(Kind::Leg | Kind::Player | Kind::Recorder { .. }) | None => Vec::new(),
+        };
+        for leg in watch.members.iter().flat_map(|member| &member.legs) {
+            if let Some(leg) = units.legs.get_mut(*leg) {
+                leg.seat.heard = true;
+            }
+        }
+        let slot = usize::from(graph.slot(node).unwrap_or(0));
+        if let Some(slot) = slots.get_mut(slot) {
+            slot.watches.push(node);
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Recorder {
     rate: Option<Rate>,
     /// Nothing is taken.
     pub(super) paused: bool,
-    /// The bus that it hears, by its place.
-    pub(super) bus: Option<u32>,
+    /// The bus that it hears, by its place; of an end of a wire what that says, and what it hears.
+    pub(super) buses: [Option<u32>; 2],
 }
 
 impl Recorder {
@@ -38,7 +38,7 @@ impl Recorder {
             stereo,
             rate: None,
             paused: false,
-            bus: None,
+            buses: [None; 2],
         }
     }
 
@@ -59,17 +59,8 @@ impl Recorder {
         bus: Option<&mut Bus>,
         scratch: &mut Vec<i32>,
     ) -> (Rate, Vec<i16>) {
-        let rate = self.rate(bus.as_ref().map_or(RATE_MIN, |bus| bus.rate()));
-        self.rate = Some(rate);
-        match bus {
-            Some(bus) => {
-                self.left.set_rate(bus.rate());
-                self.left.put(|out| out.extend_from_slice(bus.pcm(scratch)));
-            }
-            None => {
-                self.left.put(|_| ());
-            }
-        }
+        self.hear(0, bus, scratch);
+        let rate = self.rate(RATE_MIN);
         let channels = usize::from(self.channels());
         let frame = self.left.at(rate);
         let mut samples = Vec::with_capacity(frame.len() * channels);
@@ -89,12 +80,36 @@ impl Recorder {
         leg_rate: Rate,
         scratch: &mut Vec<i32>,
     ) -> (Rate, Vec<i16>) {
-        let rate = self.rate(leg_rate);
-        self.rate = Some(rate);
         for (signal, samples) in [(&mut self.left, &tap.said), (&mut self.right, &tap.heard)] {
             signal.set_rate(leg_rate);
             signal.put(|out| out.extend_from_slice(samples));
         }
+        self.rate = Some(self.rate(leg_rate));
+        self.take_both(scratch)
+    }
+
+    /// Hears on one side, 0 left and 1 right, the sum of a bus; silence without one.
+    pub(super) fn hear(&mut self, side: usize, bus: Option<&mut Bus>, scratch: &mut Vec<i32>) {
+        let rate = self.rate(bus.as_ref().map_or(RATE_MIN, |bus| bus.rate()));
+        self.rate.get_or_insert(rate);
+        let signal = match side {
+            0 => &mut self.left,
+            _ => &mut self.right,
+        };
+        match bus {
+            Some(bus) => {
+                signal.set_rate(bus.rate());
+                signal.put(|out| out.extend_from_slice(bus.pcm(scratch)));
+            }
+            None => {
+                signal.put(|_| ());
+            }
+        }
+    }
+
+    /// Takes both sides: beside each other, or their sum.
+    pub(super) fn take_both(&mut self, scratch: &mut Vec<i32>) -> (Rate, Vec<i16>) {
+        let rate = self.rate(RATE_MIN);
         let channels = usize::from(self.channels());
         let (said, heard) = (self.left.at(rate), self.right.at(rate));
         let mut samples = Vec::with_capacity(said.len() * channels);

@@ -31,6 +31,9 @@ const SILENT_DBOV: i8 = -65;
 /// jitter buffer, and the hangover of the gate.
 const AUDIBLE_FOR: Duration = Duration::from_millis(800);
 
+/// The level of no sound.
+pub(super) const SILENCE_DBOV: i8 = -127;
+
 /// What carries the packets of a leg.
 pub(super) enum Transport {
     /// Sockets of its own.
@@ -65,8 +68,8 @@ impl Transport {
 pub(super) struct Seat {
     /// The bus that it hears.
     pub(super) bus: Option<u32>,
-    /// It is among the sources of that bus.
-    pub(super) in_bus: bool,
+    /// The gain with which it is among the sources of that bus, where it is.
+    pub(super) in_bus: Option<Gain>,
     /// Somebody hears it.
     pub(super) heard: bool,
     /// Nobody may hear it.
@@ -104,6 +107,10 @@ pub(super) struct Stream {
 /// An RTP leg.
 pub(super) struct RtpLeg {
     pub(super) unit: UnitId,
+    /// Its sockets have been asked for.
+    pub(super) opened: bool,
+    /// How loud it is in this tick, whatever its gain.
+    pub(super) level_dbov: i8,
     pub(super) stream: Option<Box<Stream>>,
     pub(super) signal: Signal,
     pub(super) digits: Digits,
@@ -129,10 +136,12 @@ pub(super) struct StreamSeed {
 }
 
 impl RtpLeg {
-    /// A leg without a stream.
-    pub(super) fn new(unit: UnitId, transport: Transport) -> RtpLeg {
+    /// A leg without sockets and stream.
+    pub(super) fn new(unit: UnitId) -> RtpLeg {
         RtpLeg {
             unit,
+            opened: false,
+            level_dbov: SILENCE_DBOV,
             stream: None,
             signal: Signal::new(Rate::Hz8000),
             digits: Digits::new(),
@@ -146,7 +155,7 @@ impl RtpLeg {
             seat: Seat::default(),
             tap: None,
             stats: LegStats::default(),
-            transport,
+            transport: Transport::plain(),
             audible_until: None,
             source: Source::default(),
         }

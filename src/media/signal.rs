@@ -32,6 +32,11 @@ impl Signal {
         }
     }
 
+    /// The rate of its own frame.
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Something is to be heard in this tick.
     pub(super) fn active(&self) -> bool {
         self.active

@@ -15,6 +15,7 @@ use super::outbox::Outbox;
 use super::plan::Slot;
 use super::playback::Progress;
 use super::reports::WallClock;
+use super::rtp_leg::SILENCE_DBOV;
 use super::sender::Silence;
 use super::units::Units;
 use crate::audio::Gain;
@@ -106,6 +107,12 @@ pub(super) fn run(units: &mut Units, slot: &Slot, tick: &mut Tick<'_>) {
             hear(leg, tick);
         } else {
             leg.signal.silence();
+            leg.level_dbov = SILENCE_DBOV;
+        }
+    }
+    for node in &slot.watches {
+        if let (Some(watch), Some(unit)) = (units.watches.get_mut(*node), units.graph.unit(*node)) {
+            watch.run(unit, &units.legs, tick);
         }
     }
     for node in &slot.players {
@@ -155,17 +162,32 @@ fn record(units: &mut Units, node: Node, tick: &mut Tick<'_>) {
     };
     let scratch = &mut tick.scratch.sum;
     let (unit, source) = (recorder.unit, recorder.source);
-    let taken = match source {
-        RecordSource::Connected => {
-            let bus = recorder
-                .bus
-                .and_then(|bus| units.buses.get_mut(bus as usize));
-            Some(recorder.take_bus(bus, scratch))
+    let [said, heard] = recorder.buses;
+    let tapped = match source {
+        RecordSource::Connected => None,
+        RecordSource::Leg(leg) => units.graph.node(leg),
+    };
+    let is_wire = |node: Node| matches!(units.graph.kind(node), Some(Kind::Wire { .. }));
+    let taken = match (source, tapped.filter(|node| !is_wire(*node))) {
+        (RecordSource::Leg(_), Some(leg)) => units.legs.get(leg).and_then(|leg| {
+            let (rate, tap) = leg.rate().zip(leg.tap.as_deref())?;
+            Some(recorder.take_leg(tap, rate, scratch))
+        }),
+        // The leg has gone.
+        (RecordSource::Leg(_), None) if tapped.is_none() => None,
+        (RecordSource::Leg(_), None) => {
+            let buses = &mut units.buses;
+            recorder.hear(0, said.and_then(|bus| buses.get_mut(bus as usize)), scratch);
+            recorder.hear(
+                1,
+                heard.and_then(|bus| buses.get_mut(bus as usize)),
+                scratch,
+            );
+            Some(recorder.take_both(scratch))
         }
-        RecordSource::Leg(leg) => {
-            let leg = units.graph.node(leg).and_then(|leg| units.legs.get(leg));
-            leg.and_then(|leg| leg.rate().zip(leg.tap.as_deref()))
-                .map(|(rate, tap)| recorder.take_leg(tap, rate, scratch))
+        (RecordSource::Connected, _) => {
+            let bus = said.and_then(|bus| units.buses.get_mut(bus as usize));
+            Some(recorder.take_bus(bus, scratch))
         }
     };
     if let Some((rate, samples)) = taken {

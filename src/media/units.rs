@@ -6,6 +6,7 @@ use super::playback::Player;
 use super::record::Recorder;
 use super::rtp_leg::RtpLeg;
 use super::slab::Slab;
+use super::watch::Watch;
 
 /// The units, by node.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(super) struct Units {
     /// What plays on players and mixers, and on ends of wires while it does.
     pub(super) players: Slab<Player>,
     pub(super) recorders: Slab<Recorder>,
+    /// Where talk is watched: mixers and ends of wires.
+    pub(super) watches: Slab<Watch>,
     pub(super) buses: Vec<Bus>,
     /// The last period of each node, so that one that changes its slot has neither two frames in a
     /// period nor none.
@@ -47,5 +50,6 @@ impl Units {
         self.legs.remove(node);
         self.players.remove(node);
         self.recorders.remove(node);
+        self.watches.remove(node);
     }
 }

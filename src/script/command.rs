@@ -152,6 +152,8 @@ pub enum LegCommand {
     Gain { in_db: f32, out_db: f32 },
     /// Reports of talk.
     DetectTalk { on: bool },
+    /// A handler waits for an event that not every kind of leg has.
+    Expect { event: &'static str },
 }
 
 /// Something a scenario asks of a conference, player or recorder.
@@ -176,6 +178,8 @@ pub enum UnitCommand {
     Lock { on: bool },
     /// The greatest number of members; 0: no limit.
     MaxMembers { members: u32 },
+    /// Reports of who speaks most in a conference.
+    WatchSpeakers { on: bool },
     /// Removes the unit.
     Stop,
 }
@@ -183,7 +187,7 @@ pub enum UnitCommand {
 /// Something that can be heard.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sound {
-    /// A file below the prompts folder, or an http(s) URL.
+    /// A file below the prompts folder.
     File { path: String },
     /// Text to be spoken.
     Speech { text: String, voice: VoiceChoice },
@@ -244,7 +248,7 @@ pub struct LegInfo {
     pub id: LegId,
     /// It came in, rather than being made by the session.
     pub incoming: bool,
-    /// `phone`, `web`, `internal` or `api`.
+    /// `phone`, `web` or `internal`.
     pub source: String,
     /// Who calls.
     pub caller_id: String,
@@ -274,12 +278,16 @@ pub enum LegEvent {
         reason: String,
         code: u16,
         duration_ms: u64,
+        text: String,
+        headers: Headers,
     },
     /// `failed`, the last event of a leg that was not
     Failed {
         code: u16,
         reason: String,
         class: String,
+        text: String,
+        headers: Headers,
     },
     /// `message`
     Message { text: String },
@@ -291,6 +299,12 @@ pub enum LegEvent {
     },
     /// `digit`
     Digit {
+        digit: char,
+        kind: String,
+        duration_ms: Option<u32>,
+    },
+    /// `digit_released`
+    DigitReleased {
         digit: char,
         kind: String,
         duration_ms: u32,

@@ -8,7 +8,7 @@ use rhai::{Dynamic, Map};
 use super::command::{Headers, LegEvent, Place, UnitEvent};
 use super::handle::{HeaderMap, Leg};
 
-/// One event: its word, the fields of `e`, and when it comes.
+/// One event: its word, the fields of `e`, when it comes, and on what.
 #[derive(Debug)]
 pub(super) struct EventWord {
     /// The word in `on(…)`.
@@ -17,122 +17,191 @@ pub(super) struct EventWord {
     pub fields: &'static str,
     /// When it comes.
     pub text: &'static str,
+    /// On which legs or units.
+    pub on: &'static str,
 }
 
-const fn word(name: &'static str, fields: &'static str, text: &'static str) -> EventWord {
-    EventWord { name, fields, text }
+const fn word(
+    name: &'static str,
+    fields: &'static str,
+    text: &'static str,
+    on: &'static str,
+) -> EventWord {
+    EventWord {
+        name,
+        fields,
+        text,
+        on,
+    }
 }
+
+/// Telephones, browsers, ends of internal calls; not legs that were forwarded to a user.
+const ALL: &str = "all";
+/// Those with packets.
+const WIRE: &str = "phone, browser";
 
 /// Events of a leg.
 pub(super) const LEG_EVENTS: &[EventWord] = &[
-    word("ringing", "code, headers", "The other side rings."),
+    word(
+        "ringing",
+        "code, headers",
+        "The other side rings, by its `ring()` or the telephone of a user.",
+        "internal, forwarded",
+    ),
     word(
         "early_media",
         "code, headers",
-        "The other side sends media before it answers.",
+        "The caller hears us before the answer, after `start_early_media()`.",
+        WIRE,
     ),
     word(
         "connected",
         "code, headers",
-        "The leg is answered and has media.",
+        "The leg is answered and has media; `headers` are those of the other side's `answer`.",
+        ANY,
     ),
     word(
         "disconnected",
-        "reason, code, duration_ms",
-        "The last event of a leg that was connected.",
+        "reason, code, duration_ms, text, headers",
+        "The last event of a leg that was connected; `text` and `headers` are what the other side \
+         said in its `hangup` or BYE.",
+        ANY,
     ),
     word(
         "failed",
-        "code, reason, class",
-        "The last event of a leg that never was.",
+        "code, reason, class, text, headers",
+        "The last event of a leg that never was; `text` is that of the other side's `reject`.",
+        ANY,
     ),
-    word("message", "text", "A text message from the other side."),
+    word(
+        "message",
+        "text",
+        "A text message from the other side.",
+        ALL,
+    ),
     word(
         "info",
         "mime, body, headers",
         "A SIP INFO that is neither a message nor a digit.",
+        ALL,
     ),
     word(
         "digit",
         "digit, kind, duration_ms",
-        "One key press; needs `detect_digits`.",
+        "A key goes down; needs `detect_digits`. `kind` is one of its words. `duration_ms` is \
+         `()` while the key is down, that is, for `telephone_event` and `in_band` on a phone or \
+         browser.",
+        ALL,
+    ),
+    word(
+        "digit_released",
+        "digit, kind, duration_ms",
+        "That key is up again, after so long.",
+        WIRE,
     ),
     word(
         "playback_started",
         "source",
         "A sound or a spoken text begins.",
+        ALL,
     ),
     word(
         "playback_finished",
         "source, error",
         "It ended by itself; `error` is `()` when it ended well. Not after `stop_playback()`.",
+        ALL,
     ),
     word(
         "talk_started",
         "level_dbov",
         "The other side begins to talk.",
+        ALL,
     ),
     word(
         "talk_stopped",
         "level_dbov",
         "The other side is silent again.",
+        ALL,
     ),
-    word("hold", "", "The other side put us on hold."),
-    word("unhold", "", "The other side took us off hold."),
+    word("hold", "", "The other side put us on hold.", WIRE),
+    word("unhold", "", "The other side took us off hold.", WIRE),
     word(
         "reconnecting",
         "",
         "A browser is not heard any more and is waited for. Messages to it wait too.",
+        "browser",
     ),
-    word("reconnected", "", "The browser is heard again."),
-    word("media_timeout", "", "No media arrived for too long."),
+    word("reconnected", "", "The browser is heard again.", "browser"),
+    word("media_timeout", "", "No media arrived for too long.", WIRE),
     word(
         "quality",
         "loss, jitter_ms, mos, rtt_ms",
         "A report on reception; `rtt_ms` may be `()`.",
+        WIRE,
     ),
-    word("record_started", "url", "Recording began."),
-    word("record_stopped", "url, duration_ms", "Recording ended."),
-    word("record_failed", "error", "Recording could not go on."),
+    word("record_started", "url", "Recording began.", ALL),
+    word(
+        "record_stopped",
+        "url, duration_ms",
+        "Recording ended; comes after the end of the leg too, while the session lives.",
+        ALL,
+    ),
+    word(
+        "record_failed",
+        "error",
+        "Nothing was recorded, or recording could not go on.",
+        ALL,
+    ),
 ];
+
+/// Every leg.
+const ANY: &str = "all, forwarded";
 
 /// Events of a conference, player or recorder.
 pub(super) const UNIT_EVENTS: &[EventWord] = &[
     word(
         "member_joined",
         "leg",
-        "Conference: a leg feeds it or hears it.",
+        "A leg feeds it or hears it.",
+        "conference",
     ),
-    word("member_left", "leg", "Conference: a leg is gone."),
+    word("member_left", "leg", "A leg is gone.", "conference"),
     word(
         "active_speaker",
         "leg",
-        "Conference: who speaks most; `()` when nobody does.",
+        "Who speaks most has changed: another one is clearly louder for half a second, or who \
+         spoke has stopped; `()` when nobody speaks.",
+        "conference",
     ),
     word(
         "playback_started",
         "source",
-        "Conference, player: a sound begins.",
+        "A sound begins.",
+        "conference, player",
     ),
     word(
         "playback_finished",
         "source, error",
-        "Conference, player: it ended by itself.",
+        "It ended by itself.",
+        "conference, player",
     ),
     word(
         "record_started",
         "url",
-        "Conference, recorder: recording began.",
+        "Recording began.",
+        "conference, recorder",
     ),
     word(
         "record_stopped",
         "url, duration_ms",
-        "Conference, recorder: recording ended.",
+        "Recording ended.",
+        "conference, recorder",
     ),
     word(
         "record_failed",
         "error",
-        "Conference, recorder: recording could not go on.",
+        "Nothing was recorded, or recording could not go on.",
+        "conference, recorder",
     ),
 ];
 
@@ -203,9 +272,13 @@ pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
             reason,
             code,
             duration_ms,
+            text: t,
+            headers: h,
         } => (
             "disconnected",
             map([
+                ("text", text(t)),
+                ("headers", headers(h)),
                 ("reason", text(reason)),
                 ("code", int(*code)),
                 ("duration_ms", millis(*duration_ms)),
@@ -215,9 +288,13 @@ pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
             code,
             reason,
             class,
+            text: t,
+            headers: h,
         } => (
             "failed",
             map([
+                ("text", text(t)),
+                ("headers", headers(h)),
                 ("code", int(*code)),
                 ("reason", text(reason)),
                 ("class", text(class)),
@@ -242,6 +319,18 @@ pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
             duration_ms,
         } => (
             "digit",
+            map([
+                ("digit", digit.to_string().into()),
+                ("kind", text(kind)),
+                ("duration_ms", duration_ms.map_or(Dynamic::UNIT, int)),
+            ]),
+        ),
+        LegEvent::DigitReleased {
+            digit,
+            kind,
+            duration_ms,
+        } => (
+            "digit_released",
             map([
                 ("digit", digit.to_string().into()),
                 ("kind", text(kind)),

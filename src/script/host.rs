@@ -480,7 +480,10 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
         }
         LegEvent::Disconnected { .. } | LegEvent::Failed { .. } => {
             record.state = LegState::Ended;
-            record.handlers.clear();
+            // Its recordings are closed later.
+            record
+                .handlers
+                .retain(|name, _| name.starts_with("record_"));
             collected(api::handle_leg_ended(running, leg)?)
         }
         LegEvent::Digit { digit, .. } => collected(api::handle_digit(running, leg, *digit)?),
@@ -490,6 +493,7 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
         }
         LegEvent::Message { .. }
         | LegEvent::Info { .. }
+        | LegEvent::DigitReleased { .. }
         | LegEvent::PlaybackStarted { .. }
         | LegEvent::TalkStarted { .. }
         | LegEvent::TalkStopped { .. }

@@ -18,7 +18,11 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
         "Leg",
         "leg",
         "One call: a telephone, a browser, or one end of an internal call. A command to a \
-      leg that has ended does nothing.",
+      leg that has ended does nothing. One that comes before the answer holds from the first \
+      packet on, or is refused with an event; the column `legs` says where a command works: \
+      `all` are telephones, browsers and ends of internal calls, `before` the answer or only \
+      `after` it. A leg that was forwarded to a user has its media elsewhere: it can be hung \
+      up, rejected and sent messages, all else is refused (`direct-leg`).",
     ),
     (
         "Headers",
@@ -45,10 +49,18 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
 pub fn reference() -> String {
     let mut text = INTRODUCTION.to_owned();
     for (heading, of, about) in CHAPTERS {
-        text += &format!("\n## {heading}\n\n{about}\n\n| write | what it does |\n|---|---|\n");
+        let of_legs = *of == "leg";
+        let head = match of_legs {
+            true => "| write | what it does | legs |\n|---|---|---|\n",
+            false => "| write | what it does |\n|---|---|\n",
+        };
+        text += &format!("\n## {heading}\n\n{about}\n\n{head}");
         for entry in api::entries().filter(|entry| entry.of == *of) {
-            let row = format!("| `{}` | {} |\n", entry.signature, entry.text);
-            text += &row;
+            text += &format!("| `{}` | {} |", entry.signature, entry.text);
+            if of_legs {
+                text += &format!(" {} |", api::legs_of(entry));
+            }
+            text += "\n";
         }
         match *of {
             "leg" => events(&mut text, "leg", LEG_EVENTS),
@@ -65,7 +77,7 @@ pub fn reference() -> String {
 fn events(text: &mut String, of: &str, words: &[EventWord]) {
     *text += &format!(
         "\nEvents of a {of}; beside the fields, `e` has the unit itself, such as `e.leg`:\n\n\
-         | event | fields of `e` | when |\n|---|---|---|\n"
+         | event | fields of `e` | when | on |\n|---|---|---|---|\n"
     );
     for word in words {
         let fields: Vec<String> = word
@@ -75,10 +87,11 @@ fn events(text: &mut String, of: &str, words: &[EventWord]) {
             .map(|field| format!("`{field}`"))
             .collect();
         *text += &format!(
-            "| `{}` | {} | {} |\n",
+            "| `{}` | {} | {} | {} |\n",
             word.name,
             fields.join(", "),
-            word.text
+            word.text,
+            word.on
         );
     }
 }

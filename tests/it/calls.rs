@@ -2,6 +2,7 @@
 //! simulated phones.
 
 mod browser;
+mod commands;
 mod direct;
 mod faults;
 mod legs;

@@ -55,16 +55,32 @@ fn each_press_by_telephone_event_is_one_digit() {
     let mut world = world(true);
     press(&mut world, "1122*#D");
     assert_eq!(world.digits(), "1122*#D");
-    let kinds = world.events.iter().all(|(_, event)| {
-        matches!(
-            event,
+    let told: Vec<(u64, &Event)> = world.events.iter().map(|(at, e)| (*at, e)).collect();
+    for (pair, digit) in told.chunks(2).zip("1122*#D".chars()) {
+        let kind = DigitKind::TelephoneEvent;
+        let [(pressed, down), (released, up)] = pair else {
+            panic!("{pair:?}")
+        };
+        assert_eq!(
+            **down,
             Event::Digit {
-                kind: DigitKind::TelephoneEvent,
-                ..
+                unit: unit(1),
+                digit,
+                kind,
+                duration_ms: None
             }
-        )
-    });
-    assert!(kinds, "{:?}", world.events);
+        );
+        assert_eq!(
+            **up,
+            Event::DigitReleased {
+                unit: unit(1),
+                digit,
+                kind,
+                duration_ms: 100
+            }
+        );
+        assert!(released - pressed >= 80, "the press is told at once");
+    }
 }
 
 #[test]
@@ -127,6 +143,16 @@ fn tones_are_looked_for_only_when_asked_and_without_telephone_event() {
         world.peer(1).voice = Some(dtmf::generate(codec.audio_rate, "159D"));
         world.run(2000);
         assert_eq!(world.digits(), expected, "{name} {negotiated} {asked}");
+        let lengths = world.events.iter().filter_map(|(_, event)| match event {
+            Event::DigitReleased { duration_ms, .. } => Some(*duration_ms),
+            _ => None,
+        });
+        let lengths: Vec<u32> = lengths.collect();
+        assert_eq!(lengths.len(), expected.len(), "{name}");
+        assert!(
+            lengths.iter().all(|ms| (80..=120).contains(ms)),
+            "{lengths:?}"
+        );
     }
 }
 

@@ -25,6 +25,7 @@ mod playback;
 mod properties;
 mod recording;
 mod webrtc;
+mod wires;
 
 /// The level of each tone.
 pub(super) const TONE_DBOV: f32 = -20.0;

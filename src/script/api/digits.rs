@@ -28,8 +28,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "digits(leg, #{max, terminator, clear, first_timeout_s, inter_digit_timeout_s, prompt}, \
          handler)",
         "Collects digits and calls the handler once with `#{leg, digits, reason}`; the reason is \
-         `terminator`, `max`, `timeout` or `hangup`. `prompt` is a text to speak, or a sound file, \
-         URL or tone to play; the first digit stops it. Digit detection is switched on meanwhile. \
+         `terminator`, `max`, `timeout` or `hangup`; a later `digits` on the leg takes its place, \
+         and the handler is not called. `prompt` is a text to speak, or a sound file or tone to \
+         play; the first digit stops it. Digit detection is switched on meanwhile. \
          Defaults: 32 digits, no terminator, no clear key, 10 s, 5 s.",
     ),
     entry(

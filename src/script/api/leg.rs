@@ -14,7 +14,7 @@ use super::{Entry, entry, function, handler, options};
 pub(super) const ENTRIES: &[Entry] = &[
     entry("leg", "id", "Its id, such as `l12`."),
     entry("leg", "incoming", "Whether it called us."),
-    entry("leg", "source", "`phone`, `web`, `internal` or `api`."),
+    entry("leg", "source", "`phone`, `web` or `internal`."),
     entry("leg", "caller_id", "Who calls."),
     entry("leg", "display_name", "The name that the caller gives."),
     entry("leg", "destination", "What was dialled."),
@@ -48,13 +48,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "leg",
         "reject(code, reason)",
-        "Refuses the call; 603 when no code is given.",
+        "Refuses the call with a code from 400 to 699; 603 when none is given.",
     ),
     entry(
         "leg",
         "hangup(#{headers, reason})",
         "Ends it, whatever its state. `reason` is a word or sentence for the other side's Reason \
-         header; `replaced` says that the same caller joined again.",
+         header and `text`; `replaced` says that the same caller joined again.",
     ),
     entry(
         "leg",
@@ -64,7 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "leg",
         "play(source, #{loop, gain_db})",
-        "Plays a file below the prompts folder, a URL or a tone (`tone:busy`, `tone:ringback:us`), \
+        "Plays a file below the prompts folder or a tone (`tone:busy`, `tone:ringback:us`), \
          instead of what plays.",
     ),
     entry(
@@ -103,7 +103,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "leg",
         "record(#{name, stereo})",
-        "Records it; gives a recorder.",
+        "Records what it says and what it hears; gives a recorder.",
     ),
     entry("leg", "mute(on)", "Nobody hears it."),
     entry("leg", "deafen(on)", "It hears nobody."),
@@ -118,6 +118,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Adds a handler; several run in order.",
     ),
     entry("leg", "off(event)", "Removes all handlers of that event."),
+];
+
+/// For which legs commands work, where that is not all of them, before and after the answer.
+pub(super) const LEGS: &[(&[&str], &str)] = &[
+    (&["answer", "ring"], "all that called us, before"),
+    (&["reject"], "all that called us, before; forwarded"),
+    (&["hangup", "on", "off"], "all, before and after; forwarded"),
+    (&["start_early_media"], "phone, browser, before"),
+    (
+        &["play", "say"],
+        "all, after; phone and browser from `start_early_media()` on, internal at any time",
+    ),
+    (&["send_digits"], "all, after; internal at any time"),
+    (
+        &["send_message", "send_info"],
+        "all, after; internal at any time; forwarded",
+    ),
 ];
 
 /// Digits that can be sent.
@@ -378,7 +395,7 @@ fn push_sound(ctx: &NativeCallContext, leg: Leg, command: LegCommand) -> Answer<
 
 fn reject(ctx: &NativeCallContext, leg: Leg, code: i64, reason: &str) -> Answer<()> {
     match u16::try_from(code) {
-        Ok(code) if (300..700).contains(&code) && !reason.chars().any(char::is_control) => push(
+        Ok(code) if (400..700).contains(&code) && !reason.chars().any(char::is_control) => push(
             ctx,
             leg,
             LegCommand::Reject {
@@ -386,7 +403,7 @@ fn reject(ctx: &NativeCallContext, leg: Leg, code: i64, reason: &str) -> Answer<
                 reason: reason.to_owned(),
             },
         ),
-        _ => refuse("a call is rejected with a code from 300 to 699 and a reason of one line"),
+        _ => refuse("a call is rejected with a code from 400 to 699 and a reason of one line"),
     }
 }
 
@@ -530,6 +547,16 @@ pub(super) fn add_handler(
     Ok(())
 }
 
+/// Events that only telephones and browsers have.
+const WIRE_EVENTS: &[&str] = &[
+    "hold",
+    "unhold",
+    "reconnecting",
+    "reconnected",
+    "media_timeout",
+    "quality",
+];
+
 /// Reports of talk cost work, so they are asked for with the first handler.
 fn reports_talk(name: &str) -> bool {
     matches!(name, "talk_started" | "talk_stopped")
@@ -544,17 +571,17 @@ fn on(ctx: &NativeCallContext, leg: Leg, name: &str, value: &Dynamic) -> Answer<
         let Some(record) = running.tables.live_leg(leg.0) else {
             return Ok(());
         };
+        let is_internal = record.info.source == "internal";
         let was_on = record.handlers.keys().any(|name| reports_talk(name));
+        let leg = leg.0;
         add_handler(&mut record.handlers, name, handler, &running.limits)?;
         if reports_talk(name) && !was_on {
             let command = LegCommand::DetectTalk { on: true };
-            running.push(
-                ctx,
-                Command::Leg {
-                    leg: leg.0,
-                    command,
-                },
-            )?;
+            running.push(ctx, Command::Leg { leg, command })?;
+        }
+        if is_internal && WIRE_EVENTS.contains(&name) {
+            let command = LegCommand::Expect { event: name };
+            running.push(ctx, Command::Leg { leg, command })?;
         }
         Ok(())
     })

@@ -172,8 +172,13 @@ pub(super) fn play(source: &str, options: &Map) -> Answer<(Sound, bool, f32)> {
 /// Progress tones by name.
 const TONES: &[&str] = &["ringback", "busy", "congestion", "dial", "beep", "hold"];
 
-/// A file, a URL, or `tone:busy` with a country: `tone:busy:de`.
+/// A file, or `tone:busy` with a country: `tone:busy:de`.
 pub(super) fn sound(source: &str) -> Answer<Sound> {
+    if source.starts_with("http://") || source.starts_with("https://") {
+        return refuse(
+            "URLs are not played: put the file into the prompts folder and give its name",
+        );
+    }
     let Some(tone) = source.strip_prefix("tone:") else {
         if source.is_empty() {
             return refuse("the source of the sound is empty");

@@ -36,7 +36,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "",
         "create_player(source, #{loop, gain_db})",
-        "Plays a file, URL or tone to every unit that it is sent to, from now on. With a map \
+        "Plays a file or tone to every unit that it is sent to, from now on. With a map \
          `#{say: \"text\", voice, language, rate}` as source it speaks.",
     ),
     entry(
@@ -66,7 +66,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "session",
         "custom_data",
-        "Text of your own, shown with the session; can be set.",
+        "Text of your own, written to the log when the session ends; can be set.",
     ),
 ];
 
@@ -284,7 +284,7 @@ fn create_player(ctx: &NativeCallContext, source: &Dynamic, options: &Map) -> An
         } else if let Ok(source) = source.as_immutable_string_ref() {
             options::play(&source, options)?
         } else {
-            return refuse("the source of a player is a file, a URL, a tone or `#{say: \"…\"}`");
+            return refuse("the source of a player is a file, a tone or `#{say: \"…\"}`");
         };
         let kind = UnitKind::Player {
             sound: sound.clone(),

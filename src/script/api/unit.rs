@@ -99,6 +99,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
 ];
 
+/// The event whose reports cost work, so that they are asked for with the first handler.
+const SPEAKER: &str = "active_speaker";
+
 pub(super) fn register(engine: &mut Engine) {
     register_media::<Leg>(engine);
     register_media::<Conference>(engine);
@@ -145,9 +148,11 @@ fn register_unit<T: Unit + Clone>(engine: &mut Engine) {
             on(&ctx, unit.unit(), name, &h)
         },
     );
-    function(engine, "off", |unit: &mut T, name: &str| {
-        off(unit.unit(), name)
-    });
+    function(
+        engine,
+        "off",
+        |ctx: NativeCallContext, unit: &mut T, name: &str| off(&ctx, unit.unit(), name),
+    );
 }
 
 fn register_pause<T: Unit + Clone>(engine: &mut Engine) {
@@ -330,7 +335,7 @@ fn members(conference: Conference) -> Answer<Array> {
     })
 }
 
-fn on(_: &NativeCallContext, unit: UnitId, name: &str, value: &Dynamic) -> Answer<()> {
+fn on(ctx: &NativeCallContext, unit: UnitId, name: &str, value: &Dynamic) -> Answer<()> {
     let Some(name) = event::known(event::UNIT_EVENTS, name) else {
         return refuse(format!(
             "conferences, players and recorders have no event \"{name}\""
@@ -338,22 +343,32 @@ fn on(_: &NativeCallContext, unit: UnitId, name: &str, value: &Dynamic) -> Answe
     };
     with(|running| {
         let handler = handler(running, value)?;
-        match running.tables.units.get_mut(&unit) {
-            Some(record) => leg::add_handler(&mut record.handlers, name, handler, &running.limits),
-            None => Ok(()),
+        let Some(record) = running.tables.units.get_mut(&unit) else {
+            return Ok(());
+        };
+        let watched = record.handlers.contains_key(SPEAKER);
+        leg::add_handler(&mut record.handlers, name, handler, &running.limits)?;
+        if name == SPEAKER && !watched {
+            let command = UnitCommand::WatchSpeakers { on: true };
+            running.push(ctx, Command::Unit { unit, command })?;
         }
+        Ok(())
     })
 }
 
-fn off(unit: UnitId, name: &str) -> Answer<()> {
+fn off(ctx: &NativeCallContext, unit: UnitId, name: &str) -> Answer<()> {
     let Some(name) = event::known(event::UNIT_EVENTS, name) else {
         return refuse(format!(
             "conferences, players and recorders have no event \"{name}\""
         ));
     };
     with(|running| {
-        if let Some(record) = running.tables.units.get_mut(&unit) {
-            record.handlers.remove(name);
+        let Some(record) = running.tables.units.get_mut(&unit) else {
+            return Ok(());
+        };
+        if record.handlers.remove(name).is_some() && name == SPEAKER {
+            let command = UnitCommand::WatchSpeakers { on: false };
+            running.push(ctx, Command::Unit { unit, command })?;
         }
         Ok(())
     })

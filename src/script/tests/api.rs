@@ -344,7 +344,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "l.reject(200);",
-        "a call is rejected with a code from 300 to 699 and a reason of one line",
+        "a call is rejected with a code from 400 to 699 and a reason of one line",
     ),
     ("l.play(\"\");", "the source of the sound is empty"),
     (

@@ -147,7 +147,7 @@ impl World {
             LegEvent::Digit {
                 digit,
                 kind: "telephone_event".into(),
-                duration_ms: 100,
+                duration_ms: None,
             },
         )
     }
@@ -187,6 +187,8 @@ fn disconnected() -> LegEvent {
         reason: "caller-hangup".into(),
         code: 200,
         duration_ms: 5_000,
+        text: "Good night".into(),
+        headers: Vec::new(),
     }
 }
 
@@ -195,6 +197,8 @@ fn failed(code: u16) -> LegEvent {
         code,
         reason: "unanswered".into(),
         class: "policy".into(),
+        text: String::new(),
+        headers: Vec::new(),
     }
 }
 
@@ -323,6 +327,7 @@ fn show_leg(command: &LegCommand) -> String {
         LegCommand::Deafen { on } => format!("deafen {on}"),
         LegCommand::Gain { in_db, out_db } => format!("gain {in_db} {out_db}"),
         LegCommand::DetectTalk { on } => format!("detect talk {on}"),
+        LegCommand::Expect { event } => format!("expect {event}"),
     }
 }
 
@@ -342,6 +347,7 @@ fn show_unit(command: &UnitCommand) -> String {
         }
         UnitCommand::Lock { on } => format!("lock {on}"),
         UnitCommand::MaxMembers { members } => format!("max {members}"),
+        UnitCommand::WatchSpeakers { on } => format!("watch speakers {on}"),
         UnitCommand::Stop => "stop".to_owned(),
     }
 }

@@ -49,9 +49,27 @@ fn leg_events() -> Vec<(&'static str, LegEvent, &'static str)> {
             LegEvent::Digit {
                 digit: '#',
                 kind: "info".into(),
-                duration_ms: 90,
+                duration_ms: Some(90),
             },
             r##"{"digit":"#","duration_ms":90,"kind":"info"}"##,
+        ),
+        (
+            "digit",
+            LegEvent::Digit {
+                digit: '5',
+                kind: "telephone_event".into(),
+                duration_ms: None,
+            },
+            r#"{"digit":"5","duration_ms":null,"kind":"telephone_event"}"#,
+        ),
+        (
+            "digit_released",
+            LegEvent::DigitReleased {
+                digit: '5',
+                kind: "in_band".into(),
+                duration_ms: 160,
+            },
+            r#"{"digit":"5","duration_ms":160,"kind":"in_band"}"#,
         ),
         (
             "playback_started",
@@ -119,12 +137,15 @@ fn leg_events() -> Vec<(&'static str, LegEvent, &'static str)> {
         (
             "failed",
             failed(486),
-            r#"{"class":"policy","code":486,"reason":"unanswered"}"#,
+            r#"{"class":"policy","code":486,"headers":{},"reason":"unanswered","text":""}"#,
         ),
         (
             "disconnected",
             disconnected(),
-            r#"{"code":200,"duration_ms":5000,"reason":"caller-hangup"}"#,
+            concat!(
+                r#"{"code":200,"duration_ms":5000,"headers":{},"#,
+                r#""reason":"caller-hangup","text":"Good night"}"#
+            ),
         ),
     ]
 }

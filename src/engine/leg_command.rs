@@ -1,0 +1,305 @@
+//! Commands on one leg. Before the answer they hold from the first packet on, or are refused; on an
+//! internal leg they are carried out in the graph of the media core.
+
+use std::time::Instant;
+
+use crate::id::{LegId, SessionId};
+use crate::media;
+use crate::script::{Headers, LegCommand, LegEvent, Place};
+use crate::termination::Reason;
+
+use super::Engine;
+use super::end::Farewell;
+use super::leg::{DigitChoice, Leg, LegState, Link, Wanted};
+use super::refused::{Refused, refuse, refuse_direct};
+use super::sound::RecordOf;
+
+impl Engine {
+    /// Carries out a command on a leg.
+    // tidy: table
+    pub(super) fn execute_leg(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        id: LegId,
+        command: LegCommand,
+        place: &Place,
+    ) -> Result<(), Refused> {
+        // A leg may have ended while the turn that speaks of it was running; that is nobody's
+        // fault.
+        let Some(leg) = self.legs.get_mut(&id) else {
+            if let LegCommand::Record { recorder, .. } = command {
+                self.tell_nothing_to_record(now, session, recorder);
+            }
+            return Ok(());
+        };
+        if leg.session != session {
+            return refuse("not-yours", "the leg belongs to another session");
+        }
+        leg.place.clone_from(place);
+        match command {
+            LegCommand::Answer { headers } => return self.answer(now, id, headers, place),
+            LegCommand::Ring => return self.ring(now, id),
+            LegCommand::Reject { code, reason } => return self.reject(now, id, code, &reason),
+            LegCommand::Hangup { headers, reason } => {
+                let why = match reason.as_str() {
+                    "replaced" => Reason::Replaced,
+                    _ => Reason::ScriptHangup,
+                };
+                let said = Farewell {
+                    code: None,
+                    text: reason,
+                    headers: extra_headers(headers)?,
+                };
+                self.hang_up_saying(now, id, why, said);
+            }
+            LegCommand::StartEarlyMedia => return self.start_early_media(now, id),
+            LegCommand::Play {
+                sound,
+                looped,
+                gain_db,
+            } => {
+                return self.play_on_leg(id, sound, looped, gain_db);
+            }
+            LegCommand::StopPlayback => self.stop_playback(id.unit()),
+            LegCommand::DetectDigits {
+                telephone_event,
+                in_band,
+                info,
+            } => {
+                self.enter_media(id)?;
+                self.detect_digits(
+                    id,
+                    DigitChoice {
+                        telephone_event,
+                        in_band,
+                        info,
+                    },
+                );
+            }
+            LegCommand::SendDigits { digits } => return self.send_digits(now, id, digits),
+            LegCommand::SendMessage { text } => return self.send_message(now, id, text, place),
+            LegCommand::SendInfo {
+                mime,
+                body,
+                headers,
+            } => {
+                let headers = extra_headers(headers)?;
+                return self.send_info(now, id, mime, body, headers, place);
+            }
+            LegCommand::Record { recorder, options } => {
+                if let Err(refused) = self.enter_media(id) {
+                    self.tell_nothing_to_record(now, session, recorder);
+                    return Err(refused);
+                }
+                let what = (recorder, RecordOf::Leg(id));
+                self.open_recorder(now, session, what, options, place);
+            }
+            LegCommand::Mute { on } => return self.silence(id, Some(on), None),
+            LegCommand::Deafen { on } => return self.silence(id, None, Some(on)),
+            LegCommand::Gain { in_db, out_db } => {
+                self.enter_media(id)?;
+                self.media(media::Command::Gain {
+                    unit: id.unit(),
+                    in_db,
+                    out_db,
+                });
+            }
+            LegCommand::DetectTalk { on } => {
+                self.enter_media(id)?;
+                self.media(media::Command::DetectTalk {
+                    unit: id.unit(),
+                    on,
+                });
+            }
+            LegCommand::Expect { event } => return self.expect_event(id, event),
+        }
+        Ok(())
+    }
+
+    /// Makes the media core know a leg before its sockets are there, so that what it is told holds
+    /// from its first packet on.
+    pub(super) fn enter_media(&mut self, id: LegId) -> Result<(), Refused> {
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return Ok(());
+        };
+        if !std::mem::replace(&mut sip.in_media, true) {
+            self.media(media::Command::AddLeg { unit: id.unit() });
+        }
+        Ok(())
+    }
+
+    /// A leg was forwarded: what it had been told of its media is void.
+    pub(super) fn leave_media(&mut self, id: LegId) -> Result<(), Refused> {
+        let sip = self.legs.get_mut(&id).and_then(Leg::sip_mut);
+        let in_media = sip.is_some_and(|sip| std::mem::take(&mut sip.in_media));
+        if !in_media || !self.is_direct(id) {
+            return Ok(());
+        }
+        self.media(media::Command::Close { unit: id.unit() });
+        refuse_direct()
+    }
+
+    /// Refuses a handler of an event that never comes on this kind of leg.
+    fn expect_event(&self, id: LegId, event: &str) -> Result<(), Refused> {
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
+        match self.legs.get(&id).and_then(Leg::peer) {
+            Some(_) => refuse(
+                "internal-leg",
+                format!("`{event}` comes on legs of telephones and browsers only"),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        headers: Headers,
+        place: &Place,
+    ) -> Result<(), Refused> {
+        let headers = extra_headers(headers)?;
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        if !leg.incoming {
+            return refuse("not-incoming", "only an incoming leg can be answered");
+        }
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
+        match (leg.state, leg.peer()) {
+            (LegState::Answered | LegState::Connected(_), _) => {
+                refuse("already-answered", "the leg has been answered already")
+            }
+            (LegState::Alerting | LegState::Early, Some(peer)) => {
+                self.connect_leg_with(now, peer, headers);
+                self.connect_leg(now, id);
+                Ok(())
+            }
+            (LegState::Alerting | LegState::Early, None) => {
+                self.want_media(now, id, Wanted::Answer(headers, place.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn ring(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        if !leg.incoming || leg.state != LegState::Alerting {
+            return refuse("not-alerting", "only an incoming leg that waits can ring");
+        }
+        match &leg.link {
+            Link::Sip(sip) => {
+                let call = sip.call;
+                self.sip
+                    .provisional(now, call, 180, Vec::new(), None)
+                    .or_else(|error| refuse("ring-refused", error.to_string()))
+            }
+            Link::Internal { peer, .. } => {
+                let peer = *peer;
+                let headers = Vec::new();
+                self.tell_leg(now, peer, LegEvent::Ringing { code: 180, headers });
+                Ok(())
+            }
+        }
+    }
+
+    fn reject(&mut self, now: Instant, id: LegId, code: u16, reason: &str) -> Result<(), Refused> {
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        if !leg.incoming || matches!(leg.state, LegState::Answered | LegState::Connected(_)) {
+            return refuse(
+                "not-alerting",
+                "only an incoming leg that waits can be rejected",
+            );
+        }
+        if !(400..700).contains(&code) {
+            return refuse("bad-code", format!("{code} is not a refusal (400 to 699)"));
+        }
+        if let Some(sip) = leg.sip() {
+            let call = sip.call;
+            let phrase = Some(reason).filter(|reason| !reason.is_empty());
+            if let Err(error) = self.sip.reject(now, call, code, phrase, Vec::new()) {
+                return refuse("reject-refused", error.to_string());
+            }
+        }
+        let said = Farewell {
+            code: Some(code),
+            text: reason.to_owned(),
+            headers: Vec::new(),
+        };
+        self.part(now, id, Reason::Rejected, said, Farewell::default());
+        Ok(())
+    }
+
+    fn start_early_media(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
+        let Some(leg) = self.legs.get(&id) else {
+            return Ok(());
+        };
+        if !leg.incoming || leg.state != LegState::Alerting {
+            return refuse(
+                "not-alerting",
+                "early media is for an incoming leg that waits",
+            );
+        }
+        if self.is_direct(id) {
+            return refuse_direct();
+        }
+        let Some(sip) = leg.sip() else {
+            return refuse("internal-leg", "an internal leg has no early media");
+        };
+        if sip.offer.is_none() {
+            let text = "the caller sent no offer, so there is nothing to answer before the call is";
+            return refuse("no-offer", text);
+        }
+        self.want_media(now, id, Wanted::EarlyMedia);
+        Ok(())
+    }
+
+    fn silence(
+        &mut self,
+        id: LegId,
+        muted: Option<bool>,
+        deafened: Option<bool>,
+    ) -> Result<(), Refused> {
+        self.enter_media(id)?;
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return Ok(());
+        };
+        leg.muted = muted.unwrap_or(leg.muted);
+        leg.deafened = deafened.unwrap_or(leg.deafened);
+        let (muted, deafened) = (leg.muted, leg.deafened);
+        self.media(media::Command::Silence {
+            unit: id.unit(),
+            muted,
+            deafened,
+        });
+        Ok(())
+    }
+}
+
+/// Only `X-…` headers may be set by scenarios.
+fn extra_headers(headers: Headers) -> Result<Headers, Refused> {
+    for (name, value) in &headers {
+        if !name.to_ascii_lowercase().starts_with("x-") {
+            return refuse("bad-header", format!("{name}: only X-… headers can be set"));
+        }
+        if value.contains(['\r', '\n', '\0']) {
+            return refuse(
+                "bad-header",
+                format!("{name}: a value may not contain line ends"),
+            );
+        }
+    }
+    Ok(headers)
+}
