@@ -1,6 +1,8 @@
 //! What can be known of a program before it runs: functions that nobody defined, misspelt events
-//! and handlers, names that are not there, calls that lose `this`. Works on the syntax trees of all
-//! files.
+//! and handlers, names that are not there, calls that lose `this`, values of the wrong kind. Works
+//! on the syntax trees of all files.
+
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -357,7 +359,11 @@ impl Check<'_> {
                 self.variable(&variable.1, namespace.as_deref(), bound, *position);
             }
             Some(ASTNode::Stmt(Stmt::Var(definition, ..))) => self.value(&definition.1),
-            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => self.value(&assignment.1.rhs),
+            Some(ASTNode::Stmt(Stmt::Assignment(assignment))) => {
+                self.value(&assignment.1.rhs);
+                self.state(&assignment.1.lhs, &assignment.1.rhs);
+            }
+            Some(ASTNode::Expr(Expr::Dot(chain, ..))) => self.fixed_object(chain),
             _ => {}
         }
     }
@@ -392,6 +398,7 @@ impl Check<'_> {
             );
             return;
         }
+        self.values(call, false);
         match name {
             "Fn" => self.handler(call.args.first(), true),
             "after" | "every" => self.handler(call.args.get(1), false),
@@ -421,6 +428,7 @@ impl Check<'_> {
 
     fn method_call(&mut self, call: &FnCallExpr, position: Position) {
         let (name, arguments) = (call.name.as_str(), call.args.len());
+        self.values(call, true);
         match name {
             "on" => {
                 self.event(call.args.first());

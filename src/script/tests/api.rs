@@ -323,11 +323,11 @@ const REFUSED: &[(&str, &str)] = &[
         "the name of the conference is empty",
     ),
     (
-        "call_conference(\"c\", #{callerid: \"1\"});",
+        "let o = #{callerid: \"1\"}; call_conference(\"c\", o);",
         "there is no option `callerid`; known: caller_id, display_name, headers",
     ),
     (
-        "call_conference(\"c\", #{caller_id: 1});",
+        "let n = 1; call_conference(\"c\", #{caller_id: n});",
         "`caller_id` is a string, not a number",
     ),
     (
@@ -339,7 +339,7 @@ const REFUSED: &[(&str, &str)] = &[
         "the header `X-A` has a value of more than one line",
     ),
     (
-        "l.answer(#{headers: 1});",
+        "let n = 1; l.answer(#{headers: n});",
         "`headers` is a map, not a number",
     ),
     (
@@ -356,13 +356,13 @@ const REFUSED: &[(&str, &str)] = &[
         "`gain_db` is between -60 and 30 dB",
     ),
     (
-        "l.play(\"a\", #{loop: 1});",
+        "let n = 1; l.play(\"a\", #{loop: n});",
         "`loop` is true or false, not a number",
     ),
     ("l.say(\" \");", "the text to be spoken is empty"),
     ("l.say(\"a\", #{rate: 9});", "`rate` is between 0.5 and 2"),
     (
-        "l.detect_digits(1);",
+        "let n = 1; l.detect_digits(n);",
         "`detect_digits` takes true, false or a list, not a number",
     ),
     (
@@ -402,7 +402,7 @@ const REFUSED: &[(&str, &str)] = &[
         "there is no function `nop` for this handler",
     ),
     (
-        "l.on(\"hold\", 5);",
+        "let n = 5; l.on(\"hold\", n);",
         "a handler is a function or its name, not a number",
     ),
     (

@@ -368,6 +368,77 @@ const ROWS: &[(&str, usize, &str, &str)] = &[
     ("fn on_http(e) {}", 4, "`on_http` is not available", ""),
 ];
 
+/// A line, what is wrong at which column, and the hint; nothing where nothing is wrong.
+const KINDS: &[(&str, &str)] = &[
+    (
+        "fn f(e) { e.leg.say(5); }",
+        "2:21: `say` takes a string here, not a number",
+    ),
+    (
+        "fn f(e) { e.leg.hangup(\"bye\"); }",
+        "2:24: `hangup` takes a map here, not a string",
+    ),
+    (
+        "fn f(e) { e.leg.mute(1); }",
+        "2:22: `mute` takes true or false here, not a number",
+    ),
+    (
+        "fn f(e) { e.leg.reject(\"busy\"); }",
+        "2:24: `reject` takes a number here, not a string",
+    ),
+    (
+        "fn f(e) { after(\"1\", |e| log(\"\")); }",
+        "2:17: `after` takes a number here, not a string",
+    ),
+    (
+        "fn f(e) { e.leg.say(\"a\", #{vioce: \"b\"}); }",
+        "2:28: `say` has no option `vioce`",
+    ),
+    (
+        "fn f(e) { e.leg.play(\"a\", #{loop: 1}); }",
+        "2:35: `loop` of `play` is true or false, not a",
+    ),
+    (
+        "fn f(e) { e.leg.play(\"a\", #{loop: true, gain_db: -3}); e.leg.hangup(#{}); }",
+        "",
+    ),
+    (
+        "fn f(e) { e.leg.detect_digits([\"info\"]); e.leg.detect_digits(true); }",
+        "",
+    ),
+    (
+        "fn f(e) { this = 5; }",
+        "2:11: `this` is the session's state, a map, and not a number",
+    ),
+    ("fn f(e) { this = #{}; }", ""),
+    (
+        "fn f(e) { log(session.rul); }",
+        "2:23: `session` has no property `rul`",
+    ),
+    (
+        "fn f(e) { log(session.rule.len()); log(session.variables.anything); }",
+        "",
+    ),
+    ("fn f(e) { let x = [3]; x.remove(0); log(5); }", ""),
+];
+
+#[test]
+fn wrong_kinds_of_values_are_named() {
+    for (line, wanted) in KINDS {
+        let found = fault(line);
+        let first = found.lines().next().unwrap_or_default();
+        let wanted = if wanted.is_empty() {
+            String::new()
+        } else {
+            format!("a.rhai:{wanted}")
+        };
+        let fits = first.starts_with(&wanted) && wanted.is_empty() == found.is_empty();
+        assert!(fits, "{line}\n{found}\nexpected {wanted}");
+    }
+    let near = fault("fn f(e) { e.leg.say(\"a\", #{vioce: \"b\"}); }");
+    assert!(near.ends_with(" hint: did you mean `voice`?"), "{near}");
+}
+
 #[test]
 fn each_fault_is_named_with_its_place_and_a_hint() {
     for (line, column, message, hint) in ROWS {
