@@ -373,7 +373,7 @@ const ROWS: &[Row] = &[
          \u{20}  1. phones dial in (line 2): pattern ^(?:31201234567)$ does not match \"5\"\n\
          \u{20}  2. browsers join (line 8): source is phone, the rule wants web\n\
          \u{20}  3. conference (line 14): source is phone, the rule wants internal\n\
-         \u{20}  4. browser to browser (line 27): source is phone, the rule wants web\n\
+         \u{20}  4. browser to browser (line 29): source is phone, the rule wants web\n\
          no rule matches: 404\n",
     ),
 ];

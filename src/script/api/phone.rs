@@ -6,12 +6,20 @@ use rhai::{Dynamic, Engine};
 use super::super::handle::Phone;
 use super::{Entry, entry, function};
 
-pub(super) const ENTRIES: &[Entry] = &[entry(
-    "phone",
-    "normalize(number, country)",
-    "The number as E.164, such as `+4930123456`, or `()` when it is none. The country (`\"DE\"`) \
-     says how a number without `+` is meant.",
-)];
+pub(super) const ENTRIES: &[Entry] = &[
+    entry(
+        "phone",
+        "normalize(number, country)",
+        "The number as E.164, such as `+4930123456`, or `()` when it is none. The country \
+         (`\"DE\"`) says how a number without `+` is meant.",
+    ),
+    entry(
+        "phone",
+        "mask(number)",
+        "The number with stars for what strangers need not know: `+31612345678` is `+316****678`, \
+         `1234` is `**34`. What is no number, such as `anonymous`, stays as it is.",
+    ),
+];
 
 /// How numbers are dialled in one country: its code, the digit before national numbers, the digits
 /// before international ones.
@@ -50,7 +58,8 @@ const PLANS: &[Plan] = plans! {
 };
 
 /// Digits of an E.164 number, with the country code (ITU-T E.164 §6; the lower end is ours).
-const E164_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+const E164_DIGITS: std::ops::RangeInclusive<usize> = E164_DIGITS_MIN..=15;
+const E164_DIGITS_MIN: usize = 7;
 /// Digits of a national number in the countries of code 1.
 const NANP_DIGITS: usize = 10;
 
@@ -62,9 +71,36 @@ pub(super) fn register(engine: &mut Engine) {
             normalize(number, country).map_or(Dynamic::UNIT, Dynamic::from)
         },
     );
+    function(engine, "mask", |_: &mut Phone, number: &str| mask(number));
     function(engine, "normalize", |_: &mut Phone, number: &str| {
         normalize(number, "").map_or(Dynamic::UNIT, Dynamic::from)
     });
+}
+
+/// The number with its first digits and the last three, as far as four or more stay hidden.
+pub(in super::super) fn mask(number: &str) -> String {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    let plain = |c: char| c.is_ascii_digit() || "+ -./()\u{a0}".contains(c);
+    let is_number = digits.len() >= E164_DIGITS_MIN || number.chars().all(plain);
+    if digits.is_empty() || !is_number {
+        return number.to_owned();
+    }
+    let plus = if number.trim().starts_with('+') {
+        "+"
+    } else {
+        ""
+    };
+    let (first, last) = match digits.len().checked_sub(E164_DIGITS_MIN) {
+        Some(more) => (more.min(3), 3),
+        None => (0, digits.len().min(4) / 2),
+    };
+    let stars = if digits.len() < E164_DIGITS_MIN {
+        "**"
+    } else {
+        "****"
+    };
+    let (head, tail) = (&digits[..first], &digits[digits.len() - last..]);
+    format!("{plus}{head}{stars}{tail}")
 }
 
 /// The number as E.164.

@@ -236,6 +236,17 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     ("log(random(3, 3));", &["log 3"]),
     (
+        "for number in [\"+31612345678\", \"020 123 4567\", \"1234567\", \"1234\", \"anonymous\"] {
+            log(phone.mask(number)); }",
+        &[
+            "log +316****678",
+            "log 020****567",
+            "log ****567",
+            "log **34",
+            "log anonymous",
+        ],
+    ),
+    (
         "log(phone.normalize(\"030 123456\", \"DE\"));",
         &["log +4930123456"],
     ),

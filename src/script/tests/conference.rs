@@ -39,7 +39,7 @@ fn roster(peers: &[&str], phones: &[&str]) -> String {
     let peers: Vec<String> = peers.iter().map(peer).collect();
     let phones: Vec<String> = phones
         .iter()
-        .map(|id| format!("{{\"callerid\":\"{id}\"}}"))
+        .map(|id| format!("{{\"callerid\":\"+**55\",\"id\":\"{id}\"}}"))
         .collect();
     format!(
         "message {{\"peers\":[{}],\"pstnCalls\":[{}]}}",
@@ -89,8 +89,8 @@ fn phone_is_greeted_and_then_hears_everybody() {
     assert_eq!(
         world.leg(2, connected()),
         [
-            format!("l1 {}", roster(&["alice"], &["+1555"])),
-            format!("l1 {}", status("CONNECTED", "+1555")),
+            format!("l1 {}", roster(&["alice"], &["phone-1"])),
+            format!("l1 {}", status("CONNECTED", "+**55")),
             format!("l2 {GREETING}"),
         ]
     );
@@ -116,17 +116,17 @@ fn everybody_gets_the_roster_after_each_change() {
     assert_eq!(
         world.leg(3, disconnected()),
         [
-            format!("l1 {}", roster(&["alice", "bob"], &["+1555"])),
-            format!("l2 {}", roster(&["alice", "bob"], &["+1555"])),
-            format!("l1 {}", status("DISCONNECTED", "+1555")),
-            format!("l2 {}", status("DISCONNECTED", "+1555")),
+            format!("l1 {}", roster(&["alice", "bob"], &["phone-2"])),
+            format!("l2 {}", roster(&["alice", "bob"], &["phone-2"])),
+            format!("l1 {}", status("DISCONNECTED", "+**55")),
+            format!("l2 {}", status("DISCONNECTED", "+**55")),
         ],
         "two phones with one number: one of them is left"
     );
     assert_eq!(
         world.leg(1, disconnected()),
         [
-            format!("l2 {}", roster(&["bob"], &["+1555"])),
+            format!("l2 {}", roster(&["bob"], &["phone-2"])),
             "t102 after 30000".to_owned(),
         ]
     );
@@ -204,6 +204,19 @@ fn a_few_people_with_long_names_keep_them_and_a_long_list_of_phones_is_cut() {
     assert_eq!(roster["peers"][4]["displayName"], "Name of user5");
     assert_eq!(roster["pstnCalls"].as_array().map(Vec::len), Some(100));
     assert_eq!(roster["morePstnCalls"], 100);
+}
+
+#[test]
+fn a_room_may_tell_whole_numbers() {
+    let mut about = about();
+    let full = serde_json::json!("full");
+    about.variables.insert("phone_numbers".to_owned(), full);
+    let mut world = World::with(Limits::default(), SCRIPT, about);
+    world.start();
+    web(&mut world, 1, "alice");
+    let told = phone(&mut world, 2, "+31612345678").join(" ");
+    assert!(told.contains("\"callerid\":\"+31612345678\""), "{told}");
+    assert!(told.contains("\"number\":\"+31612345678\""), "{told}");
 }
 
 #[test]

@@ -82,9 +82,12 @@ fn rosters_and_phone_messages_reach_every_web_participant() {
             .map(|peer| peer["callerid"].clone())
             .collect();
         assert_eq!(ids, [json!("alice"), json!("bob")]);
-        assert_eq!(roster["pstnCalls"], json!([{"callerid": "+15550100"}]));
+        assert_eq!(
+            roster["pstnCalls"],
+            json!([{"callerid": "+1****100", "id": "phone-1"}])
+        );
         let connected = json!({
-            "type": "CALL_PARTICIPANT_CONNECTED", "number": "+15550100", "inbound": true
+            "type": "CALL_PARTICIPANT_CONNECTED", "number": "+1****100", "inbound": true
         });
         assert!(
             messages(&world, web).contains(&connected),
@@ -108,7 +111,7 @@ fn rosters_and_phone_messages_reach_every_web_participant() {
     let gone = gone
         .iter()
         .find(|it| it["type"] == "CALL_PARTICIPANT_DISCONNECTED");
-    assert_eq!(gone.expect("the message")["number"], json!("+15550100"));
+    assert_eq!(gone.expect("the message")["number"], json!("+1****100"));
     assert_eq!(last_roster(&world, bob)["pstnCalls"], json!([]));
     world.hang_up(alice);
     world.hang_up(bob);

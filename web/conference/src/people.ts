@@ -2,6 +2,8 @@
 
 /** `+31612345678` as `+316 ••••• 78`: enough to be recognised by those who know the number. */
 export function maskedNumber(callerId: string): string {
+  // The conference masks numbers itself, unless the room says otherwise.
+  if (/^\+?[\d*]*\*\d*$/.test(callerId)) return callerId.replace(/\*+/, ' •••• ').trim();
   const digits = callerId.replace(/[^\d+]/g, '');
   if (digits.length < 5) return digits === '' ? 'Telephone' : digits;
   const shown = digits.startsWith('+') ? 4 : 3;

@@ -21,8 +21,14 @@ export interface RosterPeer {
   displayName: string;
 }
 
+/** A telephone as the conference lists it; without an id from one that gives none. */
+export interface RosterPhone {
+  id: string;
+  callerId: string;
+}
+
 export type Incoming =
-  | { kind: 'roster'; peers: RosterPeer[]; phones: string[]; morePhones: number }
+  | { kind: 'roster'; peers: RosterPeer[]; phones: RosterPhone[]; morePhones: number }
   | { kind: 'ice-failed'; callee: string }
   | { kind: 'phone'; status: PhoneStatus; number: string; reason: string }
   | { kind: 'fault'; about: string; text: string }
@@ -87,7 +93,10 @@ function parseRoster(value: Record<string, unknown>): Incoming {
     const displayName = textOf(one.displayName).slice(0, NAME_CHARS_MAX);
     if (id) peers.set(id, { id, displayName: displayName || id });
   }
-  const phones = listOf(value.pstnCalls).map((one) => userOf(textOf(one.callerid)));
+  const phones = listOf(value.pstnCalls).map((one) => ({
+    id: textOf(one.id),
+    callerId: userOf(textOf(one.callerid)),
+  }));
   const more = value.morePstnCalls;
   const morePhones = Number.isSafeInteger(more) ? Math.max(0, more as number) : 0;
   return { kind: 'roster', peers: [...peers.values()], phones, morePhones };

@@ -1,5 +1,6 @@
 /** Differences between two rosters, as joins and leaves. */
 
+import type { RosterPhone } from './messages.js';
 import type { Phone } from './types.js';
 
 export interface Change<T> {
@@ -18,15 +19,16 @@ export function compareIds(before: Iterable<string>, after: Iterable<string>): C
 }
 
 /**
- * The telephones after a roster with these caller ids, each with the key that it had before. Two
- * with the same caller id are two telephones.
+ * The telephones after this roster, each with the key that it had before. Two with the same caller
+ * id are two telephones: numbers are masked. The id tells them apart, or their order without one.
  */
-export function matchPhones(before: readonly Phone[], callerIds: readonly string[]): Phone[] {
+export function matchPhones(before: readonly Phone[], listed: readonly RosterPhone[]): Phone[] {
   const counts = new Map<string, number>();
-  return callerIds.map((callerId) => {
-    const count = (counts.get(callerId) ?? 0) + 1;
-    counts.set(callerId, count);
-    const key = `${callerId}#${count}`;
+  return listed.map(({ id, callerId }) => {
+    const name = id || callerId;
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    const key = `${name}#${count}`;
     return before.find((phone) => phone.key === key) ?? { key, callerId };
   });
 }

@@ -45,7 +45,7 @@ describe('what arrives', () => {
         'carl',
         { callerid: 'bob', displayName: 'Bob' },
       ],
-      pstnCalls: [{ callerid: '+15550100' }, { callerid: '+15550100' }, {}],
+      pstnCalls: [{ id: 'phone-1', callerid: '+1****100' }, { callerid: '+15550100' }, {}],
     });
     expect(parseIncoming(text)).toEqual({
       kind: 'roster',
@@ -53,7 +53,11 @@ describe('what arrives', () => {
         { id: 'anna', displayName: 'Anna' },
         { id: 'bob', displayName: 'Bob' },
       ],
-      phones: ['+15550100', '+15550100', ''],
+      phones: [
+        { id: 'phone-1', callerId: '+1****100' },
+        { id: '', callerId: '+15550100' },
+        { id: '', callerId: '' },
+      ],
       morePhones: 0,
     });
   });

@@ -305,9 +305,16 @@ describe('roster', () => {
   });
 
   test('two telephones with one number are two', () => {
-    const first = matchPhones([], ['+1', '+1', '']);
+    const listed = ['+1', '+1', ''].map((callerId) => ({ id: '', callerId }));
+    const first = matchPhones([], listed);
     expect(new Set(first.map(({ key }) => key)).size).toBe(3);
-    expect(matchPhones(first, ['+1', ''])).toEqual([first[0], first[2]]);
+    expect(matchPhones(first, listed.slice(1))).toEqual([first[0], first[2]]);
+  });
+
+  test('a telephone with an id stays itself when another with its masked number leaves', () => {
+    const listed = ['phone-1', 'phone-2'].map((id) => ({ id, callerId: '+316****678' }));
+    const first = matchPhones([], listed);
+    expect(matchPhones(first, listed.slice(1))).toEqual([first[1]]);
   });
 });
 
