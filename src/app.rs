@@ -22,11 +22,14 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::api;
-use crate::config::{Config, DigestAlgorithm, ListenTransport, LogFormat, SpeechEngine};
+use crate::config::{
+    Config, DigestAlgorithm, ListenTransport, LogFormat, LogPersonal, SpeechEngine,
+};
 use crate::engine::{self, Catalog, Engine};
 use crate::load::{self, Plan};
 use crate::media::{Core, Identity, MediaSettings};
 use crate::net::{IncomingQueue, Listen, NetSettings, Transports, own_address};
+use crate::pii;
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, Shells, Wish};
@@ -72,6 +75,9 @@ fn say(text: &str) {
 pub fn serve(config: Config, lenient: bool) -> anyhow::Result<ExitCode> {
     let json = config.log.format == LogFormat::Json;
     telemetry::start_logging(&log_filter(&config), json)?;
+    if config.log.personal == LogPersonal::Full {
+        pii::show_in_full();
+    }
     crate::run::open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

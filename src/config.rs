@@ -20,8 +20,8 @@ pub use document::{document, example};
 pub use load::ConfigError;
 use value::{Allowed, TomlText};
 pub use value::{
-    DigestAlgorithm, Listen, ListenTransport, LogFormat, LogLevel, PhoneNumber, PortRange,
-    PublicUrl, Secret, SpeechEngine,
+    DigestAlgorithm, Listen, ListenTransport, LogFormat, LogLevel, LogPersonal, PhoneNumber,
+    PortRange, PublicUrl, Secret, SpeechEngine,
 };
 
 /// Shortest API key, in characters.
@@ -373,6 +373,9 @@ part! {
         level: LogLevel = LogLevel::Info, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
         /// Lines for people, or one JSON object per line.
         format: LogFormat = LogFormat::Text, "\"text\" or \"json\"";
+        /// Numbers, names, rooms and addresses of clients: masked so that one recognises what one
+        /// knows, or in full. What is keyed in is never logged.
+        personal: LogPersonal = LogPersonal::Masked, "\"masked\" or \"full\"";
     }
 }
 

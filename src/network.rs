@@ -6,6 +6,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use crate::pii::ClientAddress;
+
 /// An IPv4 address, or an IPv6 network of 64 bits: every home has as many addresses of one such
 /// network as it likes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,12 +23,10 @@ impl Network {
     }
 }
 
+/// For logs: as [`ClientAddress`].
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/64"),
-        }
+        ClientAddress(self.0).fmt(f)
     }
 }
 
@@ -116,8 +116,6 @@ mod tests {
                 "{one} {other}"
             );
         }
-        let network = Network::of("2001:db8::1".parse().expect("an address"));
-        assert_eq!(network.to_string(), "2001:db8::/64");
     }
 
     #[test]

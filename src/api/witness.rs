@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::error::ApiError;
 use super::request::client_address;
 use crate::network::{Network, Repeats};
+use crate::pii::Pii;
 
 /// Lines about refused requests of one address in a minute; those above are counted in the next.
 const LINES_PER_MINUTE: u32 = 30;
@@ -96,12 +97,14 @@ impl Witness {
         drop(seen);
         let Some(times) = line else { return };
         let status = status.as_u16();
+        // A room in the path is its invitation.
+        let path = Pii(path);
         match log {
             Some(log) => {
-                warn!(request_id, %method, path, status, code, %network, times, "Failed: {log}");
+                warn!(request_id, %method, %path, status, code, %network, times, "Failed: {log}");
             }
             None => {
-                info!(request_id, %method, path, status, code, %network, times, "Request refused");
+                info!(request_id, %method, %path, status, code, %network, times, "Request refused");
             }
         }
     }

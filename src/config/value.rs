@@ -303,6 +303,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// What the log shows of numbers, names and addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogPersonal {
+    /// Enough to recognise what one knows.
+    Masked,
+    /// All.
+    Full,
+}
+
 /// Voices of espeak-ng for the default language of scripts.
 pub(super) fn default_voices() -> BTreeMap<String, String> {
     [("en-US/female", "en-us+f3"), ("en-US/male", "en-us+m3")]
@@ -423,6 +433,10 @@ toml_text! {
         SpeechEngine::None => "none",
     });
     LogLevel: value => quoted(value.label());
+    LogPersonal: value => quoted(match value {
+        LogPersonal::Masked => "masked",
+        LogPersonal::Full => "full",
+    });
     LogFormat: value => quoted(match value {
         LogFormat::Text => "text",
         LogFormat::Json => "json",

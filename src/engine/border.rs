@@ -165,8 +165,10 @@ pub struct Stats {
     pub participants: usize,
     /// SIP calls since the start.
     pub calls_total: u64,
-    /// Calls that no rule matched.
-    pub calls_unrouted: u64,
+    /// Calls of phones that no rule matched.
+    pub calls_unrouted_phone: u64,
+    /// Calls of browsers that no rule matched.
+    pub calls_unrouted_web: u64,
     /// Handlers of scenarios that failed.
     pub script_errors: u64,
     /// Commands that were refused.

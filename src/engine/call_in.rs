@@ -25,6 +25,7 @@ use crate::termination::Reason;
 
 use super::Engine;
 use super::alarm::Alarm;
+use super::call_log::{TraceId, log_arrival};
 use super::end::reason_header;
 use super::leg::{self, Invite, Leg, LegState, Link, MediaState, SipLink, Wanted};
 use super::refused::Refused;
@@ -63,10 +64,8 @@ impl Engine {
         let choice = match catalog.decide(&question) {
             Ok(choice) => choice,
             Err(traces) => {
-                self.stats.calls_unrouted += 1;
-                for (application, trace) in &traces {
-                    info!(application, trace = %trace.masked(), "No rule matches");
-                }
+                self.unrouted
+                    .note(now, &info, flow, &traces, &mut self.stats);
                 self.refuse_call(now, call, Reason::NotFound);
                 return;
             }
@@ -75,6 +74,7 @@ impl Engine {
             self.refuse_call(now, call, reason);
             return;
         }
+        let rule = choice.rule.name.clone();
         let birth = Birth {
             choice,
             conference_name: None,
@@ -85,7 +85,9 @@ impl Engine {
             return;
         };
         let sip = SipLink::new(call, &request, flow, self.next_seed());
+        log_arrival(&info, flow, &sip.sip_call_id, (session, &rule));
         let leg = Leg::new(&info, session, Link::Sip(Box::new(sip)));
+        let leg = leg.traced(TraceId::of(flow, info.id));
         self.calls.insert(call, info.id);
         self.add_leg(now, leg);
         self.tell(now, session, script::Event::Incoming { leg: info });

@@ -14,11 +14,13 @@ use crate::termination::Reason;
 
 use super::Engine;
 use super::alarm::Alarm;
+use super::call_log::{TraceId, log_internal_end};
 use super::leg::{Leg, LegState, Link, MediaState, SipLink, x_headers};
 
 /// What the closing line of a leg still needs when its media totals arrive.
 #[derive(Debug)]
 pub(super) struct EndedLeg {
+    pub(super) trace: TraceId,
     pub(super) session: SessionId,
     pub(super) sip_call_id: String,
     pub(super) caller_id: String,
@@ -193,6 +195,7 @@ impl Engine {
                 self.note_ended(&leg, sip, reason, duration_ms);
             }
             Link::Internal { peer, .. } => {
+                log_internal_end(&leg, reason);
                 let by_script = matches!(reason, Reason::ScriptHangup | Reason::ScriptTerminate);
                 let mirrored = match (by_script, leg.incoming) {
                     (true, true) => Reason::CalleeHangup,
@@ -219,6 +222,7 @@ impl Engine {
     fn note_ended(&mut self, leg: &Leg, sip: &SipLink, reason: Reason, duration_ms: u64) {
         self.stats.note_ended(reason);
         let ended = EndedLeg {
+            trace: leg.trace,
             session: leg.session,
             sip_call_id: sip.sip_call_id.clone(),
             caller_id: leg.caller_id.clone(),
@@ -264,6 +268,7 @@ pub(super) fn reason_header(reason: Reason) -> Headers {
 
 fn report(unit: UnitId, ended: &EndedLeg, stats: LegStats) {
     info!(
+        trace = %ended.trace,
         leg_id = %LegId(unit.0),
         session_id = %ended.session,
         call_id = ended.sip_call_id,

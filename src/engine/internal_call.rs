@@ -13,6 +13,7 @@ use crate::script::{CallOptions, Event, Headers, LegEvent, LegInfo, UnitEvent};
 use crate::termination::Reason;
 
 use super::Engine;
+use super::call_log::{TraceId, log_join};
 use super::catalog::Choice;
 use super::leg::{Leg, Link};
 use super::refused::{Refused, refuse};
@@ -72,7 +73,8 @@ impl Engine {
             ..own.clone()
         };
         let link = Link::Internal { peer: far, hops };
-        self.add_leg(now, Leg::new(&own, session, link));
+        let trace = self.trace_of(session).unwrap_or(TraceId::Phone(leg));
+        self.add_leg(now, Leg::new(&own, session, link).traced(trace));
         let callee = match self.conference_session(now, session, name, &theirs) {
             Ok(callee) => callee,
             Err(reason) => {
@@ -81,7 +83,8 @@ impl Engine {
             }
         };
         let link = Link::Internal { peer: leg, hops };
-        self.add_leg(now, Leg::new(&theirs, callee, link));
+        log_join(trace, &own, (session, callee), far);
+        self.add_leg(now, Leg::new(&theirs, callee, link).traced(trace));
         self.media(media::Command::AddWire {
             a: leg.unit(),
             b: far.unit(),

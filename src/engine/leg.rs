@@ -12,6 +12,8 @@ use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, Negotiation, RemoteWebRtc, Setup};
 use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
+use super::call_log::TraceId;
+
 /// A leg.
 #[derive(Debug)]
 pub(super) struct Leg {
@@ -21,6 +23,8 @@ pub(super) struct Leg {
     pub(super) link: Link,
     pub(super) state: LegState,
     pub(super) caller_id: String,
+    /// What all lines of the log about its caller have.
+    pub(super) trace: TraceId,
     pub(super) digits: DigitChoice,
     /// Its media is missing, and may come back.
     pub(super) away: bool,
@@ -236,6 +240,7 @@ impl Leg {
             link,
             state: LegState::Alerting,
             caller_id: info.caller_id.clone(),
+            trace: TraceId::Phone(info.id),
             digits: DigitChoice::default(),
             away: false,
             muted: false,
@@ -244,6 +249,11 @@ impl Leg {
             recorders: Vec::new(),
             place: Place::default(),
         }
+    }
+
+    /// The same leg under the trace of another one.
+    pub(super) fn traced(self, trace: TraceId) -> Leg {
+        Leg { trace, ..self }
     }
 
     pub(super) fn unit(&self) -> UnitId {

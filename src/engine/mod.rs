@@ -23,6 +23,7 @@
 mod alarm;
 mod border;
 mod call_in;
+mod call_log;
 mod catalog;
 mod direct;
 mod dispatch;

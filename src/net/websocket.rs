@@ -26,6 +26,7 @@ use super::counters::{Counters, count};
 use super::incoming::{IncomingSender, Received};
 use super::stream::{Connection, End, FLUSH, Outbox, OutboxQueue, UNHANDLED_MAX, has_sip_version};
 use super::transports::Shared;
+use crate::pii::{ClientAddress, Pii};
 use crate::sip::flow::Flow;
 use crate::sip::wire::MESSAGE_BYTES_MAX;
 
@@ -137,9 +138,13 @@ impl WsLink {
         let flow = registered.flow;
         let (incoming, closing) = (connection.incoming.clone(), connection.closing.clone());
         let deadlines = registered.shared.settings.websocket;
+        if let Some(user) = identity.as_deref().map(Pii) {
+            let address = ClientAddress(flow.remote.ip());
+            tracing::info!(trace = %flow.id, %address, %user, "WebSocket opened");
+        }
         incoming.flow_opened(flow, identity).await;
         let end = run(connection, deadlines, reader, &mut writer).await;
-        tracing::debug!(flow = %flow.id, ?end, "A WebSocket ended");
+        tracing::debug!(trace = %flow.id, ?end, "WebSocket ended");
         let code = match end {
             End::NotSip => Some(1002),
             End::TooLarge => Some(1009),

@@ -185,7 +185,7 @@ fn a_trace_for_the_log_masks_numbers_and_values() {
         );
     }
     assert!(
-        masked.contains("header X-DirectCall is \"****et\""),
+        masked.contains("header X-DirectCall is \"se****\""),
         "{masked}"
     );
 }

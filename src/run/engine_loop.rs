@@ -113,6 +113,10 @@ impl Report {
     pub fn metrics(&self) -> Vec<Metric> {
         let (gauge, counter) = (Metric::gauge, Metric::counter);
         let stats = &self.stats;
+        let unrouted = |source, count| {
+            let help = "Calls that no rule matched, by source.";
+            counter("calls_unrouted", help, count).of("source", source)
+        };
         let mut metrics = vec![
             gauge("sessions", "Sessions that live.", stats.sessions as u64),
             gauge(
@@ -141,11 +145,8 @@ impl Report {
                 u64::from(self.draining),
             ),
             counter("calls", "Calls that came in.", stats.calls_total),
-            counter(
-                "calls_unrouted",
-                "Calls that no rule matched.",
-                stats.calls_unrouted,
-            ),
+            unrouted("phone", stats.calls_unrouted_phone),
+            unrouted("web", stats.calls_unrouted_web),
             counter(
                 "script_errors",
                 "Handlers of scenarios that failed.",

@@ -6,6 +6,7 @@ mod commands;
 mod direct;
 mod faults;
 mod legs;
+mod log;
 mod logins;
 mod meet;
 mod messages;

@@ -188,11 +188,25 @@ async fn a_browser_reaches_only_what_is_for_browsers() {
         let seen = status_of(&server, url, request).await;
         assert_eq!(seen, status, "{method} {target} {from} {more}");
     }
+    // One trace leads from the WebSocket to what was called over it, and tells no name.
+    let log = server.log();
+    let traces = |part: &str| -> Vec<String> {
+        let lines = log.lines().filter(|line| line.contains(part));
+        let traces = lines.filter_map(|line| line.split("trace=").nth(1)?.split(' ').next());
+        traces.map(str::to_owned).collect()
+    };
+    let opened = traces("WebSocket opened");
+    let called = traces("dialled=jo******");
+    assert!(called.len() >= 2, "{log}");
+    assert!(called.iter().all(|trace| opened.contains(trace)), "{log}");
     let (_, token) = url.split_once("token=").expect("a token");
     let metrics = server.get("/metrics");
     for (name, text) in [("log", server.log()), ("metrics", metrics)] {
         assert!(!text.contains(token), "the token is in the {name}");
-        assert!(!text.contains("tp_"), "the API key is in the {name}");
+        assert!(
+            !text.replace("http_", "").contains("tp_"),
+            "the API key is in the {name}"
+        );
     }
 }
 

@@ -145,7 +145,11 @@ fn roster_of(told: &[String]) -> (serde_json::Value, usize) {
 /// The longest names, in bytes, and more people than one message can name.
 #[test]
 fn a_crowd_is_greeted_and_listed_as_far_as_a_message_goes() {
-    let mut world = opened();
+    let mut about = about();
+    let many = serde_json::json!(100);
+    about.variables.insert("web_max".to_owned(), many);
+    let mut world = World::with(Limits::default(), SCRIPT, about);
+    world.start();
     let greeted = |leg: u64, told: &[String]| told.contains(&format!("l{leg} {GREETING}"));
     let mut last = Vec::new();
     for leg in 1..=100 {

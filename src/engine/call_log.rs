@@ -1,0 +1,144 @@
+//! The lines of the log about a call, from its INVITE over internal calls to its end. All of them
+//! have the same `trace`.
+
+use std::fmt;
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use crate::id::{FlowId, LegId, SessionId};
+use crate::network::{Network, Repeats};
+use crate::pii::{ClientAddress, Pii};
+use crate::routing::{Source, Trace};
+use crate::script::LegInfo;
+use crate::sip::Flow;
+
+use super::leg::{Leg, Link};
+use super::{Engine, Stats};
+
+/// What the lines about one caller have in common: the WebSocket, with all that goes over it, or
+/// the leg of a phone. Internal calls have that of the leg which they were made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TraceId {
+    WebSocket(FlowId),
+    Phone(LegId),
+}
+
+impl TraceId {
+    pub fn of(flow: Flow, leg: LegId) -> Self {
+        match flow.transport.is_web() {
+            true => TraceId::WebSocket(flow.id),
+            false => TraceId::Phone(leg),
+        }
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TraceId::WebSocket(flow) => flow.fmt(f),
+            TraceId::Phone(leg) => leg.fmt(f),
+        }
+    }
+}
+
+/// A call that came in and has a session.
+pub(super) fn log_arrival(info: &LegInfo, flow: Flow, sip_call_id: &str, of: (SessionId, &str)) {
+    let (session_id, rule) = of;
+    info!(
+        trace = %TraceId::of(flow, info.id),
+        leg_id = %info.id,
+        call_id = sip_call_id,
+        %session_id,
+        rule,
+        source = info.source,
+        address = %ClientAddress(flow.remote.ip()),
+        caller = %Pii(&info.caller_id),
+        display_name = %Pii(&info.display_name),
+        dialled = %Pii(&info.destination),
+        "Call"
+    );
+}
+
+/// Calls that no rule took, told apart by where they come from.
+#[derive(Debug, Default)]
+pub(super) struct Unrouted {
+    lines: Repeats,
+}
+
+impl Unrouted {
+    /// Counts one, and writes a line for the first of an address and then one a minute.
+    pub fn note(
+        &mut self,
+        now: Instant,
+        info: &LegInfo,
+        flow: Flow,
+        traces: &[(String, Trace)],
+        stats: &mut Stats,
+    ) {
+        let trace = TraceId::of(flow, info.id);
+        let source = match flow.transport.is_web() {
+            true => Source::Web,
+            false => Source::Phone,
+        };
+        match source {
+            Source::Web => stats.calls_unrouted_web += 1,
+            Source::Phone | Source::Internal | Source::Api => stats.calls_unrouted_phone += 1,
+        }
+        for (application, tried) in traces {
+            debug!(%trace, application, tried = %tried.masked(), "No rule matches");
+        }
+        let address = flow.remote.ip();
+        let Some(times) = self.lines.note(now, Network::of(address)) else {
+            return;
+        };
+        let rules: usize = traces.iter().map(|(_, tried)| tried.steps.len()).sum();
+        info!(
+            %trace,
+            dialled = %Pii(&info.destination),
+            caller = %Pii(&info.caller_id),
+            source = source.label(),
+            address = %ClientAddress(address),
+            rules,
+            times,
+            "No rule takes the call; talkpath route says why"
+        );
+    }
+}
+
+impl Engine {
+    /// The trace of the calls that a session makes: that of the leg which came to it first.
+    pub(super) fn trace_of(&self, session: SessionId) -> Option<TraceId> {
+        let legs = &self.sessions.get(&session)?.legs;
+        let mut legs = legs.iter().filter_map(|leg| self.legs.get(leg));
+        legs.find(|leg| leg.incoming).map(|leg| leg.trace)
+    }
+}
+
+/// An internal call: `own` is the caller's end, `far` that of the conference.
+pub(super) fn log_join(
+    trace: TraceId,
+    own: &LegInfo,
+    (session_id, to_session): (SessionId, SessionId),
+    far: LegId,
+) {
+    info!(
+        %trace,
+        leg_id = %own.id,
+        %session_id,
+        to_leg = %far,
+        %to_session,
+        room = %Pii(&own.destination),
+        caller = %Pii(&own.caller_id),
+        display_name = %Pii(&own.display_name),
+        "Internal call"
+    );
+}
+
+/// The end of an internal call, on the side of the one that was called.
+pub(super) fn log_internal_end(leg: &Leg, reason: crate::termination::Reason) {
+    if leg.incoming && matches!(leg.link, Link::Internal { .. }) {
+        let (session_id, leg_id) = (leg.session, leg.id);
+        info!(trace = %leg.trace, %leg_id, %session_id, %reason, "Internal call ended");
+    }
+}
