@@ -26,6 +26,8 @@ pub(super) enum Alarm {
     EarlyMedia(LegId),
     /// A leg of a user whose media is missing.
     Away(LegId),
+    /// A leg whose oldest message has waited for too long.
+    Outbox(LegId),
 }
 
 impl Engine {
@@ -68,6 +70,7 @@ impl Engine {
                 }
             }
             Alarm::Away(leg) => self.give_up_media(now, leg),
+            Alarm::Outbox(leg) => self.drop_old_messages(now, leg),
             Alarm::EarlyMedia(leg) => {
                 if self
                     .legs

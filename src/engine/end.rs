@@ -214,6 +214,7 @@ impl Engine {
             Alarm::Unanswered(id),
             Alarm::EarlyMedia(id),
             Alarm::Away(id),
+            Alarm::Outbox(id),
         ] {
             self.take_back_alarm(alarm);
         }

@@ -120,6 +120,8 @@ pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) headers: Headers,
     pub(super) place: Place,
+    /// When it is too old to be sent.
+    pub(super) until: Instant,
 }
 
 /// Whether the sockets of a SIP leg are there.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// Messages that may wait for one leg's earlier ones to be answered.
     pub messages_waiting_max: usize,
+    /// How long a message may wait for its turn; an older one is dropped, and the scenario told.
+    pub message_age_max: Duration,
     /// Internal calls that may follow one upon the other.
     pub internal_hops_max: u8,
     /// The address in session descriptions; absent: the one on which the peer reached us.
@@ -58,6 +60,7 @@ impl Default for Settings {
             session_events_max: 10_000,
             message_bytes_max: 8192,
             messages_waiting_max: 100,
+            message_age_max: Duration::from_secs(120),
             internal_hops_max: 10,
             media_address: None,
             own_address: None,

@@ -17,6 +17,7 @@ use crate::script::{Headers, LegEvent, Place};
 use crate::sip::{Body, CallKey, Request, RequestKey};
 
 use super::Engine;
+use super::alarm::Alarm;
 use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
 use super::refused::{Refused, refuse, refuse_direct};
 
@@ -266,14 +267,45 @@ impl Engine {
                 format!("{waiting_max} messages wait already"),
             );
         }
+        let until = now + self.settings.message_age_max;
+        let first = sip.outbox.is_empty();
         sip.outbox.push_back(Outgoing {
             mime,
             body,
             headers,
             place: place.clone(),
+            until,
         });
+        if first {
+            self.set_alarm(until, Alarm::Outbox(id));
+        }
         self.send_next_info(now, id);
         Ok(())
+    }
+
+    /// Drops the messages that have waited for too long; the call goes on.
+    pub(super) fn drop_old_messages(&mut self, now: Instant, id: LegId) {
+        let age_s = self.settings.message_age_max.as_secs();
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let session = leg.session;
+        let Some(sip) = leg.sip_mut() else { return };
+        let fresh = sip.outbox.iter().position(|waiting| waiting.until > now);
+        let old = fresh.unwrap_or(sip.outbox.len());
+        let dropped: Vec<Outgoing> = sip.outbox.drain(..old).collect();
+        let next = sip.outbox.front().map(|waiting| waiting.until);
+        if let Some(until) = next {
+            self.set_alarm(until, Alarm::Outbox(id));
+        }
+        if let Some(first) = dropped.first() {
+            let text = format!("{old} waited for longer than {age_s} s");
+            let refused = Refused {
+                code: "message-too-old",
+                text,
+            };
+            self.refused(now, session, Some(id), refused, &first.place);
+        }
     }
 
     fn check_size(&self, length: usize) -> Result<(), Refused> {

@@ -10,6 +10,7 @@ mod log;
 mod logins;
 mod meet;
 mod messages;
+mod model;
 mod reconnect;
 mod scenarios;
 

@@ -21,7 +21,7 @@ fn browser(world: &mut World, name: &str) -> PhoneId {
     phone
 }
 
-fn page(world: &mut World, name: &str) -> PhoneId {
+pub(super) fn page(world: &mut World, name: &str) -> PhoneId {
     let phone = world.phone_with(name, &g711::PCMU, |options| {
         options.web = true;
         options.headers = vec![("X-Conference-Id".to_owned(), ROOM.to_owned())];
@@ -35,7 +35,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 /// Says `text` to everybody.
-fn chat(world: &mut World, phone: PhoneId, text: &str) {
+pub(super) fn chat(world: &mut World, phone: PhoneId, text: &str) {
     let message = json!({"type": "chat", "data": text});
     world.message(phone, &message.to_string());
     world.advance(seconds(1));
@@ -46,7 +46,7 @@ fn messages(world: &World, phone: PhoneId) -> Vec<Value> {
     world.at(phone).messages.iter().map(parse).collect()
 }
 
-fn chats(world: &World, phone: PhoneId) -> Vec<String> {
+pub(super) fn chats(world: &World, phone: PhoneId) -> Vec<String> {
     let all = messages(world, phone).into_iter();
     let chats = all.filter(|it| it["type"] == "chat");
     chats
@@ -228,6 +228,32 @@ fn more_messages_than_may_wait_are_missed_and_the_call_lives() {
     assert_eq!(
         chats(&world, alice).last().map(String::as_str),
         Some("late")
+    );
+}
+
+#[test]
+fn a_page_that_never_answers_misses_what_is_too_old_and_stays() {
+    let mut world = shipped();
+    let (alice, bob) = (browser(&mut world, "alice"), browser(&mut world, "bob"));
+    world.set_busy(alice, true);
+    for text in ["on its way", "old", "old too"] {
+        chat(&mut world, bob, text);
+    }
+    world.advance(seconds(119));
+    chat(&mut world, bob, "new");
+    world.advance(seconds(10));
+    let told = world
+        .logs
+        .iter()
+        .filter(|line| line.contains("message-too-old"));
+    assert_eq!(told.count(), 2, "{:?}", world.logs);
+    world.set_busy(alice, false);
+    world.advance(seconds(2));
+    assert_eq!(
+        chats(&world, alice),
+        ["on its way", "new"],
+        "{}",
+        world.timeline()
     );
 }
 
