@@ -34,6 +34,8 @@ const FILE_BYTES_MAX: u64 = 4_000_000_000;
 const WRITE_MAX: Duration = Duration::from_secs(5);
 /// How long the open files may take at the end.
 const FINISH_MAX: Duration = Duration::from_secs(30);
+/// What happened to a recording when the queue was full.
+const SAMPLES_LOST: &str = "samples were lost because the disk is too slow";
 /// How soon losses are noticed while nothing else arrives.
 const LOSS_CHECK: Duration = Duration::from_secs(1);
 /// How often an idle thread wakes: next to never, as the wait must have an end that can be added to
@@ -79,6 +81,7 @@ enum Order {
 /// What did not fit into the queue.
 #[derive(Default)]
 struct Lost {
+    opens: BTreeSet<UnitId>,
     units: BTreeSet<UnitId>,
     ends: BTreeSet<UnitId>,
 }
@@ -135,9 +138,11 @@ impl RecordingSink {
         };
         let mut lost = lock(&self.lost);
         lost.units.insert(unit);
-        if matches!(refused, Order::End { .. }) {
-            lost.ends.insert(unit);
-        }
+        match refused {
+            Order::Open { .. } => lost.opens.insert(unit),
+            Order::End { .. } => lost.ends.insert(unit),
+            Order::Samples { .. } => false,
+        };
     }
 }
 
@@ -162,6 +167,7 @@ impl Recordings {
         let writer = Writer {
             dir: recordings_dir.into(),
             open: BTreeMap::new(),
+            ends: BTreeSet::new(),
             lost: Arc::clone(&lost),
             results,
             beat: health.beat(Part::Recordings, WRITE_MAX),
@@ -209,6 +215,8 @@ pub fn safe_name(name: &str) -> String {
 struct Writer {
     dir: PathBuf,
     open: BTreeMap<UnitId, Recording>,
+    /// Ends that were lost while the beginning is still in the queue.
+    ends: BTreeSet<UnitId>,
     lost: SharedLost,
     results: Sender<Recorded>,
     beat: Beat,
@@ -242,7 +250,11 @@ impl Writer {
             let order = orders.recv_timeout(wait);
             self.beat.begin(Instant::now());
             match order {
-                Ok(order) => self.handle_order(order),
+                Ok(order) => {
+                    // A beginning that was lost goes before the end that was not.
+                    self.handle_losses();
+                    self.handle_order(order);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -278,12 +290,23 @@ impl Writer {
 
     fn handle_losses(&mut self) {
         let lost = std::mem::take(&mut *lock(&self.lost));
+        for unit in lost.opens {
+            let error = "it could not begin because the disk is too slow".to_owned();
+            self.open.insert(unit, Recording::Failed(error));
+        }
         for unit in lost.units {
             if let Some(recording) = self.open.get_mut(&unit) {
-                recording.fail("samples were lost because the disk is too slow".to_owned());
+                recording.fail(SAMPLES_LOST.to_owned());
             }
         }
-        for unit in lost.ends {
+        self.ends.extend(lost.ends);
+        let is_open = |unit: &&UnitId| self.open.contains_key(*unit);
+        let begun: Vec<UnitId> = self.ends.iter().filter(is_open).copied().collect();
+        for unit in begun {
+            self.ends.remove(&unit);
+            if let Some(recording) = self.open.get_mut(&unit) {
+                recording.fail(SAMPLES_LOST.to_owned());
+            }
             self.end(unit);
         }
     }
@@ -586,6 +609,7 @@ mod tests {
         Writer {
             dir,
             open: BTreeMap::new(),
+            ends: BTreeSet::new(),
             lost,
             results,
             beat: Health::default().beat(Part::Recordings, WRITE_MAX),
@@ -597,6 +621,40 @@ mod tests {
             .result
             .expect_err("lost samples");
         assert!(error.starts_with("samples were lost"), "{error}");
+    }
+
+    #[test]
+    fn a_recording_that_did_not_fit_into_the_queue_ends_with_an_error() {
+        // Which orders of B find room beside the first of A, whose own end never does.
+        for room in 1..=2 {
+            let dir = tempfile::tempdir().expect("a folder");
+            let (queue, orders) = sync_channel(room);
+            let lost = SharedLost::default();
+            let sink = RecordingSink { queue, lost };
+            let (results, mut done) = tokio::sync::mpsc::channel(16);
+            let lost = Arc::clone(&sink.lost);
+            let b = UnitId(2);
+            sink.open(A, "a");
+            sink.open(b, "b");
+            sink.end(A);
+            sink.end(b);
+            drop(sink);
+            Writer {
+                dir: dir.path().to_owned(),
+                open: BTreeMap::new(),
+                ends: BTreeSet::new(),
+                lost,
+                results,
+                beat: Health::default().beat(Part::Recordings, WRITE_MAX),
+            }
+            .run(&orders);
+            let mut ended = Vec::new();
+            while let Some(Recorded { unit, result }) = done.blocking_recv() {
+                ended.push((unit, result.is_err()));
+            }
+            ended.sort_unstable();
+            assert_eq!(ended, [(A, true), (b, true)], "{room}");
+        }
     }
 
     #[test]
