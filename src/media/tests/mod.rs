@@ -29,8 +29,10 @@ mod wires;
 
 /// The level of each tone.
 pub(super) const TONE_DBOV: f32 = -20.0;
-/// Tones of peers: primes, so that no product of some of them is another.
-pub(super) const TONES: [f32; 8] = [353.0, 557.0, 859.0, 1259.0, 1753.0, 2251.0, 2647.0, 3049.0];
+/// Tones of peers. A-law and µ-law make products of third order, a ± b ± c, of which the
+/// louder ones are above what counts as silence: none of them lies within 29 Hz of another tone,
+/// and no tone within 29 Hz of a frequency of DTMF.
+pub(super) const TONES: [f32; 8] = [453.0, 605.0, 980.0, 1165.0, 1845.0, 2326.0, 2631.0, 2970.0];
 
 /// A telephone.
 pub(super) struct Peer {

@@ -245,6 +245,22 @@ fn a_full_conference_takes_no_more_browsers_but_lets_a_lost_one_return() {
 }
 
 #[test]
+fn a_conference_takes_twelve_browsers_unless_its_rule_says_otherwise() {
+    let mut world = opened();
+    let info = |leg| {
+        let id = format!("user{leg}");
+        incoming(leg, "internal", &id, &[("X-ClientType", "web")])
+    };
+    for leg in 1..=12 {
+        assert_eq!(world.incoming(info(leg)), [format!("l{leg} answer")]);
+    }
+    assert_eq!(
+        world.incoming(info(13)),
+        ["l13 reject 486 The conference is full"]
+    );
+}
+
+#[test]
 fn phone_that_never_connects_is_never_listed() {
     let mut world = opened();
     web(&mut world, 1, "alice");
