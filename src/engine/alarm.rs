@@ -20,6 +20,8 @@ pub(super) enum Alarm {
     Idle(SessionId),
     /// An apology that takes too long.
     Apology(SessionId),
+    /// A session that waits for the ends of its recordings.
+    Recordings(SessionId),
     /// A leg that nobody answers.
     Unanswered(LegId),
     /// A leg that stays in early media.
@@ -63,6 +65,7 @@ impl Engine {
                     self.end_session(now, id, Reason::ScriptError);
                 }
             }
+            Alarm::Recordings(id) => self.give_up_recordings(now, id),
             Alarm::Unanswered(leg) => {
                 let state = self.legs.get(&leg).map(|leg| leg.state);
                 if matches!(state, Some(LegState::Alerting | LegState::Early)) {

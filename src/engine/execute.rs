@@ -40,8 +40,8 @@ impl Engine {
         }
     }
 
-    /// Carries out what `on_terminating` asks for: to write to the log and to remove guests.
-    /// Nothing else is there any more, which is said once.
+    /// Carries out what a handler asks for after the end of its session: to write to the log and
+    /// to remove guests. Nothing else is there any more, which is said once.
     pub(super) fn execute_last(&mut self, now: Instant, session: SessionId, commands: Vec<Placed>) {
         let mut late: Vec<Place> = Vec::new();
         for Placed { command, place } in commands {
@@ -71,8 +71,8 @@ impl Engine {
         };
         self.stats.refused_commands += late.len() as u64;
         let text = format!(
-            "{place}: session-over: {} commands of `on_terminating` were not carried out: legs, \
-             conferences, players and recorders are gone",
+            "{place}: session-over: {} commands were not carried out: the session is over, and its \
+             legs, conferences, players and recorders are gone",
             late.len()
         );
         self.outputs.push_back(Output::Log {

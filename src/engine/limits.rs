@@ -82,5 +82,8 @@ impl Default for Settings {
 /// used or not.
 pub(super) const IDS_PER_TURN: u64 = 1024;
 
+/// How long a session that ends waits for the ends of its recordings.
+pub(super) const RECORDINGS_END_MAX: Duration = Duration::from_secs(2);
+
 /// The shortest period of a repeating timer.
 pub(super) const TIMER_PERIOD_MIN_MS: u64 = 10;

@@ -14,7 +14,7 @@ use crate::termination::Reason;
 use super::alarm::Alarm;
 use super::catalog::Choice;
 use super::leg::Playing;
-use super::limits::IDS_PER_TURN;
+use super::limits::{IDS_PER_TURN, RECORDINGS_END_MAX};
 use super::refused::Told;
 use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
 
@@ -24,17 +24,29 @@ pub(super) struct Session {
     pub(super) application: String,
     pub(super) rule: String,
     pub(super) conference_name: Option<String>,
-    /// The script state; absent while a job is out.
-    pub(super) instance: Option<Box<Instance>>,
+    pub(super) script: Script,
     pub(super) queue: VecDeque<Event>,
     pub(super) legs: BTreeSet<LegId>,
     pub(super) units: BTreeMap<UnitId, Unit>,
     pub(super) timers: BTreeMap<TimerId, Timer>,
+    /// Recordings whose end has not been told.
+    pub(super) recordings: usize,
     pub(super) ending: Option<Ending>,
     pub(super) custom_data: String,
     /// The last command that was not carried out.
     pub(super) refused: Option<Told>,
     pub(super) born: Instant,
+}
+
+/// Where the script state of a session is.
+#[derive(Debug)]
+pub(super) enum Script {
+    /// No job is out.
+    Here(Box<Instance>),
+    /// It travels with a job.
+    Out,
+    /// The host panicked.
+    Lost,
 }
 
 /// A conference, player or recorder of a session.
@@ -78,8 +90,9 @@ pub(super) struct Timer {
 pub(super) enum Ending {
     /// The callers of a failed scenario hear a sentence first.
     Apologising,
-    /// Its legs are gone; `on_terminating` is still to run.
-    Terminating,
+    /// Its legs are gone. The ends of its recordings are waited for and told, then
+    /// `on_terminating` runs.
+    Closing(Reason),
     /// `on_terminating` has been handed out.
     Last,
 }
@@ -94,7 +107,7 @@ pub(super) struct Birth {
 impl Session {
     /// Nobody calls, and no event waits or is being worked on.
     pub(super) fn is_idle(&self) -> bool {
-        self.legs.is_empty() && self.queue.is_empty() && self.instance.is_some()
+        self.legs.is_empty() && self.queue.is_empty() && matches!(self.script, Script::Here(_))
     }
 }
 
@@ -138,11 +151,12 @@ impl Engine {
             application,
             rule: rule.name.clone(),
             conference_name: birth.conference_name,
-            instance: Some(Box::new(instance)),
+            script: Script::Here(Box::new(instance)),
             queue: VecDeque::new(),
             legs: BTreeSet::new(),
             units: BTreeMap::new(),
             timers: BTreeMap::new(),
+            recordings: 0,
             ending: None,
             custom_data: String::new(),
             refused: None,
@@ -182,14 +196,17 @@ impl Engine {
         self.sessions.values().filter(of_rule).count() >= max as usize
     }
 
-    /// Queues an event and hands it out when the session is free.
+    /// Queues an event and hands it out when the session is free. A session that ends is told
+    /// about its recordings only.
     pub(super) fn tell(&mut self, now: Instant, id: SessionId, event: Event) {
         let events_max = self.settings.session_events_max;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if session.ending.is_some() {
-            return;
+        match session.ending {
+            None => {}
+            Some(Ending::Apologising | Ending::Closing(_)) if event.is_of_recording() => {}
+            Some(Ending::Apologising | Ending::Closing(_) | Ending::Last) => return,
         }
         if session.queue.len() >= events_max {
             warn!(session_id = %id, events_max, "Session cannot keep up with its events");
@@ -197,7 +214,9 @@ impl Engine {
             return;
         }
         session.queue.push_back(event);
-        self.hand_out(now, id);
+        if session.ending != Some(Ending::Apologising) {
+            self.hand_out(now, id);
+        }
     }
 
     /// Gives the next waiting event to the script, if none is being worked on.
@@ -206,11 +225,11 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if session.instance.is_none() || session.queue.is_empty() {
+        if session.queue.is_empty() || !matches!(session.script, Script::Here(_)) {
             return;
         }
-        let (Some(instance), Some(event)) = (session.instance.take(), session.queue.pop_front())
-        else {
+        let script = std::mem::replace(&mut session.script, Script::Out);
+        let (Script::Here(instance), Some(event)) = (script, session.queue.pop_front()) else {
             return;
         };
         let first = self.take_ids(IDS_PER_TURN);
@@ -237,18 +256,19 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if session.ending == Some(Ending::Last) {
-            if let Ok(outcome) = outcome {
-                self.execute_last(now, id, outcome.commands);
-            }
-            self.forget_session(id);
-            return;
-        }
-        session.instance = instance;
+        session.script = instance.map_or(Script::Lost, Script::Here);
+        let ending = session.ending;
         match outcome {
             Ok(outcome) => {
-                for placed in outcome.commands {
-                    self.execute(now, id, placed);
+                match ending {
+                    None | Some(Ending::Apologising) => {
+                        for placed in outcome.commands {
+                            self.execute(now, id, placed);
+                        }
+                    }
+                    Some(Ending::Closing(_) | Ending::Last) => {
+                        self.execute_last(now, id, outcome.commands);
+                    }
                 }
                 if let Some(error) = outcome.error {
                     self.stats.script_errors += 1;
@@ -271,11 +291,16 @@ impl Engine {
                 self.fail_session(now, id);
             }
         }
-        self.finish_or_go_on(now, id);
+        if ending == Some(Ending::Last) {
+            self.forget_session(id);
+        } else {
+            self.finish_or_go_on(now, id);
+        }
     }
 
-    /// After a turn: the next event, or the last one of a session that ends.
-    fn finish_or_go_on(&mut self, now: Instant, id: SessionId) {
+    /// After a turn or the end of a recording: the next event, or the last one of a session that
+    /// ends.
+    pub(super) fn finish_or_go_on(&mut self, now: Instant, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -285,11 +310,18 @@ impl Engine {
             }
             None => self.hand_out(now, id),
             Some(Ending::Apologising) => {}
-            Some(Ending::Terminating) if session.instance.is_some() => {
-                session.ending = Some(Ending::Last);
-                self.hand_out(now, id);
-            }
-            Some(Ending::Terminating) => self.forget_session(id),
+            Some(Ending::Closing(reason)) => match session.script {
+                Script::Out => {}
+                Script::Lost => self.forget_session(id),
+                Script::Here(_) => {
+                    if session.queue.is_empty() && session.recordings == 0 {
+                        session.ending = Some(Ending::Last);
+                        let reason = reason.to_string();
+                        session.queue.push_back(Event::Terminating { reason });
+                    }
+                    self.hand_out(now, id);
+                }
+            },
             Some(Ending::Last) => {}
         }
     }
@@ -319,7 +351,7 @@ impl Engine {
         self.leave_directory(id);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ending = Some(Ending::Apologising);
-            session.queue.clear();
+            session.queue.retain(Event::is_of_recording);
             let others: Vec<LegId> = session
                 .legs
                 .iter()
@@ -336,27 +368,24 @@ impl Engine {
         self.set_alarm(now + self.settings.apology, Alarm::Apology(id));
     }
 
-    /// Ends a session: its legs are hung up, `on_terminating` runs last.
+    /// Ends a session: its legs are hung up, its recordings closed, `on_terminating` runs last.
     pub(super) fn end_session(&mut self, now: Instant, id: SessionId, reason: Reason) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         match session.ending {
             None | Some(Ending::Apologising) => {}
-            Some(Ending::Terminating | Ending::Last) => return,
+            Some(Ending::Closing(_) | Ending::Last) => return,
         }
         info!(session_id = %id, rule = %session.rule, reason = %reason,
             custom_data = session.custom_data,
             duration_ms = now.duration_since(session.born).as_millis() as u64, "Session ends");
-        session.ending = Some(Ending::Terminating);
-        session.queue.clear();
-        session.queue.push_back(Event::Terminating {
-            reason: reason.to_string(),
-        });
+        session.ending = Some(Ending::Closing(reason));
+        session.queue.retain(Event::is_of_recording);
         let timers = std::mem::take(&mut session.timers);
         let legs: Vec<LegId> = session.legs.iter().copied().collect();
         let units: Vec<UnitId> = session.units.keys().copied().collect();
-        let idle = session.instance.is_some();
+        let records = session.recordings > 0;
         self.leave_directory(id);
         for timer in timers.into_keys() {
             self.take_back_alarm(Alarm::Timer(id, timer));
@@ -369,9 +398,10 @@ impl Engine {
         for unit in units {
             self.remove_unit(id, unit);
         }
-        if idle {
-            self.finish_or_go_on(now, id);
+        if records {
+            self.set_alarm(now + RECORDINGS_END_MAX, Alarm::Recordings(id));
         }
+        self.finish_or_go_on(now, id);
     }
 
     fn leave_directory(&mut self, id: SessionId) {
@@ -390,6 +420,8 @@ impl Engine {
     fn forget_session(&mut self, id: SessionId) {
         self.leave_directory(id);
         self.take_back_alarm(Alarm::Idle(id));
+        self.take_back_alarm(Alarm::Recordings(id));
+        self.forget_recordings(id);
         self.sessions.remove(&id);
     }
 

@@ -214,6 +214,9 @@ impl Engine {
             RecordOf::Conference(_) | RecordOf::Connected => media::RecordSource::Connected,
         };
         self.recordings.insert(unit, Recording { session, of });
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.recordings += 1;
+        }
         let name = match options.name.as_str() {
             "" => format!("{session}-{unit}"),
             name => name.to_owned(),
@@ -267,7 +270,34 @@ impl Engine {
         let Some(recording) = self.recordings.remove(&unit) else {
             return;
         };
+        let id = recording.session;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.recordings -= 1;
+        }
         self.tell_recording(now, unit, &recording, Written::Ended(result));
+        self.finish_or_go_on(now, id);
+    }
+
+    /// The end of a session does not wait for its recordings any longer.
+    pub(super) fn give_up_recordings(&mut self, now: Instant, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let recordings = session.recordings;
+        tracing::warn!(session_id = %id, recordings, "Recordings take too long to end");
+        self.forget_recordings(id);
+        self.finish_or_go_on(now, id);
+    }
+
+    /// Nobody is told any more what becomes of a session's recordings.
+    pub(super) fn forget_recordings(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut session.recordings) > 0 {
+            self.recordings
+                .retain(|_, recording| recording.session != id);
+        }
     }
 
     fn tell_recording(&mut self, now: Instant, unit: UnitId, recording: &Recording, what: Written) {

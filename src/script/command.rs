@@ -241,6 +241,28 @@ pub enum Event {
     Terminating { reason: String },
 }
 
+impl Event {
+    /// Whether it tells how a recording begins or ends.
+    pub fn is_of_recording(&self) -> bool {
+        use {LegEvent as L, UnitEvent as U};
+        match self {
+            Event::Leg { event, .. } => matches!(
+                event,
+                L::RecordStarted { .. } | L::RecordStopped { .. } | L::RecordFailed { .. }
+            ),
+            Event::Unit { event, .. } => matches!(
+                event,
+                U::RecordStarted { .. } | U::RecordStopped { .. } | U::RecordFailed { .. }
+            ),
+            Event::Started
+            | Event::Incoming { .. }
+            | Event::Timer { .. }
+            | Event::Refused { .. }
+            | Event::Terminating { .. } => false,
+        }
+    }
+}
+
 /// What is known of a leg when it comes into being.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegInfo {

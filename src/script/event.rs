@@ -143,7 +143,7 @@ pub(super) const LEG_EVENTS: &[EventWord] = &[
     word(
         "record_stopped",
         "url, duration_ms",
-        "Recording ended; comes after the end of the leg too, while the session lives.",
+        "Recording ended; comes after the end of the leg and of the session too.",
         ALL,
     ),
     word(

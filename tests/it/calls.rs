@@ -12,6 +12,7 @@ mod meet;
 mod messages;
 mod model;
 mod reconnect;
+mod recordings;
 mod scenarios;
 
 use std::ops::{Deref, DerefMut};
