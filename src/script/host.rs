@@ -6,6 +6,7 @@
 //! | started, incoming, terminating | the function of that name, if the program has it |
 //! | of a leg or unit | what `on(…)` added, as it was when the event came |
 //! | digit, timer, end of a leg | what `digits` is collecting there, then the others |
+//! | digits replaced by others | the handler of those, after the handler that did it |
 //! | refused | `on_error`; without it nothing, since the engine has logged it |
 //!
 //! A handler that fails leaves the commands that it gave before. `on_error` gets the failure; a
@@ -13,6 +14,7 @@
 //! have been right when it was given.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rhai::packages::{
@@ -71,6 +73,15 @@ pub struct Outcome {
 struct Call {
     handler: FnPtr,
     event: Map,
+}
+
+impl From<Collected> for Call {
+    fn from(collected: Collected) -> Self {
+        Call {
+            handler: collected.handler,
+            event: collected.event,
+        }
+    }
 }
 
 impl Host {
@@ -133,6 +144,8 @@ impl Host {
                 ids: turn.ids,
                 limits: Arc::clone(&self.limits),
                 program: Arc::clone(&program),
+                replaced: VecDeque::new(),
+                replacements: BTreeMap::new(),
             },
         );
         let mut run = Run {
@@ -301,12 +314,14 @@ impl Run<'_> {
                 function: "",
             };
             self.tell_error(about, leg.map(Leg));
+            self.call_replaced();
             return;
         }
         match turn::with(|running| calls(running, event)) {
             Ok(calls) => {
                 for call in calls {
                     self.call(&call);
+                    self.call_replaced();
                     if self.fatal {
                         return;
                     }
@@ -315,6 +330,17 @@ impl Run<'_> {
             Err(failure) => {
                 let error = error::describe(self.program, &failure, "digits", &self.host.limits);
                 self.failed(error, None);
+                self.call_replaced();
+            }
+        }
+    }
+
+    /// Calls the handlers of collections that were replaced meanwhile, and by these handlers.
+    fn call_replaced(&mut self) {
+        while !self.fatal {
+            match turn::with(|running| Ok(running.replaced.pop_front())) {
+                Ok(Some(replaced)) => self.call(&replaced.into()),
+                Ok(None) | Err(_) => return,
             }
         }
     }
@@ -454,11 +480,7 @@ fn incoming_event(running: &Running, leg: &LegInfo) -> Map {
 }
 
 fn collected(collected: Option<Collected>) -> Vec<Call> {
-    let call = |c: Collected| Call {
-        handler: c.handler,
-        event: c.event,
-    };
-    collected.map(call).into_iter().collect()
+    collected.map(Call::from).into_iter().collect()
 }
 
 fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<Call>> {

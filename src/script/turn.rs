@@ -3,16 +3,19 @@
 //! script panics.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 use rhai::{Dynamic, NativeCallContext};
 
+use super::api::Collected;
 use super::command::{Command, Place, Placed};
 use super::handle::{Answer, refuse};
 use super::instance::Tables;
 use super::limits::Limits;
 use super::program::Program;
+use crate::id::LegId;
 
 /// How many operations pass between two looks at the time. One operation may copy a value of the
 /// greatest size, which takes up to a tenth of a millisecond.
@@ -27,6 +30,10 @@ pub(super) struct Running {
     pub ids: Range<u64>,
     pub limits: Arc<Limits>,
     pub program: Arc<Program>,
+    /// Of collections that were replaced: their handlers are called next.
+    pub replaced: VecDeque<Collected>,
+    /// How often a collection of a leg was replaced in this event.
+    pub replacements: BTreeMap<LegId, usize>,
 }
 
 thread_local! {

@@ -9,8 +9,10 @@
 //! | collecting | terminator, or as many digits as are wanted | done: `terminator`, `max` |
 //! | collecting | timeout | done: `timeout` |
 //! | any | the leg ends | done: `hangup` |
+//! | any | another `digits` on the leg | done: `replaced`; its prompt stops |
 //!
-//! Later digits belong to nobody; a second `digits` on the leg takes the place of the first.
+//! Later digits belong to nobody. The handler of what was replaced is called when the handler that
+//! replaced it has returned, so before anything comes of the new collection.
 
 use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
@@ -28,8 +30,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "digits(leg, #{max, terminator, clear, first_timeout_s, inter_digit_timeout_s, prompt}, \
          handler)",
         "Collects digits and calls the handler once with `#{leg, digits, reason}`; the reason is \
-         `terminator`, `max`, `timeout` or `hangup`; a later `digits` on the leg takes its place, \
-         and the handler is not called. `prompt` is a text to speak, or a sound file or tone to \
+         `terminator`, `max`, `timeout`, `hangup`, or `replaced` when a later `digits` on the leg \
+         takes its place; this handler is then called first. On a leg that has ended it does \
+         nothing. `prompt` is a text to speak, or a sound file or tone to \
          play; the first digit stops it. Digit detection is switched on meanwhile. \
          Defaults: 32 digits, no terminator, no clear key, 10 s, 5 s.",
     ),
@@ -44,6 +47,9 @@ pub(super) const ENTRIES: &[Entry] = &[
 const DIGITS_MAX: i64 = 128;
 /// Digits collected when `max` is not given.
 const DIGITS_DEFAULT: i64 = 32;
+/// Collections of one leg that are replaced in one event: handlers that begin a collection whenever
+/// theirs is replaced would never come to an end.
+const REPLACED_MAX: usize = 10;
 /// The longest timeout, in seconds.
 const TIMEOUT_S_MAX: f64 = 600.0;
 /// Endings and beginnings by which a prompt is a sound rather than a text.
@@ -109,7 +115,6 @@ fn begin(ctx: &NativeCallContext, leg: Leg, options: &Map, value: &Dynamic) -> A
         if running.tables.live_leg(leg.0).is_none() {
             return Ok(());
         }
-        stop_collecting(running, leg.0)?;
         let mut collector = Collector {
             handler,
             max: usize::try_from(max).unwrap_or(1),
@@ -122,6 +127,7 @@ fn begin(ctx: &NativeCallContext, leg: Leg, options: &Map, value: &Dynamic) -> A
             timer: None,
             place: running.place(ctx),
         };
+        replace(running, leg.0, prompt.is_some())?;
         detect(running, &collector.place, leg.0, true)?;
         match prompt {
             Some(sound) => {
@@ -229,24 +235,46 @@ impl Collector {
     fn done(mut self, running: &mut Running, leg: LegId, reason: &str) -> Answer<Collected> {
         self.stop_waiting(running)?;
         detect(running, &self.place, leg, false)?;
+        Ok(self.collected(leg, reason))
+    }
+
+    fn collected(self, leg: LegId, reason: &str) -> Collected {
         let event = event::map([
             ("leg", Dynamic::from(Leg(leg))),
             ("digits", self.digits.into()),
             ("reason", reason.to_owned().into()),
         ]);
-        Ok(Collected {
+        Collected {
             handler: self.handler,
             event,
-        })
+        }
     }
 }
 
-/// Drops what is being collected on a leg; its handler is not called.
-fn stop_collecting(running: &mut Running, leg: LegId) -> Answer<()> {
-    match running.tables.collectors.remove(&leg) {
-        Some(mut collector) => collector.stop_waiting(running),
-        None => Ok(()),
+/// Ends what is being collected on a leg, in favour of another collection.
+fn replace(running: &mut Running, leg: LegId, prompt_follows: bool) -> Answer<()> {
+    if !running.tables.collectors.contains_key(&leg) {
+        return Ok(());
     }
+    let times = running.replacements.entry(leg).or_default();
+    if *times >= REPLACED_MAX {
+        return refuse(format!(
+            "more than {REPLACED_MAX} `digits` took each other's place in one event"
+        ));
+    }
+    *times += 1;
+    let Some(mut collector) = running.tables.collectors.remove(&leg) else {
+        return Ok(());
+    };
+    collector.stop_waiting(running)?;
+    if collector.prompt_plays && !prompt_follows {
+        let command = LegCommand::StopPlayback;
+        running.push_at(collector.place.clone(), Command::Leg { leg, command })?;
+    }
+    running
+        .replaced
+        .push_back(collector.collected(leg, "replaced"));
+    Ok(())
 }
 
 /// A digit came on `leg`.

@@ -4,6 +4,7 @@
 mod api;
 mod conference;
 mod diagnostics;
+mod digits;
 mod gatekeeper;
 mod language;
 mod limits;

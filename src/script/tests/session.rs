@@ -1,4 +1,4 @@
-//! Events as handlers see them, the state of legs and conferences, `digits`, failures, the end.
+//! Events as handlers see them, the state of legs and conferences, failures, the end.
 
 use super::super::{Event, LegEvent, Limits, Place, UnitEvent};
 use super::{World, about, connected, disconnected, failed, finished, incoming};
@@ -365,108 +365,6 @@ fn timers_fire_once_or_again_until_cancelled() {
         world.timer(101),
         [""; 0],
         "an event that was on its way when the timer was cancelled"
-    );
-}
-
-/// A leg on which `digits` collects with the given options.
-fn collecting(options: &str) -> World {
-    let mut world = World::new(&format!(
-        "fn on_incoming(e) {{ digits(e.leg, #{{ {options} }}, \"done\");
-             e.leg.on(\"disconnected\", \"gone\"); }}
-         fn done(e) {{ log(`${{e.leg.id}} ${{e.digits}} ${{e.reason}}`); }}
-         fn gone(e) {{ log(\"gone\"); }}
-         fn unused(e) {{ e.leg.say(\"other\"); }}"
-    ));
-    world.incoming(incoming(1, "phone", "a", &[]));
-    world
-}
-
-#[test]
-fn digits_end_by_terminator_number_silence_or_hangup() {
-    let mut world = collecting("terminator: \"#\"");
-    world.press(1, '1');
-    assert_eq!(world.press(1, '#')[2], "log l1 1 terminator");
-
-    let mut world = collecting("max: 2");
-    world.press(1, '1');
-    assert_eq!(
-        world.press(1, '#')[2],
-        "log l1 1# max",
-        "without a terminator # is a digit"
-    );
-
-    let mut world = collecting("first_timeout_s: 3");
-    assert_eq!(
-        world.timer(100),
-        ["l1 detect false false false", "log l1  timeout"]
-    );
-
-    let mut world = collecting("clear: \"*\", inter_digit_timeout_s: 2.5, first_timeout_s: 3");
-    assert_eq!(world.press(1, '1'), ["t100 cancel", "t101 after 2500"]);
-    assert_eq!(world.press(1, '*'), ["t101 cancel", "t102 after 3000"]);
-    assert_eq!(world.timer(101), [""; 0]);
-    world.press(1, '7');
-    assert_eq!(world.timer(103)[1], "log l1 7 timeout");
-
-    let mut world = collecting("prompt: \"hello\"");
-    assert_eq!(world.leg(1, disconnected()), ["log l1  hangup", "log gone"]);
-}
-
-#[test]
-fn digit_detection_that_the_script_wants_stays_on() {
-    let mut world = World::new(
-        "fn on_incoming(e) { e.leg.detect_digits(true); digits(e.leg, #{max: 1}, \"done\"); }
-         fn done(e) { log(e.digits); }",
-    );
-    assert_eq!(
-        world.incoming(incoming(1, "phone", "a", &[])),
-        ["l1 detect true true true", "t100 after 10000"]
-    );
-    assert_eq!(world.press(1, '5'), ["t100 cancel", "log 5"]);
-}
-
-#[test]
-fn prompt_that_is_replaced_or_stopped_lets_the_timeout_run() {
-    for (change, command) in [
-        ("e.leg.stop_playback()", "l1 stop playback"),
-        ("e.leg.say(\"x\")", "l1 say \"x\""),
-    ] {
-        let mut world = World::new(&format!(
-            "fn on_incoming(e) {{ digits(e.leg, #{{prompt: \"p\"}}, \"done\");
-                 e.leg.on(\"hold\", \"change\"); }}
-             fn change(e) {{ {change}; }}
-             fn done(e) {{ log(e.reason); }}"
-        ));
-        world.incoming(incoming(1, "phone", "a", &[]));
-        assert_eq!(world.leg(1, LegEvent::Hold), [command, "t100 after 10000"]);
-        assert_eq!(
-            world.press(1, '1'),
-            ["t100 cancel", "t101 after 5000"],
-            "nothing is stopped"
-        );
-    }
-}
-
-#[test]
-fn second_digits_takes_the_place_of_the_first() {
-    let mut world = World::new(
-        "fn on_incoming(e) { digits(e.leg, #{}, \"first\"); digits(e.leg, #{max: 1}, \"second\"); }
-         fn first(e) { log(\"first\"); }
-         fn second(e) { log(\"second \" + e.digits); }",
-    );
-    assert_eq!(
-        world.incoming(incoming(1, "phone", "a", &[])),
-        [
-            "l1 detect true true true",
-            "t100 after 10000",
-            "t100 cancel",
-            "l1 detect true true true",
-            "t101 after 10000",
-        ]
-    );
-    assert_eq!(
-        world.press(1, '9').last().map(String::as_str),
-        Some("log second 9")
     );
 }
 
