@@ -25,7 +25,7 @@ use rhai::packages::{
 use rhai::{CallFnOptions, Dynamic, Engine, FnPtr, Map, OptimizationLevel, Scope, Token};
 
 use super::api::{self, Collected};
-use super::command::{Event, LegEvent, LegInfo, Place, Placed, UnitEvent};
+use super::command::{Command, Event, LegEvent, LegInfo, Place, Placed, UnitEvent};
 use super::error::{self, ScriptError};
 use super::event;
 use super::handle::{self, Answer, Conference, Leg, Player, Recorder};
@@ -73,6 +73,8 @@ pub struct Outcome {
 struct Call {
     handler: FnPtr,
     event: Map,
+    /// The repeating timer that fired.
+    timer: Option<TimerId>,
 }
 
 impl From<Collected> for Call {
@@ -80,6 +82,7 @@ impl From<Collected> for Call {
         Call {
             handler: collected.handler,
             event: collected.event,
+            timer: None,
         }
     }
 }
@@ -346,9 +349,20 @@ impl Run<'_> {
     }
 
     fn call(&mut self, call: &Call) {
-        if let Err(failure) = self.invoke(&call.handler, &call.event) {
+        let result = self.invoke(&call.handler, &call.event);
+        if let (Some(timer), Ok(())) = (call.timer, &result) {
+            count_failures(timer, None);
+        }
+        if let Err(failure) = result {
             let function = call.handler.fn_name();
-            let error = error::describe(self.program, &failure, function, &self.host.limits);
+            let mut error = error::describe(self.program, &failure, function, &self.host.limits);
+            let failures = call
+                .timer
+                .and_then(|timer| count_failures(timer, Some(&error.place)));
+            if let Some(failures) = failures {
+                error.message +=
+                    &format!("; the timer is cancelled, having failed {failures} times in a row");
+            }
             let leg = call.event.get("leg").and_then(|leg| leg.clone().try_cast());
             self.failed(error, leg);
         }
@@ -417,6 +431,28 @@ impl Run<'_> {
     }
 }
 
+/// Counts the failures in a row of a repeating timer; none when its handler did not fail. Gives
+/// their number when the timer was cancelled for them.
+fn count_failures(timer: TimerId, failed_at: Option<&Place>) -> Option<u32> {
+    let cancelled = turn::with(|running| {
+        let most = running.limits.timer_failures;
+        let record = running.tables.timers.get_mut(&timer);
+        let Some(TimerRecord::Script { failures, .. }) = record else {
+            return Ok(None);
+        };
+        *failures = failed_at.map_or(0, |_| failures.saturating_add(1));
+        let failures = *failures;
+        let Some(place) = failed_at.filter(|_| failures >= most) else {
+            return Ok(None);
+        };
+        // When it cannot be cancelled for want of commands, it is at the next failure.
+        running.push_at(place.clone(), Command::CancelTimer { timer })?;
+        running.tables.timers.remove(&timer);
+        Ok(Some(failures))
+    });
+    cancelled.unwrap_or(None)
+}
+
 fn entry_point(program: &Program, name: &'static str) -> Option<FnPtr> {
     program
         .functions
@@ -429,7 +465,11 @@ fn entry_point(program: &Program, name: &'static str) -> Option<FnPtr> {
 fn calls(running: &mut Running, event: &Event) -> Answer<Vec<Call>> {
     let entry = |running: &Running, name, event| {
         entry_point(&running.program, name)
-            .map(|handler| Call { handler, event })
+            .map(|handler| Call {
+                handler,
+                event,
+                timer: None,
+            })
             .into_iter()
             .collect()
     };
@@ -532,6 +572,7 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
     calls.extend(handlers.into_iter().map(|handler| Call {
         handler,
         event: fields.clone(),
+        timer: None,
     }));
     Ok(calls)
 }
@@ -574,6 +615,7 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
         .map(|handler| Call {
             handler,
             event: fields.clone(),
+            timer: None,
         })
         .collect()
 }
@@ -581,16 +623,23 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
 fn timer_calls(running: &mut Running, timer: TimerId) -> Answer<Vec<Call>> {
     let event = event::map([("timer", Dynamic::from(handle::Timer(timer)))]);
     match running.tables.timers.remove(&timer) {
-        Some(TimerRecord::Script { handler, repeat }) => {
+        Some(TimerRecord::Script {
+            handler,
+            repeat,
+            failures,
+        }) => {
             let call = Call {
                 handler: handler.clone(),
                 event,
+                timer: repeat.then_some(timer),
             };
             if repeat {
-                running
-                    .tables
-                    .timers
-                    .insert(timer, TimerRecord::Script { handler, repeat });
+                let record = TimerRecord::Script {
+                    handler,
+                    repeat,
+                    failures,
+                };
+                running.tables.timers.insert(timer, record);
             }
             Ok(vec![call])
         }

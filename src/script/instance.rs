@@ -173,11 +173,11 @@ pub(super) enum TimerRecord {
     Script {
         handler: FnPtr,
         repeat: bool,
+        /// How often the handler failed since it last did not.
+        failures: u32,
     },
     /// The pause after which `digits` gives up on this leg.
-    Digits {
-        leg: LegId,
-    },
+    Digits { leg: LegId },
 }
 
 impl Tables {

@@ -24,6 +24,8 @@ pub struct Limits {
     pub state_bytes: usize,
     /// Timers waiting at once.
     pub timers: usize,
+    /// Failures in a row of one repeating timer, which is then cancelled: it would fill the log.
+    pub timer_failures: u32,
     /// Players alive at once.
     pub players: usize,
     /// Conferences and recorders alive at once, together.
@@ -57,6 +59,7 @@ impl Default for Limits {
             variables: 1_000,
             state_bytes: 16 << 20,
             timers: 100,
+            timer_failures: 10,
             players: 10,
             units: 100,
             legs: 100,

@@ -118,6 +118,10 @@ fn limits(text: &mut String, limits: &Limits) {
         ("local variables at once", limits.variables),
         ("bytes of `this`, estimated", limits.state_bytes),
         ("timers at once", limits.timers),
+        (
+            "failures in a row of one timer, which is then cancelled",
+            usize::try_from(limits.timer_failures).unwrap_or(usize::MAX),
+        ),
         ("players at once", limits.players),
         ("conferences and recorders at once", limits.units),
         (

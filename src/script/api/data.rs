@@ -7,7 +7,7 @@ use super::super::command::{Command, Place};
 use super::super::event::millis;
 use super::super::handle::{Answer, HeaderMap, kind_of, refuse};
 use super::super::turn::with;
-use super::{Entry, entry, function};
+use super::{Entry, entry, function, options};
 
 pub(super) const ENTRIES: &[Entry] = &[
     entry(
@@ -64,7 +64,8 @@ pub(super) fn register(engine: &mut Engine) {
     function(engine, "uuid", || {
         with(|running| Ok(running.tables.random.uuid()))
     });
-    function(engine, "random", |a: i64, b: i64| {
+    function(engine, "random", |a: Dynamic, b: Dynamic| {
+        let (a, b) = (options::whole(&a, "bounds")?, options::whole(&b, "bounds")?);
         with(|running| Ok(running.tables.random.between(a, b)))
     });
     engine.on_print(|text| print(text, Place::default()));

@@ -101,10 +101,9 @@ fn begin(ctx: &NativeCallContext, leg: Leg, options: &Map, value: &Dynamic) -> A
             "prompt",
         ],
     )?;
-    let max = options
-        .get("max")
-        .map_or(Ok(DIGITS_DEFAULT), Dynamic::as_int)
-        .unwrap_or(0);
+    let max = options.get("max").map_or(Ok(DIGITS_DEFAULT), |max| {
+        options::whole(max, "digits of `max`")
+    })?;
     if !(1..=DIGITS_MAX).contains(&max) {
         return refuse(format!("`max` is from 1 to {DIGITS_MAX}"));
     }

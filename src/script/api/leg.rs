@@ -228,18 +228,18 @@ fn register_call(engine: &mut Engine) {
         push(&ctx, *leg, LegCommand::Ring)
     });
     function(engine, "reject", |ctx: NativeCallContext, leg: &mut Leg| {
-        reject(&ctx, *leg, 603, "")
+        reject(&ctx, *leg, &Dynamic::from_int(603), "")
     });
     function(
         engine,
         "reject",
-        |ctx: NativeCallContext, leg: &mut Leg, code: i64| reject(&ctx, *leg, code, ""),
+        |ctx: NativeCallContext, leg: &mut Leg, code: Dynamic| reject(&ctx, *leg, &code, ""),
     );
     function(
         engine,
         "reject",
-        |ctx: NativeCallContext, leg: &mut Leg, code: i64, reason: &str| {
-            reject(&ctx, *leg, code, reason)
+        |ctx: NativeCallContext, leg: &mut Leg, code: Dynamic, reason: &str| {
+            reject(&ctx, *leg, &code, reason)
         },
     );
     function(engine, "hangup", |ctx: NativeCallContext, leg: &mut Leg| {
@@ -393,7 +393,8 @@ fn push_sound(ctx: &NativeCallContext, leg: Leg, command: LegCommand) -> Answer<
     with(|running| super::digits::handle_prompt_replaced(running, ctx, leg.0))
 }
 
-fn reject(ctx: &NativeCallContext, leg: Leg, code: i64, reason: &str) -> Answer<()> {
+fn reject(ctx: &NativeCallContext, leg: Leg, code: &Dynamic, reason: &str) -> Answer<()> {
+    let code = options::whole(code, "codes")?;
     match u16::try_from(code) {
         Ok(code) if (400..700).contains(&code) && !reason.chars().any(char::is_control) => push(
             ctx,

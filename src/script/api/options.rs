@@ -54,6 +54,15 @@ pub(super) fn number(options: &Map, name: &str) -> Answer<Option<f64>> {
         .transpose()
 }
 
+/// A whole number: `what` is the plural of what it counts.
+pub(super) fn whole(value: &Dynamic, what: &str) -> Answer<i64> {
+    match (value.as_int(), value.as_float()) {
+        (Ok(number), _) => Ok(number),
+        (_, Ok(number)) => refuse(format!("{what} are whole numbers, not {number}")),
+        _ => refuse(format!("{what} are a number, not {}", kind_of(value))),
+    }
+}
+
 /// A number from an integer or a float.
 pub(super) fn as_number(value: &Dynamic, name: &str) -> Answer<f64> {
     if let Ok(number) = value.as_float() {

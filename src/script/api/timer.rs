@@ -6,19 +6,20 @@ use super::super::command::Command;
 use super::super::handle::{Answer, Timer, refuse};
 use super::super::instance::TimerRecord;
 use super::super::turn::{Running, with};
-use super::{Entry, entry, function, handler};
+use super::{Entry, entry, function, handler, options};
 use crate::id::TimerId;
 
 pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "",
         "after(ms, handler)",
-        "Calls the handler once. Gives a timer.",
+        "Calls the handler once, after so many whole milliseconds. Gives a timer.",
     ),
     entry(
         "",
         "every(ms, handler)",
-        "Calls it again and again, at most every 10 ms. Gives a timer.",
+        "Calls it again and again, at most every 10 ms; the timer is cancelled when it fails too \
+         often. Gives a timer.",
     ),
     entry("timer", "cancel()", "The timer fires no more."),
 ];
@@ -32,12 +33,12 @@ pub(super) fn register(engine: &mut Engine) {
     function(
         engine,
         "after",
-        |ctx: NativeCallContext, ms: i64, h: Dynamic| set(&ctx, ms, &h, false),
+        |ctx: NativeCallContext, ms: Dynamic, h: Dynamic| set(&ctx, &ms, &h, false),
     );
     function(
         engine,
         "every",
-        |ctx: NativeCallContext, ms: i64, h: Dynamic| set(&ctx, ms, &h, true),
+        |ctx: NativeCallContext, ms: Dynamic, h: Dynamic| set(&ctx, &ms, &h, true),
     );
     function(
         engine,
@@ -52,7 +53,8 @@ pub(super) fn register(engine: &mut Engine) {
     );
 }
 
-fn set(ctx: &NativeCallContext, ms: i64, value: &Dynamic, repeat: bool) -> Answer<Timer> {
+fn set(ctx: &NativeCallContext, ms: &Dynamic, value: &Dynamic, repeat: bool) -> Answer<Timer> {
+    let ms = options::whole(ms, "milliseconds")?;
     let least = if repeat { EVERY_MS_MIN } else { 0 };
     if !(least..=AFTER_MS_MAX).contains(&ms) {
         return refuse(format!(
@@ -71,7 +73,11 @@ fn set(ctx: &NativeCallContext, ms: i64, value: &Dynamic, repeat: bool) -> Answe
                 running.limits.timers
             ));
         }
-        let record = TimerRecord::Script { handler, repeat };
+        let record = TimerRecord::Script {
+            handler,
+            repeat,
+            failures: 0,
+        };
         start(running, ctx, ms.unsigned_abs(), record, repeat).map(Timer)
     })
 }

@@ -214,7 +214,9 @@ fn register_conference(engine: &mut Engine) {
     function(
         engine,
         "max_members",
-        |ctx: NativeCallContext, c: &mut C, members: i64| match u32::try_from(members) {
+        |ctx: NativeCallContext, c: &mut C, members: Dynamic| match u32::try_from(options::whole(
+            &members, "members",
+        )?) {
             Ok(members) => push(&ctx, c.0, UnitCommand::MaxMembers { members }),
             Err(_) => refuse("`max_members` takes 0 or a positive number"),
         },

@@ -460,7 +460,31 @@ const REFUSED: &[(&str, &str)] = &[
         "let f = || 1; l.on(\"hold\", || f.call());",
         "a handler carries data, not functions",
     ),
+    (
+        "after(1.5, \"noop\");",
+        "milliseconds are whole numbers, not 1.5",
+    ),
+    (
+        "let n = \"10\"; every(n, \"noop\");",
+        "milliseconds are a number, not a string",
+    ),
     ("digits(l, #{max: 0}, \"noop\");", "`max` is from 1 to 128"),
+    (
+        "let n = \"1\"; digits(l, #{max: n}, \"noop\");",
+        "digits of `max` are a number, not a string",
+    ),
+    (
+        "digits(l, #{max: 2.5}, \"noop\");",
+        "digits of `max` are whole numbers, not 2.5",
+    ),
+    (
+        "let n = 2.5; c.max_members(n);",
+        "members are whole numbers, not 2.5",
+    ),
+    (
+        "let n = \"404\"; l.reject(n, \"no\");",
+        "codes are a number, not a string",
+    ),
     (
         "digits(l, #{terminator: \"##\"}, \"noop\");",
         "`terminator` is one key",

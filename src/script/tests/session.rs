@@ -411,6 +411,35 @@ fn failure_without_on_error_or_inside_it_ends_the_session() {
 }
 
 #[test]
+fn timer_that_fails_ten_times_in_a_row_is_cancelled_and_it_is_said_once() {
+    let mut world = World::new(
+        "fn on_started(e) { this.n = 0; every(10, \"bad\"); every(10, \"bad\"); }
+         fn bad(e) { this.n += 1; if this.n != 6 { throw \"oops\"; } }
+         fn on_error(e) { log(e.text); }",
+    );
+    world.start();
+    for _ in 0..6 {
+        world.timer(100);
+    }
+    assert_eq!(world.error(), "", "the sixth call does not fail");
+    for _ in 0..9 {
+        assert_eq!(world.timer(100), ["log oops"]);
+        assert_eq!(world.timer(101), ["log oops"]);
+    }
+    let said = "oops; the timer is cancelled, having failed 10 times in a row";
+    assert_eq!(
+        world.timer(100),
+        ["t100 cancel".to_owned(), format!("log {said}")]
+    );
+    assert!(world.error().contains(said), "{}", world.error());
+    assert_eq!(world.timer(100), [""; 0]);
+    world.timer(101);
+    assert!(!world.fatal());
+    let tables = world.instance.tables.as_ref().expect("no event is handled");
+    assert!(tables.timers.is_empty());
+}
+
+#[test]
 fn refused_command_goes_to_on_error() {
     let place = Place {
         file: "test.rhai".into(),
