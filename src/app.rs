@@ -329,7 +329,10 @@ fn media_settings(config: &Config, identity: Identity) -> MediaSettings {
 }
 
 fn make_sounds(config: &Config) -> Sounds {
-    let clips = Arc::new(Clips::new(ClipSettings::new(&config.speech.prompts_dir)));
+    let clips = Arc::new(Clips::new(ClipSettings {
+        recordings_dir: Some(config.recordings_dir.clone()),
+        ..ClipSettings::new(&config.speech.prompts_dir)
+    }));
     let timeout = Duration::from_secs(u64::from(config.speech.timeout_s));
     let engine: Option<Box<dyn Speech>> = match config.speech.engine {
         SpeechEngine::EspeakNg => Some(Box::new(EspeakNg {

@@ -46,6 +46,13 @@ pub enum Input {
         /// The sound, or why there is none.
         result: Result<Arc<Clip>, String>,
     },
+    /// The file of a recording has been made.
+    RecordingOpened {
+        /// The recorder.
+        unit: UnitId,
+        /// Its URL, from here to its end and later.
+        url: String,
+    },
     /// A recording has been finished or has failed.
     Recording {
         /// The recorder.
@@ -64,7 +71,7 @@ pub enum Input {
 /// A finished recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// Where the file is.
+    /// What a scenario plays it by.
     pub url: String,
     /// Its length.
     pub duration_ms: u64,
@@ -91,8 +98,8 @@ pub enum Output {
         /// What is wanted.
         sound: Sound,
     },
-    /// Open a recording; its samples come from the media core under `unit`, and its end is told by
-    /// [`Input::Recording`].
+    /// Open a recording; its samples come from the media core under `unit`. Its begin is told by
+    /// [`Input::RecordingOpened`], its end by [`Input::Recording`].
     OpenRecording {
         /// The recorder.
         unit: UnitId,

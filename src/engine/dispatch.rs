@@ -104,6 +104,7 @@ impl Engine {
             Input::Media(event) => self.handle_media(now, event),
             Input::Script(done) => self.handle_script(now, *done),
             Input::Clip { id, result } => self.handle_clip(now, id, result),
+            Input::RecordingOpened { unit, url } => self.handle_recording_opened(now, unit, url),
             Input::Recording { unit, result } => self.handle_recording(now, unit, result),
             Input::Catalog(catalog) => self.catalog = catalog,
             Input::Drain => self.drain(now),

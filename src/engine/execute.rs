@@ -149,7 +149,7 @@ impl Engine {
             }
             Command::CreateRecorder { unit, options } => {
                 let of = RecordOf::Connected;
-                self.open_recorder(now, session, (unit, of), options, place);
+                self.open_recorder(session, (unit, of), options, place);
             }
             Command::Unit { unit, command } => {
                 return self.execute_unit(now, session, unit, command, place);
@@ -279,7 +279,7 @@ impl Engine {
             }
             UnitCommand::Record { recorder, options } => {
                 let of = RecordOf::Conference(unit);
-                self.open_recorder(now, session, (recorder, of), options, place);
+                self.open_recorder(session, (recorder, of), options, place);
                 self.media(media::Command::Connect {
                     from: unit,
                     to: recorder,

@@ -93,7 +93,7 @@ impl Engine {
                     return Err(refused);
                 }
                 let what = (recorder, RecordOf::Leg(id));
-                self.open_recorder(now, session, what, options, place);
+                self.open_recorder(session, what, options, place);
             }
             LegCommand::Mute { on } => return self.silence(id, Some(on), None),
             LegCommand::Deafen { on } => return self.silence(id, None, Some(on)),

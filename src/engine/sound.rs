@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::info;
+
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, Place, RecordOptions, Sound, UnitEvent};
@@ -26,7 +28,7 @@ pub(super) enum RecordOf {
 }
 
 /// An open recording.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Recording {
     session: SessionId,
     of: RecordOf,
@@ -197,7 +199,6 @@ impl Engine {
     /// Makes a recorder and opens its file.
     pub(super) fn open_recorder(
         &mut self,
-        now: Instant,
         session: SessionId,
         (unit, of): (UnitId, RecordOf),
         options: RecordOptions,
@@ -221,21 +222,22 @@ impl Engine {
             "" => format!("{session}-{unit}"),
             name => name.to_owned(),
         };
-        self.outputs.push_back(Output::OpenRecording {
-            unit,
-            name: name.clone(),
-        });
+        self.outputs.push_back(Output::OpenRecording { unit, name });
         self.media(media::Command::AddRecorder {
             unit,
             source,
             stereo: options.stereo,
         });
-        self.tell_recording(
-            now,
-            unit,
-            &Recording { session, of },
-            Written::Started(name),
-        );
+    }
+
+    /// The file of a recording has been made, and has its name.
+    pub(super) fn handle_recording_opened(&mut self, now: Instant, unit: UnitId, url: String) {
+        // A session that has ended does not wait for it.
+        let Some(recording) = self.recordings.get(&unit).copied() else {
+            return;
+        };
+        info!(session_id = %recording.session, %unit, url, "Recording begins");
+        self.tell_recording(now, unit, &recording, Written::Started(url));
     }
 
     /// What was to be recorded has ended before the recording began: its recorder ends with it.

@@ -1,4 +1,5 @@
-//! Prompts: sound files below the prompts folder, decoded once and shared by all who play them.
+//! Prompts and recordings: sound files below their folders, decoded once and shared by all who play
+//! them.
 //! Owns the confinement of paths, the size limits and the cache; decoding is in
 //! [`decode`](super::decode).
 
@@ -11,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::cache::ClipCache;
 use super::decode::{DecodeError, decode};
 use super::file_work::run_blocking;
+use super::recordings::URL_PREFIX;
 use crate::audio::Clip;
 
 /// Files that are decoded at the same time; others wait, and find the cache filled if they want the
@@ -24,6 +26,8 @@ const PATH_BYTES_MAX: usize = 1024;
 pub struct ClipSettings {
     /// The folder; nothing outside of it is read.
     pub prompts_dir: PathBuf,
+    /// The folder of what `recording:` names; absent: no recordings are played.
+    pub recordings_dir: Option<PathBuf>,
     /// Largest file, in bytes.
     pub file_bytes_max: u64,
     /// Longest sound.
@@ -37,6 +41,7 @@ impl ClipSettings {
     pub fn new(prompts_dir: impl Into<PathBuf>) -> Self {
         ClipSettings {
             prompts_dir: prompts_dir.into(),
+            recordings_dir: None,
             file_bytes_max: 50_000_000,
             duration_max: Duration::from_secs(600),
             cache_bytes_max: 256_000_000,
@@ -47,14 +52,14 @@ impl ClipSettings {
 /// Why there is no clip.
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
-    /// The path leaves the prompts folder or cannot name a file in it.
-    #[error("{0:?} is not a path below the prompts folder")]
+    /// The path leaves its folder or cannot name a file in it.
+    #[error("{0:?} is not a path below the {folder} folder", folder = folder_of(.0))]
     Outside(String),
     /// A network address.
     #[error("{0:?} is a network address; only files below the prompts folder are played")]
     Address(String),
     /// Cannot be read.
-    #[error("cannot read {path:?} in the prompts folder: {error}")]
+    #[error("cannot read {path:?} in the {folder} folder: {error}", folder = folder_of(path))]
     Unreadable {
         /// As it was asked for.
         path: String,
@@ -81,6 +86,15 @@ pub enum ClipError {
     },
 }
 
+/// Which folder a path is in, for people.
+fn folder_of(path: &str) -> &'static str {
+    if path.starts_with(URL_PREFIX) {
+        "recordings"
+    } else {
+        "prompts"
+    }
+}
+
 /// The loader with its cache.
 pub struct Clips {
     settings: ClipSettings,
@@ -104,18 +118,18 @@ impl Clips {
         &self.settings.prompts_dir
     }
 
-    /// The clip of a file, by its path below the prompts folder. A file that changed on disk is
+    /// The clip of a file, by its path below the prompts folder, or of a recording, by its
+    /// `recording:` URL. A file that changed on disk is
     /// read anew.
     ///
     /// # Errors
     /// See [`ClipError`]; every text names the path as it was asked for.
     pub async fn load(&self, path: &str) -> Result<Arc<Clip>, ClipError> {
-        let file = self.confine(path)?;
+        let (dir, file) = self.confine(path)?;
         let unreadable = |error: std::io::Error| ClipError::Unreadable {
             path: path.to_owned(),
             error,
         };
-        let dir = self.settings.prompts_dir.clone();
         let (file, metadata) = run_blocking(move || {
             // Symbolic links must not lead out of the folder.
             let (file, dir) = (file.canonicalize()?, dir.canonicalize()?);
@@ -172,19 +186,23 @@ impl Clips {
         })
     }
 
-    fn confine(&self, path: &str) -> Result<PathBuf, ClipError> {
+    /// The folder and the file in it; links are still to be followed.
+    fn confine(&self, path: &str) -> Result<(PathBuf, PathBuf), ClipError> {
         if path.starts_with("http://") || path.starts_with("https://") {
             return Err(ClipError::Address(path.to_owned()));
         }
+        let (dir, name) = match path.strip_prefix(URL_PREFIX) {
+            Some(name) => (self.settings.recordings_dir.as_ref(), name),
+            None => (Some(&self.settings.prompts_dir), path),
+        };
         let plain = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-        let fits = !path.is_empty()
-            && path.len() <= PATH_BYTES_MAX
-            && !path.contains(['\0', '\\'])
-            && Path::new(path).components().all(plain);
-        if fits {
-            Ok(self.settings.prompts_dir.join(path))
-        } else {
-            Err(ClipError::Outside(path.to_owned()))
+        let fits = !name.is_empty()
+            && name.len() <= PATH_BYTES_MAX
+            && !name.contains(['\0', '\\'])
+            && Path::new(name).components().all(plain);
+        match dir.filter(|_| fits) {
+            Some(dir) => Ok((dir.clone(), dir.join(name))),
+            None => Err(ClipError::Outside(path.to_owned())),
         }
     }
 }
@@ -255,6 +273,47 @@ mod tests {
             .await
             .expect_err("an address");
         assert!(error.to_string().contains("network address"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_recording_is_played_by_its_url_and_nothing_else_of_that_kind() {
+        let (dir, mut clips) = prompts();
+        let error = clips.load("recording:a.flac").await.expect_err("no folder");
+        assert!(matches!(error, ClipError::Outside(_)), "{error}");
+        let recordings = dir.path().join("recordings");
+        std::fs::create_dir(&recordings).expect("a folder");
+        std::fs::write(recordings.join("a.flac"), FLAC).expect("a file");
+        std::fs::write(clips.prompts_dir().join("prompt.flac"), FLAC).expect("a file");
+        let link = recordings.join("link.flac");
+        std::os::unix::fs::symlink(dir.path().join("secret.flac"), link).expect("a link");
+        clips.settings.recordings_dir = Some(recordings);
+        let clip = clips.load("recording:a.flac").await.expect("a clip");
+        assert_eq!(clip.duration_ms(), 500);
+        let absolute = format!("recording:{}", dir.path().join("secret.flac").display());
+        for (path, text) in [
+            (
+                "recording:../secret.flac",
+                "is not a path below the recordings folder",
+            ),
+            (
+                "recording:../prompts/prompt.flac",
+                "is not a path below the recordings",
+            ),
+            (&absolute, "is not a path below the recordings folder"),
+            ("recording:", "is not a path below the recordings folder"),
+            (
+                "recording:link.flac",
+                "is not a path below the recordings folder",
+            ),
+            (
+                "recording:prompt.flac",
+                "in the recordings folder: No such file",
+            ),
+            ("a.flac", "in the prompts folder: No such file"),
+        ] {
+            let error = clips.load(path).await.expect_err(path).to_string();
+            assert!(error.contains(text), "{path}: {error}");
+        }
     }
 
     #[tokio::test]

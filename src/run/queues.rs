@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::engine_loop::{ClipDone, TurnDone, Users};
-use super::recordings::Recorded as RecordedFile;
+use super::recordings::{News, Recorded as RecordedFile, URL_PREFIX};
 use crate::audio::Clip;
 use crate::engine::{Input, Recorded, ScriptDone};
 use crate::id::PlaybackId;
@@ -106,13 +106,20 @@ fn clip_input((id, result): (PlaybackId, Result<Arc<Clip>, String>)) -> Input {
 }
 
 fn recording_input(done: RecordedFile) -> Input {
-    let result = done.result.map(|file| Recorded {
-        url: file.path.display().to_string(),
-        duration_ms: file.duration_ms,
-    });
-    Input::Recording {
-        unit: done.unit,
-        result,
+    let unit = done.unit;
+    let url = |name: String| format!("{URL_PREFIX}{name}");
+    match done.news {
+        News::Opened(name) => Input::RecordingOpened {
+            unit,
+            url: url(name),
+        },
+        News::Ended(result) => Input::Recording {
+            unit,
+            result: result.map(|file| Recorded {
+                url: url(file.name),
+                duration_ms: file.duration_ms,
+            }),
+        },
     }
 }
 
@@ -158,8 +165,8 @@ mod tests {
             media_in.try_send(event).expect("room");
             let clip = (PlaybackId(n), Err("none".to_owned()));
             clips_in.try_send(clip).expect("room");
-            let result = Err("none".to_owned());
-            let recorded = RecordedFile { unit, result };
+            let news = News::Ended(Err("none".to_owned()));
+            let recorded = RecordedFile { unit, news };
             recordings_in.try_send(recorded).expect("room");
         }
         let users = futures_util::stream::iter([user("a"), user("b")]);

@@ -22,6 +22,8 @@ use crate::id::UnitId;
 
 /// Messages that may wait for the disk: 1 s of 200 recordings in frames of 20 ms.
 const QUEUE_MAX: usize = 10_000;
+/// How the URL of a recording begins; its file name follows.
+pub const URL_PREFIX: &str = "recording:";
 /// Recordings at the same time.
 const OPEN_MAX: usize = 1000;
 /// Longest file name without its extension, in characters.
@@ -42,13 +44,22 @@ const LOSS_CHECK: Duration = Duration::from_secs(1);
 /// a clock.
 const IDLE_CHECK: Duration = Duration::from_secs(24 * 3600);
 
-/// What became of a recording.
+/// News of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The recorder.
     pub unit: UnitId,
-    /// The outcome.
-    pub result: Result<RecordedFile, String>,
+    /// What has come of it.
+    pub news: News,
+}
+
+/// How far a recording has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Its file has been made; the name below the recordings folder that it will have.
+    Opened(String),
+    /// It is over.
+    Ended(Result<RecordedFile, String>),
 }
 
 /// A finished file.
@@ -225,9 +236,17 @@ struct Writer {
 /// Waiting for the first samples, which tell the format; then writing; or failed and waiting for
 /// its end.
 enum Recording {
-    Named(String),
+    Reserved(Box<Reserved>),
     Writing(Box<Growing>),
     Failed(String),
+}
+
+/// An empty file, which keeps the name.
+struct Reserved {
+    name: String,
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
 }
 
 struct Growing {
@@ -267,9 +286,7 @@ impl Writer {
 
     fn handle_order(&mut self, order: Order) {
         match order {
-            Order::Open { unit, name } if self.open.len() < OPEN_MAX => {
-                self.open.insert(unit, Recording::Named(name));
-            }
+            Order::Open { unit, name } if self.open.len() < OPEN_MAX => self.open(unit, &name),
             Order::Open { unit, .. } => {
                 let error = format!("{OPEN_MAX} recordings are running");
                 self.open.insert(unit, Recording::Failed(error));
@@ -281,10 +298,25 @@ impl Writer {
                 samples,
             } => {
                 if let Some(recording) = self.open.get_mut(&unit) {
-                    recording.add(&self.dir, rate, channels, &samples);
+                    recording.add(rate, channels, &samples);
                 }
             }
             Order::End { unit } => self.end(unit),
+        }
+    }
+
+    fn open(&mut self, unit: UnitId, name: &str) {
+        match Reserved::create(&self.dir, name) {
+            Ok(reserved) => {
+                let name = reserved.name.clone();
+                let recording = Recording::Reserved(Box::new(reserved));
+                self.open.insert(unit, recording);
+                self.tell(unit, News::Opened(name));
+            }
+            Err(error) => {
+                let error = format!("cannot write in {}: {error}", self.dir.display());
+                self.open.insert(unit, Recording::Failed(error));
+            }
         }
     }
 
@@ -316,31 +348,39 @@ impl Writer {
             return;
         };
         let result = match recording {
-            Recording::Named(_) => Err("there was nothing to record".to_owned()),
+            Recording::Reserved(reserved) => {
+                reserved.remove();
+                Err("there was nothing to record".to_owned())
+            }
             Recording::Failed(error) => Err(error),
             Recording::Writing(growing) => growing.finish(),
         };
-        if let Err(error) = &result {
-            tracing::warn!(%unit, %error, "A recording failed");
+        match &result {
+            Ok(RecordedFile {
+                path, duration_ms, ..
+            }) => {
+                tracing::info!(%unit, path = %path.display(), duration_ms, "Recording written");
+            }
+            Err(error) => tracing::warn!(%unit, %error, "A recording failed"),
         }
+        self.tell(unit, News::Ended(result));
+    }
+
+    fn tell(&mut self, unit: UnitId, news: News) {
         // Waiting for the engine is no fault of this thread.
         self.beat.rest();
-        if self
-            .results
-            .blocking_send(Recorded { unit, result })
-            .is_err()
-        {
-            tracing::debug!(%unit, "Nobody waits for the outcome of a recording");
+        if self.results.blocking_send(Recorded { unit, news }).is_err() {
+            tracing::debug!(%unit, "Nobody waits for news of a recording");
         }
     }
 }
 
 impl Recording {
-    fn add(&mut self, dir: &Path, rate: Rate, channels: u16, samples: &[i16]) {
-        if let Recording::Named(name) = self {
-            match Growing::create(dir, name, rate, channels) {
+    fn add(&mut self, rate: Rate, channels: u16, samples: &[i16]) {
+        if let Recording::Reserved(reserved) = self {
+            match reserved.begin(rate, channels) {
                 Ok(growing) => *self = Recording::Writing(Box::new(growing)),
-                Err(error) => self.fail(format!("cannot write in {}: {error}", dir.display())),
+                Err(error) => self.fail(error),
             }
         }
         if let Recording::Writing(growing) = self
@@ -354,7 +394,10 @@ impl Recording {
     fn fail(&mut self, error: String) {
         let error = match self {
             Recording::Failed(_) => return,
-            Recording::Named(_) => error,
+            Recording::Reserved(reserved) => {
+                reserved.remove();
+                error
+            }
             Recording::Writing(growing) => {
                 // The header is brought up to date if the disk allows it; the error is known
                 // already.
@@ -369,8 +412,8 @@ impl Recording {
     }
 }
 
-impl Growing {
-    fn create(dir: &Path, name: &str, rate: Rate, channels: u16) -> Result<Self, String> {
+impl Reserved {
+    fn create(dir: &Path, name: &str) -> Result<Self, String> {
         std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
         for number in 1..=SAME_NAME_MAX {
             let name = if number == 1 {
@@ -387,24 +430,45 @@ impl Growing {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 other => other.map_err(|error| error.to_string())?,
             };
-            let spec = hound::WavSpec {
-                channels,
-                sample_rate: rate.hz(),
-                bits_per_sample: 16,
-                sample_format: hound::SampleFormat::Int,
-            };
-            let wav = hound::WavWriter::new(BufWriter::new(file), spec)
-                .map_err(|error| error.to_string())?;
-            return Ok(Growing {
+            return Ok(Reserved {
                 name,
                 path,
                 part,
-                wav,
+                file,
             });
         }
         Err(format!("there are {SAME_NAME_MAX} files {name}"))
     }
 
+    fn begin(&self, rate: Rate, channels: u16) -> Result<Growing, String> {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: rate.hz(),
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let error = |error: &dyn std::fmt::Display| {
+            format!("cannot write {}: {error}", self.part.display())
+        };
+        let file = self.file.try_clone().map_err(|e| error(&e))?;
+        let wav = hound::WavWriter::new(BufWriter::new(file), spec).map_err(|e| error(&e))?;
+        Ok(Growing {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            part: self.part.clone(),
+            wav,
+        })
+    }
+
+    /// Nothing was written: the name is free again.
+    fn remove(&self) {
+        if let Err(error) = std::fs::remove_file(&self.part) {
+            tracing::warn!(part = %self.part.display(), %error, "An empty file stays");
+        }
+    }
+}
+
+impl Growing {
     fn write(&mut self, rate: Rate, channels: u16, samples: &[i16]) -> Result<(), String> {
         let spec = self.wav.spec();
         if (spec.sample_rate, spec.channels) != (rate.hz(), channels) {
@@ -462,6 +526,40 @@ mod tests {
         (recordings, sink, done)
     }
 
+    /// The next end of a recording.
+    fn end_of(
+        done: &mut tokio::sync::mpsc::Receiver<Recorded>,
+    ) -> (UnitId, Result<RecordedFile, String>) {
+        loop {
+            let Recorded { unit, news } = done.blocking_recv().expect("an outcome");
+            if let News::Ended(result) = news {
+                return (unit, result);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_told_when_it_is_taken_and_free_again_when_nothing_was_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("memo.wav"), "older").expect("a file");
+        let (_recordings, sink, mut done) = start(dir.path());
+        let mut opened = Vec::new();
+        for unit in [A, UnitId(2)] {
+            sink.open(unit, "memo");
+            opened.push(done.blocking_recv().expect("news").news);
+        }
+        let names = ["memo-2.wav", "memo-3.wav"].map(str::to_owned);
+        assert_eq!(opened, names.map(News::Opened));
+        sink.end(A);
+        let error = end_of(&mut done).1.expect_err("no samples");
+        assert_eq!(error, "there was nothing to record");
+        assert!(!dir.path().join("memo-2.wav.part").exists());
+        sink.samples(UnitId(2), Rate::Hz8000, 1, vec![0; 160]);
+        sink.end(UnitId(2));
+        let file = end_of(&mut done).1.expect("a file");
+        assert_eq!(file.name, "memo-3.wav");
+    }
+
     #[test]
     fn names_are_safe() {
         for (name, safe) in [
@@ -488,16 +586,12 @@ mod tests {
             }
         }
         sink.end(UnitId(2));
-        let second = done.blocking_recv().expect("an outcome");
-        let file = second.result.expect("a file");
-        assert_eq!((second.unit, file.name.as_str()), (UnitId(2), "talk-2.wav"));
+        let (unit, second) = end_of(&mut done);
+        let file = second.expect("a file");
+        assert_eq!((unit, file.name.as_str()), (UnitId(2), "talk-2.wav"));
         assert!(dir.join("talk.wav.part").exists() && !dir.join("talk.wav").exists());
         sink.end(A);
-        let file = done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect("a file");
+        let file = end_of(&mut done).1.expect("a file");
         assert_eq!((file.name.as_str(), file.duration_ms), ("talk.wav", 1000));
         let mut wav = hound::WavReader::open(dir.join("talk.wav")).expect("a WAV");
         assert_eq!(
@@ -523,30 +617,18 @@ mod tests {
         bad.open(A, "x");
         bad.samples(A, Rate::Hz8000, 1, vec![0; 160]);
         bad.end(A);
-        let error = bad_done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect_err("bad folder");
+        let error = end_of(&mut bad_done).1.expect_err("bad folder");
         assert!(error.starts_with("cannot write in "), "{error}");
         good.samples(A, Rate::Hz8000, 1, vec![0; 160]);
         good.open(A, "x");
         good.end(A);
-        let error = good_done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect_err("empty");
+        let error = end_of(&mut good_done).1.expect_err("empty");
         assert_eq!(error, "there was nothing to record");
         good.open(A, "x");
         good.samples(A, Rate::Hz8000, 1, vec![0; 160]);
         good.samples(A, Rate::Hz16000, 1, vec![0; 320]);
         good.end(A);
-        let error = good_done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect_err("changed");
+        let error = end_of(&mut good_done).1.expect_err("changed");
         assert!(
             error.starts_with("rate or channels changed in a recording; what was"),
             "{error}"
@@ -581,7 +663,7 @@ mod tests {
         };
         let mut recording = Recording::Writing(Box::new(growing));
         for _ in 0..100 {
-            recording.add(dir.path(), Rate::Hz8000, 1, &[0; 160]);
+            recording.add(Rate::Hz8000, 1, &[0; 160]);
         }
         let Recording::Failed(error) = recording else {
             panic!("still writing")
@@ -615,11 +697,7 @@ mod tests {
             beat: Health::default().beat(Part::Recordings, WRITE_MAX),
         }
         .run(&orders);
-        let error = done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect_err("lost samples");
+        let error = end_of(&mut done).1.expect_err("lost samples");
         assert!(error.starts_with("samples were lost"), "{error}");
     }
 
@@ -649,8 +727,10 @@ mod tests {
             }
             .run(&orders);
             let mut ended = Vec::new();
-            while let Some(Recorded { unit, result }) = done.blocking_recv() {
-                ended.push((unit, result.is_err()));
+            while let Some(Recorded { unit, news }) = done.blocking_recv() {
+                if let News::Ended(result) = news {
+                    ended.push((unit, result.is_err()));
+                }
             }
             ended.sort_unstable();
             assert_eq!(ended, [(A, true), (b, true)], "{room}");
@@ -665,11 +745,7 @@ mod tests {
         sink.samples(A, Rate::Hz48000, 1, vec![0; 960]);
         drop(sink);
         drop(recordings);
-        let file = done
-            .blocking_recv()
-            .expect("an outcome")
-            .result
-            .expect("a file");
+        let file = end_of(&mut done).1.expect("a file");
         assert_eq!(file.duration_ms, 20);
     }
 }

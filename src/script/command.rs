@@ -187,7 +187,7 @@ pub enum UnitCommand {
 /// Something that can be heard.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sound {
-    /// A file below the prompts folder.
+    /// A file below the prompts folder, or the URL of a recording.
     File { path: String },
     /// Text to be spoken.
     Speech { text: String, voice: VoiceChoice },

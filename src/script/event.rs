@@ -139,7 +139,12 @@ pub(super) const LEG_EVENTS: &[EventWord] = &[
         "A report on reception; `rtt_ms` may be `()`.",
         WIRE,
     ),
-    word("record_started", "url", "Recording began.", ALL),
+    word(
+        "record_started",
+        "url",
+        "Recording began; the file has its name.",
+        ALL,
+    ),
     word(
         "record_stopped",
         "url, duration_ms",

@@ -24,7 +24,7 @@ pub struct Latency {
     pub clip: Duration,
     /// Opening the sockets of a leg.
     pub bind: Duration,
-    /// Finishing the file of a recording.
+    /// Making or finishing the file of a recording.
     pub recording: Duration,
 }
 
@@ -48,6 +48,7 @@ pub(super) enum Late {
     Script(Box<ScriptJob>),
     Clip(PlaybackId, Result<Arc<Clip>, String>),
     Bound(UnitId, Result<(SocketAddr, SocketAddr), String>),
+    Opened(UnitId, String),
     Recorded(UnitId, Result<Recorded, String>),
 }
 
@@ -75,7 +76,7 @@ impl Lates {
             Late::Script(_) => self.latency.script,
             Late::Clip(..) => self.latency.clip,
             Late::Bound(..) => self.latency.bind,
-            Late::Recorded(..) => self.latency.recording,
+            Late::Opened(..) | Late::Recorded(..) => self.latency.recording,
         };
         let part = f64::from(self.random.next_u32()) / f64::from(u32::MAX);
         self.begun += 1;
@@ -110,6 +111,10 @@ impl World {
                 self.engine.handle(now, engine::Input::Clip { id, result });
             }
             Late::Bound(unit, bound) => self.core.handle_bound(now, unit, bound),
+            Late::Opened(unit, url) => {
+                let input = engine::Input::RecordingOpened { unit, url };
+                self.engine.handle(now, input);
+            }
             Late::Recorded(unit, result) => {
                 let input = engine::Input::Recording { unit, result };
                 self.engine.handle(now, input);

@@ -81,7 +81,10 @@ pub struct World {
     /// Phones without a network.
     pub(super) cut: BTreeSet<PhoneId>,
     sounds: BTreeMap<PlaybackId, String>,
+    /// Each open recording with its URL and its samples.
     recordings: BTreeMap<UnitId, (String, u64)>,
+    /// URLs of finished recordings.
+    recorded: BTreeSet<String>,
     /// What happened, for people: one line per fact.
     timeline: Vec<String>,
     /// Lines that scenarios logged.
@@ -115,6 +118,7 @@ impl World {
             cut: BTreeSet::new(),
             sounds: BTreeMap::new(),
             recordings: BTreeMap::new(),
+            recorded: BTreeSet::new(),
             timeline: Vec::new(),
             logs: Vec::new(),
             removed_users: Vec::new(),
@@ -554,7 +558,9 @@ impl World {
                 self.lates.begin(now, Late::Clip(id, result));
             }
             engine::Output::OpenRecording { unit, name } => {
-                self.recordings.insert(unit, (name, 0));
+                let url = format!("recording:{name}.wav");
+                self.recordings.insert(unit, (url.clone(), 0));
+                self.lates.begin(now, Late::Opened(unit, url));
             }
             engine::Output::RemoveUser { name } => {
                 self.engine
@@ -612,9 +618,10 @@ impl World {
                 }
             }
             media::Output::RecordEnd { unit } => {
-                let (name, samples) = self.recordings.remove(&unit).unwrap_or_default();
+                let (url, samples) = self.recordings.remove(&unit).unwrap_or_default();
+                self.recorded.insert(url.clone());
                 let recorded = Recorded {
-                    url: name,
+                    url,
                     duration_ms: samples / 8,
                 };
                 self.lates.begin(now, Late::Recorded(unit, Ok(recorded)));
@@ -629,7 +636,10 @@ impl World {
                 let length = text.chars().count() as u64 * SPEECH_MS_PER_CHARACTER;
                 (text, length)
             }
-            Sound::File { path } if path.contains("missing") => {
+            Sound::File { path }
+                if path.contains("missing")
+                    || path.starts_with("recording:") && !self.recorded.contains(&path) =>
+            {
                 return Err(format!("{path}: no such file"));
             }
             Sound::File { path } => (path, 1000),

@@ -64,8 +64,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "leg",
         "play(source, #{loop, gain_db})",
-        "Plays a file below the prompts folder or a tone (`tone:busy`, `tone:ringback:us`), \
-         instead of what plays.",
+        "Plays a file below the prompts folder, a finished recording by its `url`, or a tone \
+         (`tone:busy`, `tone:ringback:us`), instead of what plays.",
     ),
     entry(
         "leg",

@@ -154,3 +154,25 @@ fn a_handler_after_the_end_can_write_to_the_log_and_no_more() {
         Some("over script-terminate")
     );
 }
+
+#[test]
+fn a_recording_has_one_name_from_its_begin_on_and_can_be_played() {
+    let script = r#"
+fn on_incoming(e) { e.leg.on("connected", "begin"); e.leg.answer(); }
+fn begin(e) {
+    e.leg.on("record_started", |e| { this.url = e.url; e.leg.play(e.url); });
+    e.leg.on("playback_finished", |e| log(`played ${e.source == this.url} ${e.error == ()}`));
+    e.leg.on("record_stopped", |e| { log(`same ${e.url == this.url}`); e.leg.play(e.url); });
+    let recorder = e.leg.record(#{name: "memo"});
+    after(1000, |e| recorder.stop());
+}
+"#;
+    let mut world = world_with(script, Latency::NONE, 1);
+    let a = world.phone("+15550100");
+    world.dial(a, "100");
+    expect(world.expect_state(a, PhoneState::Connected));
+    world.advance(Duration::from_secs(4));
+    // While it grows it is not there yet.
+    let expected = ["played true false", "same true", "played true true"];
+    assert_eq!(world.logs, expected);
+}
