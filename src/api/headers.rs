@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use crate::pii::Pii;
 
 use super::error::ApiError;
 use super::random;
@@ -52,7 +54,7 @@ pub(super) async fn finish(
 ) -> Response {
     let client = witness.client(&request);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = shown_path(&request);
     let request_id = match random::hexadecimal() {
         Ok(id) => id,
         Err(error) => return error.into_response(),
@@ -83,4 +85,53 @@ pub(super) async fn finish(
         headers.insert(header::CACHE_CONTROL, value);
     }
     response
+}
+
+/// The path of a request for the log. What stands in place of a parameter is masked, a room in the
+/// path being its invitation; of a path that no route takes every part is.
+fn shown_path(request: &Request) -> String {
+    let path = request.uri().path();
+    let Some(route) = request.extensions().get::<MatchedPath>() else {
+        return Pii(path).to_string();
+    };
+    let parts = path.split('/').zip(route.as_str().split('/'));
+    let shown = parts.map(|(given, known)| match known.starts_with('{') {
+        true => Pii(given).to_string(),
+        false => given.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::Request;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_path_in_the_log_says_which_route_and_not_which_room() {
+        for (path, shown) in [
+            (
+                "/api/v1/rooms/MyTeamRoom/join",
+                "/api/v1/rooms/My********/join",
+            ),
+            ("/api/v1/users", "/api/v1/users"),
+            ("/MyTeamRoom/users", "/My********/us***"),
+        ] {
+            let routes = Router::new()
+                .route("/rooms/{id}/join", get(|| async {}))
+                .route("/users", get(|| async {}));
+            let router = Router::new().nest("/api/v1", routes).layer(from_fn(
+                async |request: axum::extract::Request, _: Next| shown_path(&request),
+            ));
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            let response = router.oneshot(request).await.expect("answers");
+            let body = axum::body::to_bytes(response.into_body(), 200).await;
+            assert_eq!(body.expect("a body"), shown);
+        }
+    }
 }

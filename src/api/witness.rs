@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use super::error::ApiError;
 use super::request::client_address;
 use crate::network::{Network, Repeats};
-use crate::pii::Pii;
 
 /// Lines about refused requests of one address in a minute; those above are counted in the next.
 const LINES_PER_MINUTE: u32 = 30;
@@ -22,6 +21,7 @@ const LINES_PER_MINUTE: u32 = 30;
 pub(super) struct Refusal<'a> {
     pub client: IpAddr,
     pub method: &'a Method,
+    /// As the log shows it.
     pub path: &'a str,
     pub request_id: &'a str,
     pub error: &'a ApiError,
@@ -97,8 +97,6 @@ impl Witness {
         drop(seen);
         let Some(times) = line else { return };
         let status = status.as_u16();
-        // A room in the path is its invitation.
-        let path = Pii(path);
         match log {
             Some(log) => {
                 warn!(request_id, %method, %path, status, code, %network, times, "Failed: {log}");
