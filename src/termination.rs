@@ -50,6 +50,18 @@ pub struct Row {
     pub text: &'static str,
 }
 
+impl Row {
+    /// The status of a final refusal, 300 to 699. A reason that ends an answered call has 200 as
+    /// its own status; its refusal is 480 Temporarily Unavailable.
+    pub fn refusal_status(&self) -> u16 {
+        if self.sip_status < 300 {
+            480
+        } else {
+            self.sip_status
+        }
+    }
+}
+
 macro_rules! reasons {
     ($(
         $variant:ident $class:ident $label:literal $status:literal $cause:literal

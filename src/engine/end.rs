@@ -105,8 +105,7 @@ impl Engine {
             extra.extend_from_slice(&said.headers);
             let done = match leg.state {
                 LegState::Alerting | LegState::Early => {
-                    let status = reason.row().sip_status;
-                    let code = if status < 300 { 480 } else { status };
+                    let code = reason.row().refusal_status();
                     self.sip.reject(now, call, code, None, extra)
                 }
                 LegState::Answered | LegState::Connected(_) => self.sip.bye(now, call, extra),
@@ -168,13 +167,8 @@ impl Engine {
                 headers,
             }
         } else {
-            let own = if row.sip_status < 300 {
-                480
-            } else {
-                row.sip_status
-            };
             LegEvent::Failed {
-                code: code.unwrap_or(own),
+                code: code.unwrap_or(row.refusal_status()),
                 reason: reason.to_string(),
                 class: row.class.label().to_owned(),
                 text,
