@@ -48,3 +48,10 @@ impl LegId {
         UnitId(self.0)
     }
 }
+
+impl UnitId {
+    /// The leg whose media unit this is; for another unit, an id that no leg has.
+    pub fn leg(self) -> LegId {
+        LegId(self.0)
+    }
+}

@@ -1,27 +1,28 @@
-//! Deadlines of sessions and legs: at most one for each alarm, which whoever ends its reason takes
-//! back.
+//! Deadlines of a session and its legs: at most one for each alarm, which whoever ends its reason
+//! takes back.
 
 use std::time::{Duration, Instant};
 
-use crate::id::{LegId, SessionId, TimerId};
+use crate::id::{LegId, TimerId};
 use crate::script::Event;
 use crate::termination::Reason;
 
-use super::Engine;
+use super::context::Context;
 use super::leg::LegState;
-use super::session::Ending;
+use super::limits::TIMER_PERIOD_MIN_MS;
+use super::session::{Phase, Session};
 
 /// Something with a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Alarm {
     /// A timer of a script.
-    Timer(SessionId, TimerId),
+    Timer(TimerId),
     /// A session without legs.
-    Idle(SessionId),
+    Idle,
     /// An apology that takes too long.
-    Apology(SessionId),
+    Apology,
     /// A session that waits for the ends of its recordings.
-    Recordings(SessionId),
+    Recordings,
     /// A leg that nobody answers.
     Unanswered(LegId),
     /// A leg that stays in early media.
@@ -32,83 +33,86 @@ pub(super) enum Alarm {
     Outbox(LegId),
 }
 
-impl Engine {
-    pub(super) fn set_alarm(&mut self, at: Instant, alarm: Alarm) {
-        self.alarms.set(alarm, Some(at));
-    }
+/// A timer of a script.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timer {
+    at: Instant,
+    period_ms: Option<u64>,
+}
 
-    pub(super) fn take_back_alarm(&mut self, alarm: Alarm) {
-        self.alarms.set(alarm, None);
-    }
-
-    pub(super) fn fire_alarms(&mut self, now: Instant) {
-        while let Some(alarm) = self.alarms.pop(now) {
-            self.fire(now, alarm);
+impl Session {
+    /// Fires what is due.
+    pub(super) fn fire_alarms(&mut self, cx: &mut Context) {
+        while let Some(alarm) = self.alarms.pop(cx.now) {
+            self.fire(cx, alarm);
         }
     }
 
-    fn fire(&mut self, now: Instant, alarm: Alarm) {
+    fn fire(&mut self, cx: &mut Context, alarm: Alarm) {
         match alarm {
-            Alarm::Timer(session, timer) => self.fire_timer(now, session, timer),
-            Alarm::Idle(id) => {
-                let session = self.sessions.get(&id);
-                if session.is_some_and(|session| session.legs.is_empty()) {
-                    self.end_session(now, id, Reason::SessionIdle);
+            Alarm::Timer(timer) => self.fire_timer(cx, timer),
+            Alarm::Idle => {
+                if self.legs.is_empty() {
+                    self.end(cx, Reason::SessionIdle);
                 }
             }
-            Alarm::Apology(id) => {
-                let due = self
-                    .sessions
-                    .get(&id)
-                    .is_some_and(|session| session.ending == Some(Ending::Apologising));
-                if due {
-                    self.end_session(now, id, Reason::ScriptError);
+            Alarm::Apology => {
+                if self.phase == Phase::Apologising {
+                    self.end(cx, Reason::ScriptError);
                 }
             }
-            Alarm::Recordings(id) => self.give_up_recordings(now, id),
+            Alarm::Recordings => self.give_up_recordings(cx),
             Alarm::Unanswered(leg) => {
                 let state = self.legs.get(&leg).map(|leg| leg.state);
                 if matches!(state, Some(LegState::Alerting | LegState::Early)) {
-                    self.hang_up(now, leg, Reason::Unanswered, &[]);
+                    self.hang_up(cx, leg, Reason::Unanswered, &[]);
                 }
             }
-            Alarm::Away(leg) => self.give_up_media(now, leg),
-            Alarm::Outbox(leg) => self.drop_old_messages(now, leg),
+            Alarm::Away(leg) => self.give_up_media(cx, leg),
+            Alarm::Outbox(leg) => self.drop_old_messages(cx, leg),
             Alarm::EarlyMedia(leg) => {
-                if self
-                    .legs
-                    .get(&leg)
-                    .is_some_and(|leg| leg.state == LegState::Early)
-                {
-                    self.hang_up(now, leg, Reason::EarlyMediaTimeout, &[]);
+                let state = self.legs.get(&leg).map(|leg| leg.state);
+                if state == Some(LegState::Early) {
+                    self.hang_up(cx, leg, Reason::EarlyMediaTimeout, &[]);
                 }
             }
         }
     }
 
-    fn fire_timer(&mut self, now: Instant, id: SessionId, timer: TimerId) {
-        let waiting_max = self.settings.session_events_max / 2;
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
+    pub(super) fn set_timer(&mut self, cx: &Context, timer: TimerId, after_ms: u64, repeat: bool) {
+        let after_ms = match repeat {
+            true => after_ms.max(TIMER_PERIOD_MIN_MS),
+            false => after_ms,
         };
-        let Some(entry) = session.timers.get_mut(&timer) else {
+        let at = cx.now + Duration::from_millis(after_ms);
+        let period_ms = repeat.then_some(after_ms);
+        self.timers.insert(timer, Timer { at, period_ms });
+        self.alarms.set(Alarm::Timer(timer), Some(at));
+    }
+
+    pub(super) fn cancel_timer(&mut self, timer: TimerId) {
+        self.timers.remove(&timer);
+        self.alarms.set(Alarm::Timer(timer), None);
+    }
+
+    fn fire_timer(&mut self, cx: &mut Context, timer: TimerId) {
+        let Some(entry) = self.timers.get_mut(&timer) else {
             return;
         };
         match entry.period_ms {
             Some(period_ms) => {
-                let next = entry.at.max(now) + Duration::from_millis(period_ms);
+                let next = entry.at.max(cx.now) + Duration::from_millis(period_ms);
                 entry.at = next;
+                self.alarms.set(Alarm::Timer(timer), Some(next));
                 // A session that cannot keep up loses beats of its clock rather than its life.
-                let skip = session.queue.len() >= waiting_max;
-                self.set_alarm(next, Alarm::Timer(id, timer));
-                if skip {
+                if self.is_crowded(cx) {
                     return;
                 }
             }
             None => {
-                session.timers.remove(&timer);
+                self.timers.remove(&timer);
             }
         }
-        self.tell(now, id, Event::Timer { timer });
+        self.tell(cx, Event::Timer { timer });
     }
 }

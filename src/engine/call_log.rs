@@ -13,8 +13,8 @@ use crate::routing::{Source, Trace};
 use crate::script::LegInfo;
 use crate::sip::Flow;
 
+use super::Stats;
 use super::leg::{Leg, Link};
-use super::{Engine, Stats};
 
 /// What the lines about one caller have in common: the WebSocket, with all that goes over it, or
 /// the leg of a phone. Internal calls have that of the leg which they were made for.
@@ -106,39 +106,33 @@ impl Unrouted {
     }
 }
 
-impl Engine {
-    /// The trace of the calls that a session makes: that of the leg which came to it first.
-    pub(super) fn trace_of(&self, session: SessionId) -> Option<TraceId> {
-        let legs = &self.sessions.get(&session)?.legs;
-        let mut legs = legs.iter().filter_map(|leg| self.legs.get(leg));
-        legs.find(|leg| leg.incoming).map(|leg| leg.trace)
-    }
-}
-
-/// An internal call: `own` is the caller's end, `far` that of the conference.
+/// An internal call from one session and leg to those of a conference.
 pub(super) fn log_join(
     trace: TraceId,
-    own: &LegInfo,
-    (session_id, to_session): (SessionId, SessionId),
-    far: LegId,
+    (session_id, leg_id): (SessionId, LegId),
+    (to_session, to_leg): (SessionId, LegId),
+    info: &LegInfo,
 ) {
     info!(
         %trace,
-        leg_id = %own.id,
+        %leg_id,
         %session_id,
-        to_leg = %far,
+        %to_leg,
         %to_session,
-        room = %Pii(&own.destination),
-        caller = %Pii(&own.caller_id),
-        display_name = %Pii(&own.display_name),
+        room = %Pii(&info.destination),
+        caller = %Pii(&info.caller_id),
+        display_name = %Pii(&info.display_name),
         "Internal call"
     );
 }
 
 /// The end of an internal call, on the side of the one that was called.
-pub(super) fn log_internal_end(leg: &Leg, reason: crate::termination::Reason) {
+pub(super) fn log_internal_end(
+    session_id: SessionId,
+    leg: &Leg,
+    reason: crate::termination::Reason,
+) {
     if leg.incoming && matches!(leg.link, Link::Internal { .. }) {
-        let (session_id, leg_id) = (leg.session, leg.id);
-        info!(trace = %leg.trace, %leg_id, %session_id, %reason, "Internal call ended");
+        info!(trace = %leg.trace, leg_id = %leg.id, %session_id, %reason, "Internal call ended");
     }
 }

@@ -27,7 +27,7 @@ pub struct Application {
 
 /// A rule that takes a call, and the application that it is of.
 #[derive(Clone, Debug)]
-pub struct Choice {
+pub struct RoutingDecision {
     /// The application's name.
     pub application: String,
     /// The rule.
@@ -46,13 +46,13 @@ impl Catalog {
     ///
     /// # Errors
     /// Every application's trace, when no rule matches.
-    pub fn decide(&self, call: &CallInfo<'_>) -> Result<Choice, Vec<(String, Trace)>> {
+    pub fn decide(&self, call: &CallInfo<'_>) -> Result<RoutingDecision, Vec<(String, Trace)>> {
         let mut traces = Vec::new();
         for application in &self.applications {
             let (decision, trace) = application.router.decide(call);
             let application = application.name.clone();
             match decision {
-                Some(rule) => return Ok(Choice { application, rule }),
+                Some(rule) => return Ok(RoutingDecision { application, rule }),
                 None => traces.push((application, trace)),
             }
         }

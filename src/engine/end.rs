@@ -1,32 +1,32 @@
 //! The end of a leg, whoever ends it, and what the two sides tell each other then.
 
-use std::time::Instant;
-
 use tracing::{debug, info};
 
 use crate::display_name::cleaned;
 use crate::id::{LegId, SessionId, UnitId};
 use crate::media::{Command, LegStats};
 use crate::pii::Pii;
-use crate::script::{self, Headers, LegEvent};
-use crate::sip::{CallKey, Request};
+use crate::script::{Event, Headers, LegEvent};
+use crate::sip::Request;
 use crate::termination::Reason;
 
-use super::Engine;
 use super::alarm::Alarm;
 use super::call_log::{TraceId, log_internal_end};
+use super::context::Context;
+use super::internal_call::FromPeer;
 use super::leg::{Leg, LegState, Link, MediaState, SipLink, x_headers};
+use super::session::Session;
 
 /// What the closing line of a leg still needs when its media totals arrive.
 #[derive(Debug)]
 pub(super) struct EndedLeg {
-    pub(super) trace: TraceId,
-    pub(super) session: SessionId,
-    pub(super) sip_call_id: String,
-    pub(super) caller_id: String,
-    pub(super) codec: &'static str,
-    pub(super) reason: Reason,
-    pub(super) duration_ms: u64,
+    trace: TraceId,
+    session: SessionId,
+    sip_call_id: String,
+    caller_id: String,
+    codec: &'static str,
+    reason: Reason,
+    duration_ms: u64,
 }
 
 /// What one side of a call tells the other one when it ends it.
@@ -40,38 +40,26 @@ pub(super) struct Farewell {
     pub(super) headers: Headers,
 }
 
-impl Engine {
-    /// The dialog of a leg is over, by the peer's act.
-    pub(super) fn call_ended(&mut self, now: Instant, call: CallKey, reason: Reason) {
-        if let Some(&id) = self.calls.get(&call) {
-            self.drop_leg(now, id, reason);
-        }
-    }
-
+impl Session {
     /// The peer hung up; its BYE may say why.
-    pub(super) fn handle_bye(&mut self, now: Instant, call: CallKey, request: &Request) {
-        let Some(leg) = self.leg_of(call) else {
-            return;
-        };
-        let (id, incoming) = (leg.id, leg.incoming);
-        let reason = if incoming {
-            Reason::CallerHangup
-        } else {
-            Reason::CalleeHangup
+    pub(super) fn handle_bye(&mut self, cx: &mut Context, id: LegId, request: &Request) {
+        let reason = match self.legs.get(&id).is_some_and(|leg| leg.incoming) {
+            true => Reason::CallerHangup,
+            false => Reason::CalleeHangup,
         };
         let heard = Farewell {
             code: None,
             text: reason_text(request.headers.get("Reason").unwrap_or_default()),
             headers: x_headers(&request.headers),
         };
-        self.part(now, id, reason, Farewell::default(), heard);
+        self.end_leg(cx, id, reason, Farewell::default(), heard);
     }
 
     /// Ends a leg by our act, as its state needs: BYE, or a final refusal; an internal call by its
     /// other end.
     pub(super) fn hang_up(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
         reason: Reason,
         headers: &[(String, String)],
@@ -80,13 +68,13 @@ impl Engine {
             headers: headers.to_vec(),
             ..Farewell::default()
         };
-        self.hang_up_saying(now, id, reason, said);
+        self.hang_up_saying(cx, id, reason, said);
     }
 
     /// The same, with what the other side is told.
     pub(super) fn hang_up_saying(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
         reason: Reason,
         said: Farewell,
@@ -106,42 +94,28 @@ impl Engine {
             let done = match leg.state {
                 LegState::Alerting | LegState::Early => {
                     let code = reason.row().refusal_status();
-                    self.sip.reject(now, call, code, None, extra)
+                    cx.sip.reject(cx.now, call, code, None, extra)
                 }
-                LegState::Answered | LegState::Connected(_) => self.sip.bye(now, call, extra),
+                LegState::Answered | LegState::Connected(_) => cx.sip.bye(cx.now, call, extra),
             };
             if let Err(error) = done {
                 debug!(leg_id = %id, %error, "Call was over before it was hung up");
             }
         }
-        self.part(now, id, reason, said, Farewell::default());
+        self.end_leg(cx, id, reason, said, Farewell::default());
     }
 
-    /// Forgets a leg and tells its session and, for an internal call, the other end.
-    pub(super) fn drop_leg(&mut self, now: Instant, id: LegId, reason: Reason) {
-        self.part(now, id, reason, Farewell::default(), Farewell::default());
+    /// Forgets a leg whose dialog is over, and tells the script and, for an internal call, the
+    /// other end.
+    pub(super) fn drop_leg(&mut self, cx: &mut Context, id: LegId, reason: Reason) {
+        self.end_leg(cx, id, reason, Farewell::default(), Farewell::default());
     }
 
-    /// The same, with a status that the scenario chose.
-    pub(super) fn drop_leg_with(
+    /// Forgets a leg: the script is told what the leg `heard` last, the other end of an internal
+    /// call what was `said` here.
+    pub(super) fn end_leg(
         &mut self,
-        now: Instant,
-        id: LegId,
-        reason: Reason,
-        code: Option<u16>,
-    ) {
-        let heard = Farewell {
-            code,
-            ..Farewell::default()
-        };
-        self.part(now, id, reason, Farewell::default(), heard);
-    }
-
-    /// Forgets a leg: its session is told what it `heard` last, the other end of an internal call
-    /// what was `said` here.
-    pub(super) fn part(
-        &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
         reason: Reason,
         said: Farewell,
@@ -150,57 +124,38 @@ impl Engine {
         let Some(leg) = self.legs.remove(&id) else {
             return;
         };
+        cx.index.units.remove(&id.unit());
         self.take_back_alarms_of(id);
-        let row = reason.row();
         let duration_ms = match leg.state {
-            LegState::Connected(since) => now.saturating_duration_since(since).as_millis() as u64,
+            LegState::Connected(since) => {
+                cx.now.saturating_duration_since(since).as_millis() as u64
+            }
             LegState::Alerting | LegState::Early | LegState::Answered => 0,
         };
         let code = said.code.or(heard.code);
-        let Farewell { text, headers, .. } = heard;
-        let event = if leg.is_connected() {
-            LegEvent::Disconnected {
-                reason: reason.to_string(),
-                code: row.sip_status,
-                duration_ms,
-                text,
-                headers,
-            }
-        } else {
-            LegEvent::Failed {
-                code: code.unwrap_or(row.refusal_status()),
-                reason: reason.to_string(),
-                class: row.class.label().to_owned(),
-                text,
-                headers,
-            }
-        };
-        self.drop_direct(now, id, leg.session);
-        self.close_sound(&leg);
-        self.leave_conferences(now, leg.session, id);
-        self.media(Command::Close { unit: leg.unit() });
-        self.tell(now, leg.session, script::Event::Leg { leg: id, event });
+        let event = end_event(&leg, reason, heard, (code, duration_ms));
+        self.drop_direct(cx, id);
+        self.close_sound(cx, &leg);
+        self.leave_conferences(cx, id);
+        cx.media(Command::Close { unit: leg.unit() });
+        self.tell(cx, Event::Leg { leg: id, event });
         match &leg.link {
             Link::Sip(sip) => {
-                self.calls.remove(&sip.call);
-                if let Some((key, _)) = &sip.in_flight {
-                    self.requests.remove(key);
-                }
-                self.note_ended(&leg, sip, reason, duration_ms);
+                cx.index.calls.remove(&sip.call);
+                self.note_ended(cx, &leg, sip, (reason, duration_ms));
             }
             Link::Internal { peer, .. } => {
-                log_internal_end(&leg, reason);
+                log_internal_end(self.id, &leg, reason);
                 let by_script = matches!(reason, Reason::ScriptHangup | Reason::ScriptTerminate);
                 let mirrored = match (by_script, leg.incoming) {
                     (true, true) => Reason::CalleeHangup,
                     (true, false) => Reason::CallerHangup,
                     (false, _) => reason,
                 };
-                let heard = Farewell { code, ..said };
-                self.part(now, *peer, mirrored, Farewell::default(), heard);
+                cx.tell_peer(*peer, FromPeer::Gone(mirrored, Farewell { code, ..said }));
             }
         }
-        self.note_leg_gone(now, leg.session, id);
+        self.note_leg_gone(cx);
     }
 
     fn take_back_alarms_of(&mut self, id: LegId) {
@@ -210,36 +165,69 @@ impl Engine {
             Alarm::Away(id),
             Alarm::Outbox(id),
         ] {
-            self.take_back_alarm(alarm);
+            self.alarms.set(alarm, None);
         }
     }
 
-    fn note_ended(&mut self, leg: &Leg, sip: &SipLink, reason: Reason, duration_ms: u64) {
-        self.stats.note_ended(reason);
+    fn note_ended(
+        &self,
+        cx: &mut Context,
+        leg: &Leg,
+        sip: &SipLink,
+        (reason, duration_ms): (Reason, u64),
+    ) {
+        cx.stats.note_ended(reason);
+        let agreed = sip.negotiation.current();
         let ended = EndedLeg {
             trace: leg.trace,
-            session: leg.session,
+            session: self.id,
             sip_call_id: sip.sip_call_id.clone(),
             caller_id: leg.caller_id.clone(),
-            codec: sip
-                .negotiation
-                .current()
-                .map_or("none", |agreed| agreed.codec.name),
+            codec: agreed.map_or("none", |agreed| agreed.codec.name),
             reason,
             duration_ms,
         };
         match sip.media {
             MediaState::Closed => report(leg.unit(), &ended, LegStats::default()),
             MediaState::Opening(_) | MediaState::Ready(_) => {
-                self.ended.insert(leg.unit(), ended);
+                cx.ended.insert(leg.unit(), ended);
             }
         }
     }
+}
 
+impl Context {
     /// The closing line of a leg: enough to answer "what happened to that call".
     pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
         if let Some(ended) = self.ended.remove(&unit) {
             report(unit, &ended, stats);
+        }
+    }
+}
+
+fn end_event(
+    leg: &Leg,
+    reason: Reason,
+    heard: Farewell,
+    (code, duration_ms): (Option<u16>, u64),
+) -> LegEvent {
+    let row = reason.row();
+    let Farewell { text, headers, .. } = heard;
+    if leg.is_connected() {
+        LegEvent::Disconnected {
+            reason: reason.to_string(),
+            code: row.sip_status,
+            duration_ms,
+            text,
+            headers,
+        }
+    } else {
+        LegEvent::Failed {
+            code: code.unwrap_or(row.refusal_status()),
+            reason: reason.to_string(),
+            class: row.class.label().to_owned(),
+            text,
+            headers,
         }
     }
 }

@@ -1,100 +1,126 @@
-//! Internal calls: one leg in each of two sessions, joined by a wire. The directory makes sure that
-//! one name means one live session of the application.
+//! Internal calls: one leg in each of two sessions, joined by a wire in the media core. The two
+//! sessions tell each other by values: the engine delivers them.
+//!
+//! | caller's session | | conference's session |
+//! |---|---|---|
+//! | `call_conference` | [`ConferenceCall`] → | incoming leg |
+//! | event | ← [`FromPeer`] → | ring, answer, message, info, digit, end |
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
-use tracing::info;
-
-use crate::id::{LegId, SessionId, UnitId};
-use crate::media;
-use crate::routing::{CallInfo, Source};
-use crate::script::{CallOptions, Event, Headers, LegEvent, LegInfo, UnitEvent};
+use crate::id::{LegId, SessionId};
+use crate::media::{Command, DigitKind};
+use crate::script::{CallOptions, Event, Headers, LegEvent, LegInfo};
 use crate::termination::Reason;
 
-use super::Engine;
-use super::call_log::{TraceId, log_join};
-use super::catalog::Choice;
+use super::call_log::TraceId;
+use super::context::{Context, Delivery};
+use super::end::Farewell;
 use super::leg::{Leg, Link};
 use super::refused::{Refused, refuse};
-use super::session::{Birth, UnitKind};
+use super::session::Session;
 
-impl Engine {
-    /// Calls a conference by name: its live session, or a new one by the rules. The caller's leg
-    /// fails with 404 when no rule takes the name from inside.
+/// How long a digit lasts that one end of an internal call sends to the other.
+const SENT_MS: u32 = 100;
+
+/// A call to a conference, with the leg that the conference gets.
+#[derive(Debug)]
+pub(super) struct ConferenceCall {
+    pub(super) caller: SessionId,
+    /// The caller's end.
+    pub(super) own: LegId,
+    /// The far end; its destination is the conference's name.
+    pub(super) far: LegInfo,
+    /// How many internal calls led here, this one included.
+    pub(super) hops: u8,
+    pub(super) trace: TraceId,
+}
+
+/// What one end of an internal call tells the other.
+#[derive(Debug)]
+pub(super) enum FromPeer {
+    Ringing,
+    /// It has answered, with these `X-…` headers.
+    Answered(Headers),
+    Message(String),
+    Info {
+        mime: String,
+        body: String,
+        headers: Headers,
+    },
+    Digit(char),
+    /// It has ended.
+    Gone(Reason, Farewell),
+    /// There is no conference of the name that was called.
+    NeverThere(Reason),
+}
+
+impl Session {
+    /// Calls a conference by name: its live session, or a new one by the rules.
     pub(super) fn call_conference(
         &mut self,
-        now: Instant,
-        session: SessionId,
+        cx: &mut Context,
         leg: LegId,
         name: &str,
         options: CallOptions,
     ) -> Result<(), Refused> {
-        let legs_max = self.settings.session_legs_max;
-        let Some(caller) = self.sessions.get(&session) else {
-            return Ok(());
-        };
-        if caller.conference_name.is_none() && caller.legs.len() >= legs_max {
+        let legs_max = cx.settings.session_legs_max;
+        if self.conference_name.is_none() && self.legs.len() >= legs_max {
             return refuse(
                 "too-many-legs",
                 format!("a session may have {legs_max} legs"),
             );
         }
-        let hops = self.hops_of(session) + 1;
-        if hops > self.settings.internal_hops_max {
-            let max = self.settings.internal_hops_max;
+        let hops = self.hops() + 1;
+        let hops_max = cx.settings.internal_hops_max;
+        if hops > hops_max {
             return refuse(
                 "too-many-hops",
-                format!("internal calls may follow {max} times"),
+                format!("internal calls may follow {hops_max} times"),
             );
         }
-        let headers: BTreeMap<String, String> = options
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-            .collect();
-        let far = LegId(self.take_ids(1));
+        let lower = |(name, value): &(String, String)| (name.to_ascii_lowercase(), value.clone());
+        let headers: BTreeMap<String, String> = options.headers.iter().map(lower).collect();
         let own = LegInfo {
             id: leg,
             incoming: false,
             source: "internal".to_owned(),
             caller_id: options.caller_id.clone(),
-            display_name: options.display_name.clone(),
+            display_name: options.display_name,
             destination: name.to_owned(),
             number: name.to_owned(),
             headers: BTreeMap::new(),
             user: String::new(),
         };
-        let theirs = LegInfo {
-            id: far,
+        let far = LegInfo {
+            id: LegId(cx.take_ids(1)),
             incoming: true,
             number: options.caller_id,
             headers,
             ..own.clone()
         };
-        let link = Link::Internal { peer: far, hops };
-        let trace = self.trace_of(session).unwrap_or(TraceId::Phone(leg));
-        self.add_leg(now, Leg::new(&own, session, link).traced(trace));
-        let callee = match self.conference_session(now, session, name, &theirs) {
-            Ok(callee) => callee,
-            Err(reason) => {
-                self.drop_leg(now, leg, reason);
-                return Ok(());
-            }
-        };
-        let link = Link::Internal { peer: leg, hops };
-        log_join(trace, &own, (session, callee), far);
-        self.add_leg(now, Leg::new(&theirs, callee, link).traced(trace));
-        self.media(media::Command::AddWire {
+        let trace = self.trace().unwrap_or(TraceId::Phone(leg));
+        let link = Link::Internal { peer: far.id, hops };
+        self.add_leg(cx, Leg::new(&own, link, trace));
+        // The script may connect its end in the same turn, so the wire is there at once.
+        cx.media(Command::AddWire {
             a: leg.unit(),
-            b: far.unit(),
+            b: far.id.unit(),
         });
-        self.tell(now, callee, Event::Incoming { leg: theirs });
+        let call = ConferenceCall {
+            caller: self.id,
+            own: leg,
+            far,
+            hops,
+            trace,
+        };
+        cx.deliveries
+            .push_back(Delivery::CallConference(Box::new(call)));
         Ok(())
     }
 
     /// The leg of a call that was refused: the script has it already, and it ends like any other.
-    pub(super) fn tell_never_called(&mut self, now: Instant, session: SessionId, leg: LegId) {
+    pub(super) fn tell_never_called(&mut self, cx: &mut Context, leg: LegId) {
         let row = Reason::LimitReached.row();
         let event = LegEvent::Failed {
             code: row.sip_status,
@@ -103,127 +129,51 @@ impl Engine {
             text: row.text.to_owned(),
             headers: Vec::new(),
         };
-        self.tell(now, session, Event::Leg { leg, event });
+        self.tell(cx, Event::Leg { leg, event });
     }
 
-    fn hops_of(&self, session: SessionId) -> u8 {
-        let Some(session) = self.sessions.get(&session) else {
-            return 0;
-        };
-        let hops = session
-            .legs
-            .iter()
-            .filter_map(|leg| match self.legs.get(leg)?.link {
-                Link::Internal { hops, .. } if self.legs.get(leg)?.incoming => Some(hops),
-                Link::Internal { .. } | Link::Sip(_) => None,
-            });
+    /// How many internal calls led to this session.
+    fn hops(&self) -> u8 {
+        let hops = self.legs.values().filter_map(|leg| match leg.link {
+            Link::Internal { hops, .. } if leg.incoming => Some(hops),
+            Link::Internal { .. } | Link::Sip(_) => None,
+        });
         hops.max().unwrap_or(0)
     }
 
-    /// The live session of a conference name, or a new one by the caller's own rules.
-    fn conference_session(
-        &mut self,
-        now: Instant,
-        caller: SessionId,
-        name: &str,
-        info: &LegInfo,
-    ) -> Result<SessionId, Reason> {
-        let session = self.sessions.get(&caller).ok_or(Reason::NotFound)?;
-        let application = session.application.clone();
-        if let Some(&live) = self.directory.get(&(application.clone(), name.to_owned())) {
-            return Ok(live);
-        }
-        // A conference runs by the newest rules, whatever version its first caller runs.
-        let catalog = self.catalog.clone();
-        let headers: Headers = info
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let question = CallInfo {
-            destination: name,
-            caller: &info.caller_id,
-            source: Source::Internal,
-            headers: &headers,
-            now_unix_s: (self.clock_ms(now) / 1000) as i64,
-        };
-        let own = catalog.application(&application);
-        let (decision, trace) = own.ok_or(Reason::NotFound)?.router.decide(&question);
-        let Some(rule) = decision else {
-            info!(application, trace = %trace.masked(), "No rule matches an internal call");
-            return Err(Reason::NotFound);
-        };
-        let conference_name = Some(name.to_owned());
-        let choice = Choice { application, rule };
-        if let Some(reason) = self.refuses_session(&choice) {
-            return Err(reason);
-        }
-        let opened = self.open_session(
-            now,
-            Birth {
-                choice,
-                conference_name,
-                catalog,
+    /// The trace of the calls that the session makes: that of the leg which came to it first.
+    fn trace(&self) -> Option<TraceId> {
+        let mut legs = self.legs.values();
+        legs.find(|leg| leg.incoming).map(|leg| leg.trace)
+    }
+
+    /// The other end of an internal call did something. A leg that has ended hears nothing.
+    pub(super) fn handle_peer(&mut self, cx: &mut Context, leg: LegId, said: FromPeer) {
+        let event = match said {
+            FromPeer::Ringing => LegEvent::Ringing {
+                code: 180,
+                headers: Vec::new(),
             },
-        );
-        opened.ok_or(Reason::NotFound)
-    }
-
-    /// Keeps the member lists of conferences and tells about changes.
-    pub(super) fn note_membership(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        from: UnitId,
-        to: UnitId,
-        joined: bool,
-    ) {
-        for (unit, leg) in [(from, LegId(to.0)), (to, LegId(from.0))] {
-            let Some(session) = self.sessions.get_mut(&session) else {
-                return;
-            };
-            if !session.legs.contains(&leg) {
-                continue;
+            FromPeer::Answered(headers) => return self.connect_leg(cx, leg, headers),
+            FromPeer::Message(text) => LegEvent::Message { text },
+            FromPeer::Info {
+                mime,
+                body,
+                headers,
+            } => LegEvent::Info {
+                mime,
+                body,
+                headers,
+            },
+            FromPeer::Digit(digit) => {
+                let kind = DigitKind::TelephoneEvent;
+                return self.handle_digit(cx, leg, digit, kind, Some(SENT_MS));
             }
-            let Some(UnitKind::Conference(conference)) =
-                session.units.get_mut(&unit).map(|unit| &mut unit.kind)
-            else {
-                continue;
-            };
-            let ways = conference.members.entry(leg).or_insert(0);
-            let before = *ways;
-            *ways = if joined {
-                before + 1
-            } else {
-                before.saturating_sub(1)
-            };
-            let after = *ways;
-            if after == 0 {
-                conference.members.remove(&leg);
+            FromPeer::Gone(reason, heard) => {
+                return self.end_leg(cx, leg, reason, Farewell::default(), heard);
             }
-            match (before, after) {
-                (0, 1) => self.tell_unit(now, unit, UnitEvent::MemberJoined { leg }),
-                (1, 0) => self.tell_unit(now, unit, UnitEvent::MemberLeft { leg }),
-                _ => {}
-            }
-        }
-    }
-
-    /// Takes a leg that has ended out of every conference of its session.
-    pub(super) fn leave_conferences(&mut self, now: Instant, session: SessionId, leg: LegId) {
-        let Some(entry) = self.sessions.get_mut(&session) else {
-            return;
+            FromPeer::NeverThere(reason) => return self.drop_leg(cx, leg, reason),
         };
-        let mut left = Vec::new();
-        for (unit, entry) in &mut entry.units {
-            if let UnitKind::Conference(conference) = &mut entry.kind
-                && conference.members.remove(&leg).is_some()
-            {
-                left.push(*unit);
-            }
-        }
-        for unit in left {
-            self.tell_unit(now, unit, UnitEvent::MemberLeft { leg });
-        }
+        self.tell_leg(cx, leg, event);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::id::{LegId, PlaybackId, UnitId};
 use crate::media::{self, WebRtcParams, WebRtcReady};
 use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, Negotiation, RemoteWebRtc, Setup};
@@ -18,7 +18,6 @@ use super::call_log::TraceId;
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) id: LegId,
-    pub(super) session: SessionId,
     pub(super) incoming: bool,
     pub(super) link: Link,
     pub(super) state: LegState,
@@ -234,15 +233,14 @@ pub(super) fn webrtc_params(agreed: &RemoteWebRtc) -> Box<WebRtcParams> {
 
 impl Leg {
     /// A leg at its beginning.
-    pub(super) fn new(info: &LegInfo, session: SessionId, link: Link) -> Leg {
+    pub(super) fn new(info: &LegInfo, link: Link, trace: TraceId) -> Leg {
         Leg {
             id: info.id,
-            session,
             incoming: info.incoming,
             link,
             state: LegState::Alerting,
             caller_id: info.caller_id.clone(),
-            trace: TraceId::Phone(info.id),
+            trace,
             digits: DigitChoice::default(),
             away: false,
             muted: false,
@@ -251,11 +249,6 @@ impl Leg {
             recorders: Vec::new(),
             place: Place::default(),
         }
-    }
-
-    /// The same leg under the trace of another one.
-    pub(super) fn traced(self, trace: TraceId) -> Leg {
-        Leg { trace, ..self }
     }
 
     pub(super) fn unit(&self) -> UnitId {

@@ -1,26 +1,25 @@
 //! Commands on one leg. Before the answer they hold from the first packet on, or are refused; on an
 //! internal leg they are carried out in the graph of the media core.
 
-use std::time::Instant;
-
-use crate::id::{LegId, SessionId};
+use crate::id::LegId;
 use crate::media;
-use crate::script::{Headers, LegCommand, LegEvent, Place};
+use crate::script::{Headers, LegCommand, Place};
 use crate::termination::Reason;
 
-use super::Engine;
+use super::context::Context;
 use super::end::Farewell;
+use super::internal_call::FromPeer;
 use super::leg::{DigitChoice, Leg, LegState, Link, Wanted};
 use super::refused::{Refused, refuse, refuse_direct};
+use super::session::Session;
 use super::sound::RecordOf;
 
-impl Engine {
+impl Session {
     /// Carries out a command on a leg.
     // tidy: table
     pub(super) fn execute_leg(
         &mut self,
-        now: Instant,
-        session: SessionId,
+        cx: &mut Context,
         id: LegId,
         command: LegCommand,
         place: &Place,
@@ -29,18 +28,15 @@ impl Engine {
         // fault.
         let Some(leg) = self.legs.get_mut(&id) else {
             if let LegCommand::Record { recorder, .. } = command {
-                self.tell_nothing_to_record(now, session, recorder);
+                self.tell_nothing_to_record(cx, recorder);
             }
             return Ok(());
         };
-        if leg.session != session {
-            return refuse("not-yours", "the leg belongs to another session");
-        }
         leg.place.clone_from(place);
         match command {
-            LegCommand::Answer { headers } => return self.answer(now, id, headers, place),
-            LegCommand::Ring => return self.ring(now, id),
-            LegCommand::Reject { code, reason } => return self.reject(now, id, code, &reason),
+            LegCommand::Answer { headers } => return self.answer(cx, id, headers, place),
+            LegCommand::Ring => return self.ring(cx, id),
+            LegCommand::Reject { code, reason } => return self.reject(cx, id, code, &reason),
             LegCommand::Hangup { headers, reason } => {
                 let why = match reason.as_str() {
                     "replaced" => Reason::Replaced,
@@ -51,24 +47,25 @@ impl Engine {
                     text: reason,
                     headers: extra_headers(headers)?,
                 };
-                self.hang_up_saying(now, id, why, said);
+                self.hang_up_saying(cx, id, why, said);
             }
-            LegCommand::StartEarlyMedia => return self.start_early_media(now, id),
+            LegCommand::StartEarlyMedia => return self.start_early_media(cx, id),
             LegCommand::Play {
                 sound,
                 looped,
                 gain_db,
             } => {
-                return self.play_on_leg(id, sound, looped, gain_db);
+                return self.play_on_leg(cx, id, sound, looped, gain_db);
             }
-            LegCommand::StopPlayback => self.stop_playback(id.unit()),
+            LegCommand::StopPlayback => self.stop_playback(cx, id.unit()),
             LegCommand::DetectDigits {
                 telephone_event,
                 in_band,
                 info,
             } => {
-                self.enter_media(id)?;
+                self.enter_media(cx, id)?;
                 self.detect_digits(
+                    cx,
                     id,
                     DigitChoice {
                         telephone_event,
@@ -77,37 +74,37 @@ impl Engine {
                     },
                 );
             }
-            LegCommand::SendDigits { digits } => return self.send_digits(now, id, digits),
-            LegCommand::SendMessage { text } => return self.send_message(now, id, text, place),
+            LegCommand::SendDigits { digits } => return self.send_digits(cx, id, digits),
+            LegCommand::SendMessage { text } => return self.send_message(cx, id, text, place),
             LegCommand::SendInfo {
                 mime,
                 body,
                 headers,
             } => {
                 let headers = extra_headers(headers)?;
-                return self.send_info(now, id, mime, body, headers, place);
+                return self.send_info(cx, id, (mime, body), headers, place);
             }
             LegCommand::Record { recorder, options } => {
-                if let Err(refused) = self.enter_media(id) {
-                    self.tell_nothing_to_record(now, session, recorder);
+                if let Err(refused) = self.enter_media(cx, id) {
+                    self.tell_nothing_to_record(cx, recorder);
                     return Err(refused);
                 }
                 let what = (recorder, RecordOf::Leg(id));
-                self.open_recorder(session, what, options, place);
+                self.open_recorder(cx, what, options, place);
             }
-            LegCommand::Mute { on } => return self.silence(id, Some(on), None),
-            LegCommand::Deafen { on } => return self.silence(id, None, Some(on)),
+            LegCommand::Mute { on } => return self.silence(cx, id, Some(on), None),
+            LegCommand::Deafen { on } => return self.silence(cx, id, None, Some(on)),
             LegCommand::Gain { in_db, out_db } => {
-                self.enter_media(id)?;
-                self.media(media::Command::Gain {
+                self.enter_media(cx, id)?;
+                cx.media(media::Command::Gain {
                     unit: id.unit(),
                     in_db,
                     out_db,
                 });
             }
             LegCommand::DetectTalk { on } => {
-                self.enter_media(id)?;
-                self.media(media::Command::DetectTalk {
+                self.enter_media(cx, id)?;
+                cx.media(media::Command::DetectTalk {
                     unit: id.unit(),
                     on,
                 });
@@ -119,7 +116,7 @@ impl Engine {
 
     /// Makes the media core know a leg before its sockets are there, so that what it is told holds
     /// from its first packet on.
-    pub(super) fn enter_media(&mut self, id: LegId) -> Result<(), Refused> {
+    pub(super) fn enter_media(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
         if self.is_direct(id) {
             return refuse_direct();
         }
@@ -127,19 +124,19 @@ impl Engine {
             return Ok(());
         };
         if !std::mem::replace(&mut sip.in_media, true) {
-            self.media(media::Command::AddLeg { unit: id.unit() });
+            cx.media(media::Command::AddLeg { unit: id.unit() });
         }
         Ok(())
     }
 
     /// A leg was forwarded: what it had been told of its media is void.
-    pub(super) fn leave_media(&mut self, id: LegId) -> Result<(), Refused> {
+    pub(super) fn leave_media(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
         let sip = self.legs.get_mut(&id).and_then(Leg::sip_mut);
         let in_media = sip.is_some_and(|sip| std::mem::take(&mut sip.in_media));
         if !in_media || !self.is_direct(id) {
             return Ok(());
         }
-        self.media(media::Command::Close { unit: id.unit() });
+        cx.media(media::Command::Close { unit: id.unit() });
         refuse_direct()
     }
 
@@ -159,7 +156,7 @@ impl Engine {
 
     fn answer(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
         headers: Headers,
         place: &Place,
@@ -179,18 +176,18 @@ impl Engine {
                 refuse("already-answered", "the leg has been answered already")
             }
             (LegState::Alerting | LegState::Early, Some(peer)) => {
-                self.connect_leg_with(now, peer, headers);
-                self.connect_leg(now, id);
+                cx.tell_peer(peer, FromPeer::Answered(headers));
+                self.connect_leg(cx, id, Vec::new());
                 Ok(())
             }
             (LegState::Alerting | LegState::Early, None) => {
-                self.want_media(now, id, Wanted::Answer(headers, place.clone()));
+                self.want_media(cx, id, Wanted::Answer(headers, place.clone()));
                 Ok(())
             }
         }
     }
 
-    fn ring(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
+    fn ring(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
@@ -200,20 +197,24 @@ impl Engine {
         match &leg.link {
             Link::Sip(sip) => {
                 let call = sip.call;
-                self.sip
-                    .provisional(now, call, 180, Vec::new(), None)
+                cx.sip
+                    .provisional(cx.now, call, 180, Vec::new(), None)
                     .or_else(|error| refuse("ring-refused", error.to_string()))
             }
             Link::Internal { peer, .. } => {
-                let peer = *peer;
-                let headers = Vec::new();
-                self.tell_leg(now, peer, LegEvent::Ringing { code: 180, headers });
+                cx.tell_peer(*peer, FromPeer::Ringing);
                 Ok(())
             }
         }
     }
 
-    fn reject(&mut self, now: Instant, id: LegId, code: u16, reason: &str) -> Result<(), Refused> {
+    fn reject(
+        &mut self,
+        cx: &mut Context,
+        id: LegId,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), Refused> {
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
@@ -229,7 +230,7 @@ impl Engine {
         if let Some(sip) = leg.sip() {
             let call = sip.call;
             let phrase = Some(reason).filter(|reason| !reason.is_empty());
-            if let Err(error) = self.sip.reject(now, call, code, phrase, Vec::new()) {
+            if let Err(error) = cx.sip.reject(cx.now, call, code, phrase, Vec::new()) {
                 return refuse("reject-refused", error.to_string());
             }
         }
@@ -238,11 +239,11 @@ impl Engine {
             text: reason.to_owned(),
             headers: Vec::new(),
         };
-        self.part(now, id, Reason::Rejected, said, Farewell::default());
+        self.end_leg(cx, id, Reason::Rejected, said, Farewell::default());
         Ok(())
     }
 
-    fn start_early_media(&mut self, now: Instant, id: LegId) -> Result<(), Refused> {
+    fn start_early_media(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
@@ -262,24 +263,25 @@ impl Engine {
             let text = "the caller sent no offer, so there is nothing to answer before the call is";
             return refuse("no-offer", text);
         }
-        self.want_media(now, id, Wanted::EarlyMedia);
+        self.want_media(cx, id, Wanted::EarlyMedia);
         Ok(())
     }
 
     fn silence(
         &mut self,
+        cx: &mut Context,
         id: LegId,
         muted: Option<bool>,
         deafened: Option<bool>,
     ) -> Result<(), Refused> {
-        self.enter_media(id)?;
+        self.enter_media(cx, id)?;
         let Some(leg) = self.legs.get_mut(&id) else {
             return Ok(());
         };
         leg.muted = muted.unwrap_or(leg.muted);
         leg.deafened = deafened.unwrap_or(leg.deafened);
         let (muted, deafened) = (leg.muted, leg.deafened);
-        self.media(media::Command::Silence {
+        cx.media(media::Command::Silence {
             unit: id.unit(),
             muted,
             deafened,

@@ -7,19 +7,17 @@
 //! has been taken already. We read the same header of INFOs that come, and answer a repeated one
 //! with 200 without telling anybody.
 
-use std::time::Instant;
-
-use tracing::debug;
-
-use crate::id::{LegId, SessionId};
-use crate::media::{self, DigitKind};
+use crate::id::LegId;
+use crate::media;
 use crate::script::{Headers, LegEvent, Place};
-use crate::sip::{Body, CallKey, Request, RequestKey};
+use crate::sip::{Body, Request, RequestKey};
 
-use super::Engine;
 use super::alarm::Alarm;
-use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Outgoing, x_headers};
-use super::refused::{Refused, refuse, refuse_direct};
+use super::context::Context;
+use super::internal_call::FromPeer;
+use super::leg::{Leg, LegState, Link, Outgoing, x_headers};
+use super::refused::{Refused, refuse};
+use super::session::Session;
 
 /// The number of a message within its call and direction.
 const NUMBER: &str = "X-Message-Number";
@@ -27,52 +25,56 @@ const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 const DTMF_RELAY: &str = "application/dtmf-relay";
 const DTMF: &str = "application/dtmf";
-/// How long a digit lasts that one end of an internal call sends to the other.
-const SENT_MS: u32 = 100;
 
-impl Engine {
+impl Session {
     /// An INFO from the peer.
     pub(super) fn handle_info(
         &mut self,
-        now: Instant,
-        call: CallKey,
+        cx: &mut Context,
+        id: LegId,
         key: RequestKey,
         request: &Request,
     ) {
-        let Some(&id) = self.calls.get(&call) else {
-            self.respond(now, key, 481, Vec::new(), None);
-            return;
+        let code = match self.read_info(cx, id, request) {
+            Ok(event) => {
+                if let Some(event) = event {
+                    self.tell_leg(cx, id, event);
+                }
+                200
+            }
+            Err(code) => code,
         };
-        if request.body.len() > self.settings.message_bytes_max {
-            self.respond(now, key, 413, Vec::new(), None);
-            return;
+        cx.respond(key, code, Vec::new(), None);
+    }
+
+    /// What an INFO tells the script; nothing for a digit, which goes through the media core, and
+    /// for a repeated message. The status to refuse it with otherwise.
+    fn read_info(
+        &mut self,
+        cx: &mut Context,
+        id: LegId,
+        request: &Request,
+    ) -> Result<Option<LegEvent>, u16> {
+        if request.body.len() > cx.settings.message_bytes_max {
+            return Err(413);
         }
         if self.is_repeated(id, request) {
-            self.respond(now, key, 200, Vec::new(), None);
-            return;
+            return Ok(None);
         }
         let mime = request.headers.content_type().ok().flatten();
         let mime = mime
             .map(|kind| kind.essence.to_ascii_lowercase())
             .unwrap_or_default();
-        let Ok(text) = std::str::from_utf8(&request.body) else {
-            self.respond(now, key, 415, Vec::new(), None);
-            return;
-        };
-        let event = match mime.as_str() {
+        let text = std::str::from_utf8(&request.body).map_err(|_| 415_u16)?;
+        Ok(Some(match mime.as_str() {
             DTMF_RELAY | DTMF => {
-                match parse_dtmf(&mime, text) {
-                    Some((digit, duration_ms)) => {
-                        self.respond(now, key, 200, Vec::new(), None);
-                        self.media(media::Command::NoteDigit {
-                            unit: id.unit(),
-                            digit,
-                            duration_ms,
-                        });
-                    }
-                    None => self.respond(now, key, 400, Vec::new(), None),
-                }
-                return;
+                let (digit, duration_ms) = parse_dtmf(&mime, text).ok_or(400_u16)?;
+                cx.media(media::Command::NoteDigit {
+                    unit: id.unit(),
+                    digit,
+                    duration_ms,
+                });
+                return Ok(None);
             }
             TEXT | JSON => LegEvent::Message {
                 text: text.to_owned(),
@@ -82,9 +84,7 @@ impl Engine {
                 body: text.to_owned(),
                 headers: x_headers(&request.headers),
             },
-        };
-        self.respond(now, key, 200, Vec::new(), None);
-        self.tell_leg(now, id, event);
+        }))
     }
 
     /// Whether the leg has taken a message of this number; if not, it has from here on.
@@ -101,156 +101,50 @@ impl Engine {
         repeated
     }
 
-    /// A press, by whatever transport; the media core has made one of several.
-    pub(super) fn handle_digit(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        digit: char,
-        kind: DigitKind,
-        duration_ms: Option<u32>,
-    ) {
-        if let Some(kind) = self.wanted_kind(id, kind) {
-            let event = LegEvent::Digit {
-                digit,
-                kind,
-                duration_ms,
-            };
-            self.tell_leg(now, id, event);
-        }
-    }
-
-    /// The key of a press that came as telephone-event or tone is up.
-    pub(super) fn handle_digit_released(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        (digit, kind): (char, DigitKind),
-        duration_ms: u32,
-    ) {
-        if let Some(kind) = self.wanted_kind(id, kind) {
-            let event = LegEvent::DigitReleased {
-                digit,
-                kind,
-                duration_ms,
-            };
-            self.tell_leg(now, id, event);
-        }
-    }
-
-    /// The word of a kind of digits that the scenario wants; as `detect_digits` takes it.
-    fn wanted_kind(&self, id: LegId, kind: DigitKind) -> Option<String> {
-        let wanted = self.legs.get(&id)?.digits;
-        let (wanted, word) = match kind {
-            DigitKind::TelephoneEvent => (wanted.telephone_event, "telephone_event"),
-            DigitKind::InBand => (wanted.in_band, "in_band"),
-            DigitKind::Info => (wanted.info, "info"),
-        };
-        wanted.then(|| word.to_owned())
-    }
-
-    pub(super) fn detect_digits(&mut self, id: LegId, choice: DigitChoice) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.digits = choice;
-        if leg.sip().is_some() {
-            self.media(media::Command::DetectDigits {
-                unit: id.unit(),
-                telephone_event: choice.telephone_event,
-                in_band: choice.in_band,
-            });
-        }
-    }
-
-    pub(super) fn send_digits(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        digits: String,
-    ) -> Result<(), Refused> {
-        if self.is_direct(id) {
-            return refuse_direct();
-        }
-        let Some(leg) = self.legs.get(&id) else {
-            return Ok(());
-        };
-        let bad = digits
-            .chars()
-            .find(|c| !matches!(c, '0'..='9' | '*' | '#' | 'A'..='D' | 'p'));
-        if let Some(bad) = bad {
-            return refuse("bad-digit", format!("{bad:?} is not one of 0-9 * # A-D p"));
-        }
-        match &leg.link {
-            Link::Sip(sip) => {
-                if !matches!(sip.media, MediaState::Ready(_)) {
-                    return refuse("no-media", "the leg has no media yet");
-                }
-                self.media(media::Command::SendDigits {
-                    unit: id.unit(),
-                    digits,
-                });
-            }
-            Link::Internal { peer, .. } => {
-                let peer = *peer;
-                for digit in digits.chars().filter(|digit| *digit != 'p') {
-                    let kind = DigitKind::TelephoneEvent;
-                    self.handle_digit(now, peer, digit, kind, Some(SENT_MS));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// A text message: JSON when it is JSON, else plain.
     pub(super) fn send_message(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
         text: String,
         place: &Place,
     ) -> Result<(), Refused> {
-        self.check_size(text.len())?;
+        check_size(cx, text.len())?;
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
         if let Some(peer) = leg.peer() {
-            self.tell_leg(now, peer, LegEvent::Message { text });
+            cx.tell_peer(peer, FromPeer::Message(text));
             return Ok(());
         }
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
         let json = looks_like_json && serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
         let mime = if json { JSON } else { TEXT };
-        self.send_info(now, id, mime.to_owned(), text, Vec::new(), place)
+        self.send_info(cx, id, (mime.to_owned(), text), Vec::new(), place)
     }
 
+    /// Sends an INFO with a body of this media type, after those that wait.
     pub(super) fn send_info(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         id: LegId,
-        mime: String,
-        body: String,
+        (mime, body): (String, String),
         headers: Headers,
         place: &Place,
     ) -> Result<(), Refused> {
-        self.check_size(body.len())?;
-        let waiting_max = self.settings.messages_waiting_max;
+        check_size(cx, body.len())?;
         let Some(leg) = self.legs.get_mut(&id) else {
             return Ok(());
         };
         let state = leg.state;
         let sip = match &mut leg.link {
             Link::Internal { peer, .. } => {
-                let peer = *peer;
-                self.tell_leg(
-                    now,
-                    peer,
-                    LegEvent::Info {
-                        mime,
-                        body,
-                        headers,
-                    },
-                );
+                let info = FromPeer::Info {
+                    mime,
+                    body,
+                    headers,
+                };
+                cx.tell_peer(*peer, info);
                 return Ok(());
             }
             Link::Sip(sip) => sip,
@@ -261,13 +155,14 @@ impl Engine {
                 return refuse("not-connected", "messages need an answered call");
             }
         }
+        let waiting_max = cx.settings.messages_waiting_max;
         if sip.outbox.len() >= waiting_max {
             return refuse(
                 "too-many-messages",
                 format!("{waiting_max} messages wait already"),
             );
         }
-        let until = now + self.settings.message_age_max;
+        let until = cx.now + cx.settings.message_age_max;
         let first = sip.outbox.is_empty();
         sip.outbox.push_back(Outgoing {
             mime,
@@ -277,49 +172,34 @@ impl Engine {
             until,
         });
         if first {
-            self.set_alarm(until, Alarm::Outbox(id));
+            self.alarms.set(Alarm::Outbox(id), Some(until));
         }
-        self.send_next_info(now, id);
+        self.send_next_info(cx, id);
         Ok(())
     }
 
     /// Drops the messages that have waited for too long; the call goes on.
-    pub(super) fn drop_old_messages(&mut self, now: Instant, id: LegId) {
-        let age_s = self.settings.message_age_max.as_secs();
-        let Some(leg) = self.legs.get_mut(&id) else {
+    pub(super) fn drop_old_messages(&mut self, cx: &mut Context, id: LegId) {
+        let age_s = cx.settings.message_age_max.as_secs();
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
             return;
         };
-        let session = leg.session;
-        let Some(sip) = leg.sip_mut() else { return };
-        let fresh = sip.outbox.iter().position(|waiting| waiting.until > now);
+        let fresh = sip.outbox.iter().position(|waiting| waiting.until > cx.now);
         let old = fresh.unwrap_or(sip.outbox.len());
         let dropped: Vec<Outgoing> = sip.outbox.drain(..old).collect();
         let next = sip.outbox.front().map(|waiting| waiting.until);
-        if let Some(until) = next {
-            self.set_alarm(until, Alarm::Outbox(id));
-        }
+        self.alarms.set(Alarm::Outbox(id), next);
         if let Some(first) = dropped.first() {
             let text = format!("{old} waited for longer than {age_s} s");
             let refused = Refused {
                 code: "message-too-old",
                 text,
             };
-            self.refused(now, session, Some(id), refused, &first.place);
+            self.refused(cx, Some(id), refused, &first.place);
         }
     }
 
-    fn check_size(&self, length: usize) -> Result<(), Refused> {
-        let max = self.settings.message_bytes_max;
-        if length > max {
-            return refuse(
-                "message-too-long",
-                format!("{length} bytes; {max} are allowed"),
-            );
-        }
-        Ok(())
-    }
-
-    fn send_next_info(&mut self, now: Instant, id: LegId) {
+    fn send_next_info(&mut self, cx: &mut Context, id: LegId) {
         let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
             return;
         };
@@ -337,54 +217,50 @@ impl Engine {
             content_type: next.mime,
             bytes: next.body.into(),
         };
-        match self.sip.info(now, sip.call, next.headers, body) {
-            Ok(key) => {
-                sip.in_flight = Some((key, next.place));
-                self.requests.insert(key, id);
-            }
-            Err(error) => {
-                let session = self.legs.get(&id).map(|leg| leg.session);
-                if let Some(session) = session {
-                    let text = error.to_string();
-                    self.message_refused(now, (session, id), text, &next.place);
-                }
-            }
+        match cx.sip.info(cx.now, sip.call, next.headers, body) {
+            Ok(key) => sip.in_flight = Some((key, next.place)),
+            Err(error) => self.message_refused(cx, id, error.to_string(), &next.place),
         }
     }
 
     /// The peer answered one of our requests.
-    pub(super) fn handle_request_answered(&mut self, now: Instant, key: RequestKey, code: u16) {
-        let Some(id) = self.requests.remove(&key) else {
-            debug!(?key, code, "Answer to a request that nobody waits for");
+    pub(super) fn handle_request_answered(
+        &mut self,
+        cx: &mut Context,
+        id: LegId,
+        key: RequestKey,
+        code: u16,
+    ) {
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
             return;
         };
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        let session = leg.session;
-        let Some(sip) = leg.sip_mut() else { return };
         if let Some((_, place)) = sip.in_flight.take_if(|(waiting, _)| *waiting == key)
             && code >= 300
         {
             let text = format!("the other side refused a message with {code}");
-            self.message_refused(now, (session, id), text, &place);
+            self.message_refused(cx, id, text, &place);
         }
-        self.send_next_info(now, id);
+        self.send_next_info(cx, id);
     }
 
-    fn message_refused(
-        &mut self,
-        now: Instant,
-        (session, leg): (SessionId, LegId),
-        text: String,
-        place: &Place,
-    ) {
+    fn message_refused(&mut self, cx: &mut Context, leg: LegId, text: String, place: &Place) {
         let refused = Refused {
             code: "message-refused",
             text,
         };
-        self.refused(now, session, Some(leg), refused, place);
+        self.refused(cx, Some(leg), refused, place);
     }
+}
+
+fn check_size(cx: &Context, length: usize) -> Result<(), Refused> {
+    let max = cx.settings.message_bytes_max;
+    if length > max {
+        return refuse(
+            "message-too-long",
+            format!("{length} bytes; {max} are allowed"),
+        );
+    }
+    Ok(())
 }
 
 /// `Signal=5`, `Duration=160` lines of application/dtmf-relay, or the bare digit of

@@ -14,31 +14,41 @@
 //! are executed in order. While a job is out, further events of that session wait in its queue, so
 //! that a session sees one event at a time and other sessions never wait for it.
 //!
-//! Files: `border` (inputs and outputs), `dispatch` (who gets an input), `session`, `leg`,
+//! A [`session::Session`] owns what is its own and handles one input at a time; it never sees
+//! another session. What it has for another one is a delivery, which the engine carries. The engine
+//! keeps the sessions and the limits over all; indices tell it whose an input is.
+//!
+//! Files: `io` (inputs and outputs), `dispatch` (the engine: who gets an input), `context` (what
+//! sessions share), `arrival` (calls that need a session), `session`, `leg`, `leg_event`,
 //! `execute` and `leg_command` (commands of scenarios), `refused` (those that are not carried out),
 //! `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end` (of any leg),
-//! `sound` (playing and recording), `message` (INFO and digits), `alarm` (deadlines), `catalog`
-//! (rules with their programs).
+//! `unit` (conferences, players, recorders), `sound` (playing and recording), `message` (INFO),
+//! `digits`, `alarm` (deadlines), `catalog` (rules with their programs).
 
 mod alarm;
-mod border;
+mod arrival;
 mod call_in;
 mod call_log;
 mod catalog;
+mod context;
+mod digits;
 mod direct;
 mod dispatch;
 mod end;
 mod execute;
 mod internal_call;
+mod io;
 mod leg;
 mod leg_command;
+mod leg_event;
 mod limits;
 mod message;
 mod refused;
 mod session;
 mod sound;
+mod unit;
 
-pub use border::{Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
 pub use catalog::{Application, Catalog};
 pub use dispatch::Engine;
+pub use io::{Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
 pub use limits::{GUEST_PREFIX, Settings};

@@ -3,12 +3,14 @@
 
 use std::time::Instant;
 
-use crate::id::{LegId, SessionId, UnitId};
+use crate::id::{LegId, UnitId};
 use crate::script::{Event, Place};
 
-use super::{Engine, Output};
+use super::context::Context;
+use super::session::Session;
 
 /// Why a command was not carried out.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) code: &'static str,
     pub(super) text: String,
@@ -39,69 +41,51 @@ pub(super) struct Told {
     place: Place,
 }
 
-impl Engine {
+impl Session {
     /// The media core could not do what a script asked for.
     pub(super) fn media_refused(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         unit: UnitId,
         what: &'static str,
         error: &str,
     ) {
-        let leg = self.legs.get(&LegId(unit.0));
-        let found = match leg {
-            Some(leg) => Some((leg.session, leg.place.clone())),
-            None => self.units.get(&unit).and_then(|id| {
-                let unit = self.sessions.get(id)?.units.get(&unit)?;
-                Some((*id, unit.place.clone()))
-            }),
-        };
+        let leg = self.legs.get(&unit.leg());
+        let unit = self.units.get(&unit).map(|unit| &unit.place);
+        let place = leg.map(|leg| &leg.place).or(unit).cloned();
         let leg = leg.map(|leg| leg.id);
         // It has ended meanwhile.
-        let Some((session, place)) = found else {
-            return;
-        };
+        let Some(place) = place else { return };
         let refused = Refused {
             code: "media-refused",
             text: format!("{what}: {error}"),
         };
-        self.refused(now, session, leg, refused, &place);
+        self.refused(cx, leg, refused, &place);
     }
 
     /// Answers a refused command with an event. One that is refused again, at the same place and
     /// time and for the same leg, is counted only.
     pub(super) fn refused(
         &mut self,
-        now: Instant,
-        id: SessionId,
+        cx: &mut Context,
         leg: Option<LegId>,
         refused: Refused,
         place: &Place,
     ) {
-        self.stats.refused_commands += 1;
-        let events_max = self.settings.session_events_max;
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
+        cx.stats.refused_commands += 1;
         let Refused { code, text } = refused;
         let told = Told {
-            at: now,
+            at: cx.now,
             code,
             leg,
             place: place.clone(),
         };
-        if session.refused.as_ref() == Some(&told) {
+        if self.refused.as_ref() == Some(&told) {
             return;
         }
-        session.refused = Some(told);
-        // A session that cannot keep up is told less rather than ended for it.
-        let crowded = session.queue.len() >= events_max / 2;
-        self.outputs.push_back(Output::Log {
-            session: id,
-            warn: true,
-            text: format!("{place}: {code}: {text}"),
-        });
-        if crowded {
+        self.refused = Some(told);
+        cx.warn_scenario(self.id, format!("{place}: {code}: {text}"));
+        if self.is_crowded(cx) {
             return;
         }
         let event = Event::Refused {
@@ -110,6 +94,6 @@ impl Engine {
             leg,
             place: place.clone(),
         };
-        self.tell(now, id, event);
+        self.tell(cx, event);
     }
 }

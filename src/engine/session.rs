@@ -1,46 +1,101 @@
-//! One run of a rule's scenarios: its script state, legs, units, timers and waiting events.
+//! One run of a rule's scenarios. A session owns its script state, legs, direct calls, units,
+//! timers, deadlines, recordings and waiting events; it handles one [`SessionInput`] at a time.
+//!
+//! ```text
+//! Running ── terminate(), drain, limits, idle ──────────────► Closing ─ recordings have ended,
+//!    └── scenario failed ─► Apologising ─ it has been said ──►    │      no event waits
+//!                                                                 ▼
+//!                                               Terminating: on_terminating runs ─► Over
+//! ```
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::{info, warn};
 
-use crate::id::{LegId, SessionId, TimerId, UnitId};
-use crate::pii::Pii;
-use crate::routing::Variable;
-use crate::script::{Event, Instance, Place, SessionInfo, Turn};
+use crate::deadlines::Deadlines;
+use crate::id::{LegId, PlaybackId, SessionId, TimerId, UnitId};
+use crate::media::{self, Clip};
+use crate::script::{Event, Instance, LegInfo, Outcome, Turn};
+use crate::sip;
 use crate::termination::Reason;
 
-use super::alarm::Alarm;
-use super::catalog::Choice;
-use super::leg::Playing;
+use super::alarm::{Alarm, Timer};
+use super::context::Context;
+use super::direct::Direct;
+use super::internal_call::FromPeer;
+use super::io::Recorded;
+use super::leg::Leg;
 use super::limits::{IDS_PER_TURN, RECORDINGS_END_MAX};
 use super::refused::Told;
-use super::{Catalog, Engine, Output, ScriptDone, ScriptJob};
+use super::sound::RecordOf;
+use super::unit::Unit;
+use super::{Output, ScriptJob};
 
 /// A session.
 #[derive(Debug)]
 pub(super) struct Session {
+    pub(super) id: SessionId,
     pub(super) application: String,
     pub(super) rule: String,
     pub(super) conference_name: Option<String>,
-    pub(super) script: Script,
-    pub(super) queue: VecDeque<Event>,
-    pub(super) legs: BTreeSet<LegId>,
+    script: Script,
+    /// At most `session_events_max`; one more ends the session.
+    queue: VecDeque<Event>,
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    /// Calls that were forwarded to a user, by the caller's leg.
+    pub(super) direct: BTreeMap<LegId, Direct>,
     pub(super) units: BTreeMap<UnitId, Unit>,
     pub(super) timers: BTreeMap<TimerId, Timer>,
+    pub(super) alarms: Deadlines<Alarm>,
     /// Recordings whose end has not been told.
-    pub(super) recordings: usize,
-    pub(super) ending: Option<Ending>,
+    pub(super) recordings: BTreeMap<UnitId, RecordOf>,
+    pub(super) phase: Phase,
     pub(super) custom_data: String,
     /// The last command that was not carried out.
     pub(super) refused: Option<Told>,
-    pub(super) born: Instant,
+    born: Instant,
+}
+
+/// Something for one session.
+#[derive(Debug)]
+pub(super) enum SessionInput {
+    /// A call came in.
+    Call(Box<Leg>, LegInfo),
+    /// An event of a leg's dialog; for a forwarded call, of either of its two.
+    Sip(LegId, Box<sip::Event>),
+    /// A fact about the media of a leg or unit.
+    Media(media::Event),
+    /// The script state is back, absent when the host panicked, with the outcome of the event or
+    /// the text of the panic.
+    Turn(Option<Box<Instance>>, Result<Outcome, String>),
+    /// A sound for a unit, or why there is none.
+    Clip {
+        unit: UnitId,
+        id: PlaybackId,
+        result: Result<Arc<Clip>, String>,
+    },
+    /// The file of a recording has been made.
+    RecordingOpened { unit: UnitId, url: String },
+    /// A recording has been finished or has failed.
+    Recording {
+        unit: UnitId,
+        result: Result<Recorded, String>,
+    },
+    /// What the other end of an internal call did.
+    Peer { leg: LegId, said: FromPeer },
+    /// A deadline of the session is due.
+    Timeout,
+    /// The engine takes no new calls: a session that nobody calls ends.
+    Drain,
+    /// The session ends.
+    End(Reason),
 }
 
 /// Where the script state of a session is.
 #[derive(Debug)]
-pub(super) enum Script {
+enum Script {
     /// No job is out.
     Here(Box<Instance>),
     /// It travels with a job.
@@ -49,396 +104,306 @@ pub(super) enum Script {
     Lost,
 }
 
-/// A conference, player or recorder of a session.
-#[derive(Debug)]
-pub(super) struct Unit {
-    pub(super) kind: UnitKind,
-    /// Where its last command stands, for refusals that come later.
-    pub(super) place: Place,
-    pub(super) playing: Option<Playing>,
-}
-
-/// What a unit is.
-#[derive(Debug)]
-pub(super) enum UnitKind {
-    /// A mixer.
-    Conference(Conference),
-    /// A player.
-    Player,
-    /// A recorder.
-    Recorder,
-}
-
-/// A mixer with its members: the legs that it is sent to or hears.
-#[derive(Debug, Default)]
-pub(super) struct Conference {
-    /// Each member with the number of ways it is connected: 1 or 2.
-    pub(super) members: BTreeMap<LegId, u8>,
-    pub(super) locked: bool,
-    pub(super) members_max: Option<usize>,
-}
-
-/// A timer of a session.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timer {
-    pub(super) at: Instant,
-    pub(super) period_ms: Option<u64>,
-}
-
-/// How far the end of a session has come.
+/// How far a session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum Phase {
+    /// Events are handed to the script as they come.
+    Running,
     /// The callers of a failed scenario hear a sentence first.
     Apologising,
     /// Its legs are gone. The ends of its recordings are waited for and told, then
     /// `on_terminating` runs.
     Closing(Reason),
     /// `on_terminating` has been handed out.
-    Last,
-}
-
-/// What decides about a new session.
-pub(super) struct Birth {
-    pub(super) choice: Choice,
-    pub(super) conference_name: Option<String>,
-    pub(super) catalog: std::sync::Arc<Catalog>,
+    Terminating,
+    /// The engine removes it.
+    Over,
 }
 
 impl Session {
-    /// Nobody calls, and no event waits or is being worked on.
-    pub(super) fn is_idle(&self) -> bool {
-        self.legs.is_empty() && self.queue.is_empty() && matches!(self.script, Script::Here(_))
-    }
-}
-
-fn variable(value: &Variable) -> serde_json::Value {
-    match value {
-        Variable::Text(text) => text.clone().into(),
-        Variable::Integer(number) => (*number).into(),
-        Variable::Float(number) => (*number).into(),
-        Variable::Bool(flag) => (*flag).into(),
-    }
-}
-
-impl Engine {
-    /// Starts a session; its `started` event is queued first.
-    pub(super) fn open_session(&mut self, now: Instant, birth: Birth) -> Option<SessionId> {
-        let Choice { application, rule } = birth.choice;
-        let program = birth
-            .catalog
-            .application(&application)?
-            .programs
-            .get(&rule.name)?
-            .clone();
-        let id = SessionId(self.take_ids(1));
-        let instance = Instance::new(
-            program,
-            SessionInfo {
-                id,
-                rule: rule.name.clone(),
-                application: application.clone(),
-                conference_name: birth.conference_name.clone().unwrap_or_default(),
-                custom_data: String::new(),
-                variables: rule
-                    .variables
-                    .iter()
-                    .map(|(name, value)| (name.clone(), variable(value)))
-                    .collect(),
-                seed: self.next_seed(),
-            },
-        );
-        let session = Session {
+    /// A session that has not been told of anything.
+    pub(super) fn new(
+        (id, application, rule): (SessionId, String, String),
+        conference_name: Option<String>,
+        instance: Instance,
+        born: Instant,
+    ) -> Session {
+        Session {
+            id,
             application,
-            rule: rule.name.clone(),
-            conference_name: birth.conference_name,
+            rule,
+            conference_name,
             script: Script::Here(Box::new(instance)),
             queue: VecDeque::new(),
-            legs: BTreeSet::new(),
+            legs: BTreeMap::new(),
+            direct: BTreeMap::new(),
             units: BTreeMap::new(),
             timers: BTreeMap::new(),
-            recordings: 0,
-            ending: None,
+            alarms: Deadlines::default(),
+            recordings: BTreeMap::new(),
+            phase: Phase::Running,
             custom_data: String::new(),
             refused: None,
-            born: now,
-        };
-        let conference = session.conference_name.as_deref().map(Pii);
-        info!(session_id = %id, rule = %session.rule, ?conference, "Session started");
-        if let Some(name) = &session.conference_name {
-            self.directory
-                .insert((session.application.clone(), name.clone()), id);
+            born,
         }
-        self.sessions.insert(id, session);
-        self.tell(now, id, Event::Started);
-        Some(id)
     }
 
-    /// Why no session of the rule may begin: it is kept out, or has as many as its limit allows.
-    pub(super) fn refuses_session(&self, choice: &Choice) -> Option<Reason> {
-        let Choice { application, rule } = choice;
-        if rule.kept_out {
-            warn!(application, rule = %rule.name, "Rule is kept out until it is mended");
-            return Some(Reason::RuleKeptOut);
+    /// Takes in what happened. What follows from it is left in the context.
+    pub(super) fn handle(&mut self, cx: &mut Context, input: SessionInput) {
+        match input {
+            SessionInput::Call(leg, info) => {
+                self.add_leg(cx, *leg);
+                self.tell(cx, Event::Incoming { leg: info });
+            }
+            SessionInput::Sip(leg, event) => self.handle_sip(cx, leg, *event),
+            SessionInput::Media(event) => self.handle_media(cx, event),
+            SessionInput::Turn(instance, outcome) => self.handle_turn(cx, instance, outcome),
+            SessionInput::Clip { unit, id, result } => self.handle_clip(cx, unit, id, result),
+            SessionInput::RecordingOpened { unit, url } => {
+                self.handle_recording_opened(cx, unit, url);
+            }
+            SessionInput::Recording { unit, result } => self.handle_recording(cx, unit, result),
+            SessionInput::Peer { leg, said } => self.handle_peer(cx, leg, said),
+            SessionInput::Timeout => self.fire_alarms(cx),
+            SessionInput::Drain => {
+                if self.is_idle() {
+                    self.end(cx, Reason::Draining);
+                }
+            }
+            SessionInput::End(reason) => self.end(cx, reason),
         }
-        self.rule_is_full(choice).then(|| {
-            info!(application, rule = %rule.name, "Rule has as many sessions as it may");
-            Reason::Overload
-        })
     }
 
-    fn rule_is_full(&self, choice: &Choice) -> bool {
-        let Some(max) = choice.rule.limits.sessions_max else {
-            return false;
-        };
-        let of_rule = |session: &&Session| {
-            session.rule == choice.rule.name && session.application == choice.application
-        };
-        self.sessions.values().filter(of_rule).count() >= max as usize
+    /// When [`SessionInput::Timeout`] is due next; nothing when no deadline is set.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.alarms.next()
     }
 
-    /// Queues an event and hands it out when the session is free. A session that ends is told
-    /// about its recordings only.
-    pub(super) fn tell(&mut self, now: Instant, id: SessionId, event: Event) {
-        let events_max = self.settings.session_events_max;
-        let Some(session) = self.sessions.get_mut(&id) else {
+    /// Nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Nobody calls, and no event waits or is being worked on.
+    fn is_idle(&self) -> bool {
+        self.legs.is_empty() && self.queue.is_empty() && matches!(self.script, Script::Here(_))
+    }
+
+    /// Half of the events that may wait do so: a session that cannot keep up is told less rather
+    /// than ended for it.
+    pub(super) fn is_crowded(&self, cx: &Context) -> bool {
+        self.queue.len() >= cx.settings.session_events_max / 2
+    }
+
+    /// Queues an event and hands it out when the script is free. A session that ends is told about
+    /// its recordings only.
+    pub(super) fn tell(&mut self, cx: &mut Context, event: Event) {
+        let events_max = cx.settings.session_events_max;
+        match self.phase {
+            Phase::Running => {}
+            Phase::Apologising | Phase::Closing(_) if event.is_of_recording() => {}
+            Phase::Apologising | Phase::Closing(_) | Phase::Terminating | Phase::Over => return,
+        }
+        if self.queue.len() >= events_max {
+            warn!(session_id = %self.id, events_max, "Session cannot keep up with its events");
+            self.end(cx, Reason::LimitReached);
             return;
-        };
-        match session.ending {
-            None => {}
-            Some(Ending::Apologising | Ending::Closing(_)) if event.is_of_recording() => {}
-            Some(Ending::Apologising | Ending::Closing(_) | Ending::Last) => return,
         }
-        if session.queue.len() >= events_max {
-            warn!(session_id = %id, events_max, "Session cannot keep up with its events");
-            self.end_session(now, id, Reason::LimitReached);
-            return;
-        }
-        session.queue.push_back(event);
-        if session.ending != Some(Ending::Apologising) {
-            self.hand_out(now, id);
+        self.queue.push_back(event);
+        if self.phase != Phase::Apologising {
+            self.hand_out(cx);
         }
     }
 
     /// Gives the next waiting event to the script, if none is being worked on.
-    fn hand_out(&mut self, now: Instant, id: SessionId) {
-        let now_ms = self.clock_ms(now);
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if session.queue.is_empty() || !matches!(session.script, Script::Here(_)) {
+    fn hand_out(&mut self, cx: &mut Context) {
+        if self.queue.is_empty() || !matches!(self.script, Script::Here(_)) {
             return;
         }
-        let script = std::mem::replace(&mut session.script, Script::Out);
-        let (Script::Here(instance), Some(event)) = (script, session.queue.pop_front()) else {
+        let script = std::mem::replace(&mut self.script, Script::Out);
+        let (Script::Here(instance), Some(event)) = (script, self.queue.pop_front()) else {
             return;
         };
-        let first = self.take_ids(IDS_PER_TURN);
+        let first = cx.take_ids(IDS_PER_TURN);
         let turn = Turn {
-            now_ms,
+            now_ms: cx.clock_ms(),
             ids: first..first + IDS_PER_TURN,
         };
         let job = ScriptJob {
-            session: id,
+            session: self.id,
             instance,
             event,
             turn,
         };
-        self.outputs.push_back(Output::Script(Box::new(job)));
+        cx.outputs.push_back(Output::Script(Box::new(job)));
     }
 
     /// Takes back the script state, carries out what the turn asked for, goes on.
-    pub(super) fn handle_script(&mut self, now: Instant, done: ScriptDone) {
-        let ScriptDone {
-            session: id,
-            instance,
-            outcome,
-        } = done;
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        session.script = instance.map_or(Script::Lost, Script::Here);
-        let ending = session.ending;
+    fn handle_turn(
+        &mut self,
+        cx: &mut Context,
+        instance: Option<Box<Instance>>,
+        outcome: Result<Outcome, String>,
+    ) {
+        self.script = instance.map_or(Script::Lost, Script::Here);
+        let phase = self.phase;
         match outcome {
             Ok(outcome) => {
-                match ending {
-                    None | Some(Ending::Apologising) => {
+                match phase {
+                    Phase::Running | Phase::Apologising => {
                         for placed in outcome.commands {
-                            self.execute(now, id, placed);
+                            self.execute(cx, placed);
                         }
                     }
-                    Some(Ending::Closing(_) | Ending::Last) => {
-                        self.execute_last(now, id, outcome.commands);
+                    Phase::Closing(_) | Phase::Terminating | Phase::Over => {
+                        self.execute_last(cx, outcome.commands);
                     }
                 }
                 if let Some(error) = outcome.error {
-                    self.stats.script_errors += 1;
-                    warn!(session_id = %id, place = %error.place, function = %error.function,
+                    cx.stats.script_errors += 1;
+                    warn!(session_id = %self.id, place = %error.place, function = %error.function,
                         message = %error.message, "Scenario failed");
-                    let text = error.to_string();
-                    self.outputs.push_back(Output::Log {
-                        session: id,
-                        warn: true,
-                        text,
-                    });
+                    cx.warn_scenario(self.id, error.to_string());
                     if outcome.fatal {
-                        self.fail_session(now, id);
+                        self.fail(cx);
                     }
                 }
             }
             Err(panic) => {
-                self.stats.script_errors += 1;
-                warn!(session_id = %id, %panic, "Script host panicked");
-                self.fail_session(now, id);
+                cx.stats.script_errors += 1;
+                warn!(session_id = %self.id, %panic, "Script host panicked");
+                self.fail(cx);
             }
         }
-        if ending == Some(Ending::Last) {
-            self.forget_session(id);
+        if phase == Phase::Terminating {
+            self.forget(cx);
         } else {
-            self.finish_or_go_on(now, id);
+            self.finish_or_go_on(cx);
         }
     }
 
     /// After a turn or the end of a recording: the next event, or the last one of a session that
     /// ends.
-    pub(super) fn finish_or_go_on(&mut self, now: Instant, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        match session.ending {
-            None if self.sip.is_draining() && session.is_idle() => {
-                self.end_session(now, id, Reason::Draining);
+    pub(super) fn finish_or_go_on(&mut self, cx: &mut Context) {
+        match self.phase {
+            Phase::Running if cx.sip.is_draining() && self.is_idle() => {
+                self.end(cx, Reason::Draining);
             }
-            None => self.hand_out(now, id),
-            Some(Ending::Apologising) => {}
-            Some(Ending::Closing(reason)) => match session.script {
+            Phase::Running => self.hand_out(cx),
+            Phase::Closing(reason) => match self.script {
                 Script::Out => {}
-                Script::Lost => self.forget_session(id),
+                Script::Lost => self.forget(cx),
                 Script::Here(_) => {
-                    if session.queue.is_empty() && session.recordings == 0 {
-                        session.ending = Some(Ending::Last);
+                    if self.queue.is_empty() && self.recordings.is_empty() {
+                        self.phase = Phase::Terminating;
                         let reason = reason.to_string();
-                        session.queue.push_back(Event::Terminating { reason });
+                        self.queue.push_back(Event::Terminating { reason });
                     }
-                    self.hand_out(now, id);
+                    self.hand_out(cx);
                 }
             },
-            Some(Ending::Last) => {}
+            Phase::Apologising | Phase::Terminating | Phase::Over => {}
         }
     }
 
     /// Ends a session whose scenario failed: callers hear a sentence, then everything is hung up.
-    fn fail_session(&mut self, now: Instant, id: SessionId) {
-        let apology = self.settings.apology_text.clone();
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if session.ending.is_some() {
+    fn fail(&mut self, cx: &mut Context) {
+        if self.phase != Phase::Running {
             return;
         }
-        let listeners: Vec<LegId> = session.legs.iter().copied().collect();
-        let listeners: Vec<LegId> = listeners
-            .into_iter()
-            .filter(|leg| {
-                self.legs
-                    .get(leg)
-                    .is_some_and(|leg| leg.is_connected() && leg.sip().is_some())
-            })
-            .collect();
+        let apology = cx.settings.apology_text.clone();
+        let hears = |leg: &Leg| leg.is_connected() && leg.sip().is_some();
+        let (listeners, others): (Vec<LegId>, Vec<LegId>) = self
+            .legs
+            .keys()
+            .partition(|id| self.legs.get(id).is_some_and(hears));
         if apology.is_empty() || listeners.is_empty() {
-            self.end_session(now, id, Reason::ScriptError);
+            self.end(cx, Reason::ScriptError);
             return;
         }
-        self.leave_directory(id);
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.ending = Some(Ending::Apologising);
-            session.queue.retain(Event::is_of_recording);
-            let others: Vec<LegId> = session
-                .legs
-                .iter()
-                .copied()
-                .filter(|leg| !listeners.contains(leg))
-                .collect();
-            for leg in others {
-                self.hang_up(now, leg, Reason::ScriptError, &[]);
-            }
+        self.leave_directory(cx);
+        self.phase = Phase::Apologising;
+        self.queue.retain(Event::is_of_recording);
+        for leg in others {
+            self.hang_up(cx, leg, Reason::ScriptError, &[]);
         }
         for leg in listeners {
-            self.speak(leg, &apology);
+            self.speak(cx, leg, &apology);
         }
-        self.set_alarm(now + self.settings.apology, Alarm::Apology(id));
+        let until = cx.now + cx.settings.apology;
+        self.alarms.set(Alarm::Apology, Some(until));
     }
 
-    /// Ends a session: its legs are hung up, its recordings closed, `on_terminating` runs last.
-    pub(super) fn end_session(&mut self, now: Instant, id: SessionId, reason: Reason) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        match session.ending {
-            None | Some(Ending::Apologising) => {}
-            Some(Ending::Closing(_) | Ending::Last) => return,
+    /// Ends the session: its legs are hung up, its recordings closed, `on_terminating` runs last.
+    pub(super) fn end(&mut self, cx: &mut Context, reason: Reason) {
+        match self.phase {
+            Phase::Running | Phase::Apologising => {}
+            Phase::Closing(_) | Phase::Terminating | Phase::Over => return,
         }
-        info!(session_id = %id, rule = %session.rule, reason = %reason,
-            custom_data = session.custom_data,
-            duration_ms = now.duration_since(session.born).as_millis() as u64, "Session ends");
-        session.ending = Some(Ending::Closing(reason));
-        session.queue.retain(Event::is_of_recording);
-        let timers = std::mem::take(&mut session.timers);
-        let legs: Vec<LegId> = session.legs.iter().copied().collect();
-        let units: Vec<UnitId> = session.units.keys().copied().collect();
-        let records = session.recordings > 0;
-        self.leave_directory(id);
-        for timer in timers.into_keys() {
-            self.take_back_alarm(Alarm::Timer(id, timer));
+        info!(session_id = %self.id, rule = %self.rule, reason = %reason,
+            custom_data = self.custom_data,
+            duration_ms = cx.now.duration_since(self.born).as_millis() as u64, "Session ends");
+        self.phase = Phase::Closing(reason);
+        self.queue.retain(Event::is_of_recording);
+        self.leave_directory(cx);
+        for timer in std::mem::take(&mut self.timers).into_keys() {
+            self.alarms.set(Alarm::Timer(timer), None);
         }
-        self.take_back_alarm(Alarm::Idle(id));
-        self.take_back_alarm(Alarm::Apology(id));
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
         for leg in legs {
-            self.hang_up(now, leg, reason, &[]);
+            self.hang_up(cx, leg, reason, &[]);
         }
+        let units: Vec<UnitId> = self.units.keys().copied().collect();
         for unit in units {
-            self.remove_unit(id, unit);
+            self.remove_unit(cx, unit);
         }
-        if records {
-            self.set_alarm(now + RECORDINGS_END_MAX, Alarm::Recordings(id));
+        self.alarms.set(Alarm::Idle, None);
+        self.alarms.set(Alarm::Apology, None);
+        if !self.recordings.is_empty() {
+            let until = cx.now + RECORDINGS_END_MAX;
+            self.alarms.set(Alarm::Recordings, Some(until));
         }
-        self.finish_or_go_on(now, id);
+        self.finish_or_go_on(cx);
     }
 
-    fn leave_directory(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else {
+    fn leave_directory(&self, cx: &mut Context) {
+        let Some(name) = &self.conference_name else {
             return;
         };
-        let Some(name) = &session.conference_name else {
-            return;
-        };
-        let key = (session.application.clone(), name.clone());
-        if self.directory.get(&key) == Some(&id) {
-            self.directory.remove(&key);
+        let key = (self.application.clone(), name.clone());
+        if cx.index.conferences.get(&key) == Some(&self.id) {
+            cx.index.conferences.remove(&key);
         }
     }
 
-    fn forget_session(&mut self, id: SessionId) {
-        self.leave_directory(id);
-        self.take_back_alarm(Alarm::Idle(id));
-        self.take_back_alarm(Alarm::Recordings(id));
-        self.forget_recordings(id);
-        self.sessions.remove(&id);
+    fn forget(&mut self, cx: &mut Context) {
+        self.forget_recordings(cx);
+        self.phase = Phase::Over;
+    }
+
+    /// Puts a leg into the session and starts the time in which it must be answered.
+    pub(super) fn add_leg(&mut self, cx: &mut Context, leg: Leg) {
+        let id = leg.id;
+        if let Some(sip) = leg.sip() {
+            cx.index.calls.insert(sip.call, id);
+        }
+        cx.index.units.insert(id.unit(), self.id);
+        self.legs.insert(id, leg);
+        self.alarms.set(Alarm::Idle, None);
+        let until = cx.now + cx.settings.unanswered;
+        self.alarms.set(Alarm::Unanswered(id), Some(until));
     }
 
     /// Starts the idle time when the last leg has gone.
-    pub(super) fn note_leg_gone(&mut self, now: Instant, id: SessionId, leg: LegId) {
-        let idle = self.settings.idle;
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        session.legs.remove(&leg);
-        if !session.legs.is_empty() {
+    pub(super) fn note_leg_gone(&mut self, cx: &mut Context) {
+        if !self.legs.is_empty() {
             return;
         }
-        if session.ending == Some(Ending::Apologising) {
-            self.end_session(now, id, Reason::ScriptError);
+        if self.phase == Phase::Apologising {
+            self.end(cx, Reason::ScriptError);
             return;
         }
-        self.set_alarm(now + idle, Alarm::Idle(id));
+        let until = cx.now + cx.settings.idle;
+        self.alarms.set(Alarm::Idle, Some(until));
     }
 }

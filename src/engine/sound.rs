@@ -2,18 +2,19 @@
 //! arrives after it was replaced or stopped is dropped.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tracing::info;
 
-use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::id::{LegId, PlaybackId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, Place, RecordOptions, Sound, UnitEvent};
 
+use super::context::Context;
 use super::leg::{Leg, LegState, MediaState, Playing};
 use super::refused::{Refused, refuse, refuse_direct};
-use super::session::{Ending, UnitKind};
-use super::{Engine, Output, Recorded};
+use super::session::{Phase, Session};
+use super::unit::UnitKind;
+use super::{Output, Recorded};
 use crate::termination::Reason;
 
 /// What is recorded, and so where its events go.
@@ -27,17 +28,11 @@ pub(super) enum RecordOf {
     Connected,
 }
 
-/// An open recording.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Recording {
-    session: SessionId,
-    of: RecordOf,
-}
-
-impl Engine {
+impl Session {
     /// Plays on a leg that has media, or will have.
     pub(super) fn play_on_leg(
         &mut self,
+        cx: &mut Context,
         id: LegId,
         sound: Sound,
         looped: bool,
@@ -60,13 +55,20 @@ impl Engine {
             let text = "nothing can be played before answer() or start_early_media()";
             return refuse("no-media", text);
         }
-        self.play(id.unit(), sound, looped, gain_db);
+        self.play(cx, id.unit(), sound, looped, gain_db);
         Ok(())
     }
 
     /// Fetches a sound for a unit; what plays there goes on until it has come.
-    pub(super) fn play(&mut self, unit: UnitId, sound: Sound, looped: bool, gain_db: f32) {
-        let id = PlaybackId(self.take_ids(1));
+    pub(super) fn play(
+        &mut self,
+        cx: &mut Context,
+        unit: UnitId,
+        sound: Sound,
+        looped: bool,
+        gain_db: f32,
+    ) {
+        let id = PlaybackId(cx.take_ids(1));
         let source = match &sound {
             Sound::File { path } => path.clone(),
             Sound::Speech { text, .. } => text.clone(),
@@ -82,42 +84,38 @@ impl Engine {
             gain_db,
         });
         if let Some(before) = before {
-            self.clips.remove(&before.id);
+            cx.index.clips.remove(&before.id);
         }
-        self.clips.insert(id, unit);
-        self.outputs.push_back(Output::Clip { id, sound });
+        cx.index.clips.insert(id, unit);
+        cx.outputs.push_back(Output::Clip { id, sound });
     }
 
     fn playing_slot(&mut self, unit: UnitId) -> Option<&mut Option<Playing>> {
-        if let Some(leg) = self.legs.get_mut(&LegId(unit.0)) {
+        if let Some(leg) = self.legs.get_mut(&unit.leg()) {
             return Some(&mut leg.playing);
         }
-        let session = self.units.get(&unit)?;
-        let entry = self.sessions.get_mut(session)?.units.get_mut(&unit)?;
-        Some(&mut entry.playing)
+        Some(&mut self.units.get_mut(&unit)?.playing)
     }
 
     /// Stops what plays or is being fetched; no event follows.
-    pub(super) fn stop_playback(&mut self, unit: UnitId) {
+    pub(super) fn stop_playback(&mut self, cx: &mut Context, unit: UnitId) {
         let Some(slot) = self.playing_slot(unit) else {
             return;
         };
         if let Some(playing) = slot.take() {
-            self.clips.remove(&playing.id);
-            self.media(media::Command::StopPlay { unit });
+            cx.index.clips.remove(&playing.id);
+            cx.media(media::Command::StopPlay { unit });
         }
     }
 
     /// A sound has come, or there is none.
     pub(super) fn handle_clip(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
+        unit: UnitId,
         id: PlaybackId,
         result: Result<Arc<Clip>, String>,
     ) {
-        let Some(unit) = self.clips.remove(&id) else {
-            return;
-        };
         let Some(slot) = self.playing_slot(unit) else {
             return;
         };
@@ -127,7 +125,7 @@ impl Engine {
         match result {
             Ok(clip) => {
                 let (looped, gain_db) = (playing.looped, playing.gain_db);
-                self.media(media::Command::Play {
+                cx.media(media::Command::Play {
                     unit,
                     playback: id,
                     clip,
@@ -139,8 +137,8 @@ impl Engine {
                 let source = playing.source.clone();
                 *slot = None;
                 tracing::warn!(%unit, source, error, "Sound cannot be played");
-                self.media(media::Command::StopPlay { unit });
-                self.tell_playback(now, unit, source, Some(Some(error)));
+                cx.media(media::Command::StopPlay { unit });
+                self.tell_playback(cx, unit, source, Some(Some(error)));
             }
         }
     }
@@ -148,7 +146,7 @@ impl Engine {
     /// Playback began or came to its end.
     pub(super) fn handle_playback(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         unit: UnitId,
         playback: PlaybackId,
         finished: bool,
@@ -163,29 +161,26 @@ impl Engine {
         if finished {
             *slot = None;
         }
-        self.tell_playback(now, unit, source, finished.then_some(None));
+        self.tell_playback(cx, unit, source, finished.then_some(None));
     }
 
     /// `end`: absent when it began, else the error of its end.
     fn tell_playback(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         unit: UnitId,
         source: String,
         end: Option<Option<String>>,
     ) {
-        let id = LegId(unit.0);
-        if let Some(leg) = self.legs.get(&id) {
-            let apologising = self
-                .sessions
-                .get(&leg.session)
-                .is_some_and(|session| session.ending == Some(Ending::Apologising));
+        let id = unit.leg();
+        if self.legs.contains_key(&id) {
+            let apologising = self.phase == Phase::Apologising;
             match end {
-                Some(_) if apologising => self.hang_up(now, id, Reason::ScriptError, &[]),
+                Some(_) if apologising => self.hang_up(cx, id, Reason::ScriptError, &[]),
                 Some(error) => {
-                    self.tell_leg(now, id, LegEvent::PlaybackFinished { source, error });
+                    self.tell_leg(cx, id, LegEvent::PlaybackFinished { source, error });
                 }
-                None => self.tell_leg(now, id, LegEvent::PlaybackStarted { source }),
+                None => self.tell_leg(cx, id, LegEvent::PlaybackStarted { source }),
             }
             return;
         }
@@ -193,18 +188,18 @@ impl Engine {
             Some(error) => UnitEvent::PlaybackFinished { source, error },
             None => UnitEvent::PlaybackStarted { source },
         };
-        self.tell_unit(now, unit, event);
+        self.tell_unit(cx, unit, event);
     }
 
     /// Makes a recorder and opens its file.
     pub(super) fn open_recorder(
         &mut self,
-        session: SessionId,
+        cx: &mut Context,
         (unit, of): (UnitId, RecordOf),
         options: RecordOptions,
         place: &Place,
     ) {
-        self.add_unit(session, unit, UnitKind::Recorder, place);
+        self.add_unit(cx, unit, UnitKind::Recorder, place);
         let source = match of {
             RecordOf::Leg(leg) => {
                 if let Some(leg) = self.legs.get_mut(&leg) {
@@ -214,16 +209,14 @@ impl Engine {
             }
             RecordOf::Conference(_) | RecordOf::Connected => media::RecordSource::Connected,
         };
-        self.recordings.insert(unit, Recording { session, of });
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.recordings += 1;
-        }
+        self.recordings.insert(unit, of);
+        cx.index.recordings.insert(unit, self.id);
         let name = match options.name.as_str() {
-            "" => format!("{session}-{unit}"),
+            "" => format!("{}-{unit}", self.id),
             name => name.to_owned(),
         };
-        self.outputs.push_back(Output::OpenRecording { unit, name });
-        self.media(media::Command::AddRecorder {
+        cx.outputs.push_back(Output::OpenRecording { unit, name });
+        cx.media(media::Command::AddRecorder {
             unit,
             source,
             stereo: options.stereo,
@@ -231,83 +224,88 @@ impl Engine {
     }
 
     /// The file of a recording has been made, and has its name.
-    pub(super) fn handle_recording_opened(&mut self, now: Instant, unit: UnitId, url: String) {
-        // A session that has ended does not wait for it.
-        let Some(recording) = self.recordings.get(&unit).copied() else {
-            return;
-        };
-        info!(session_id = %recording.session, %unit, url, "Recording begins");
-        self.tell_recording(now, unit, &recording, Written::Started(url));
+    pub(super) fn handle_recording_opened(&mut self, cx: &mut Context, unit: UnitId, url: String) {
+        if let Some(of) = self.recordings.get(&unit).copied() {
+            info!(session_id = %self.id, %unit, url, "Recording begins");
+            self.tell_recording(cx, unit, of, Written::Started(url));
+        }
     }
 
     /// What was to be recorded has ended before the recording began: its recorder ends with it.
-    pub(super) fn tell_nothing_to_record(
-        &mut self,
-        now: Instant,
-        session: SessionId,
-        unit: UnitId,
-    ) {
+    pub(super) fn tell_nothing_to_record(&mut self, cx: &mut Context, unit: UnitId) {
         let error = "it had ended before the recording began".to_owned();
         let event = UnitEvent::RecordFailed { error };
-        self.tell(now, session, Event::Unit { unit, event });
+        self.tell(cx, Event::Unit { unit, event });
     }
 
     /// A leg ends: what plays and records on it ends too.
-    pub(super) fn close_sound(&mut self, leg: &Leg) {
+    pub(super) fn close_sound(&mut self, cx: &mut Context, leg: &Leg) {
         if let Some(playing) = &leg.playing {
-            self.clips.remove(&playing.id);
+            cx.index.clips.remove(&playing.id);
         }
         for recorder in &leg.recorders {
-            self.remove_unit(leg.session, *recorder);
+            self.remove_unit(cx, *recorder);
         }
     }
 
     /// A recording has been written, or could not be.
     pub(super) fn handle_recording(
         &mut self,
-        now: Instant,
+        cx: &mut Context,
         unit: UnitId,
         result: Result<Recorded, String>,
     ) {
-        let Some(recording) = self.recordings.remove(&unit) else {
-            return;
-        };
-        let id = recording.session;
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.recordings -= 1;
+        if let Some(of) = self.recordings.remove(&unit) {
+            self.tell_recording(cx, unit, of, Written::Ended(result));
+            self.finish_or_go_on(cx);
         }
-        self.tell_recording(now, unit, &recording, Written::Ended(result));
-        self.finish_or_go_on(now, id);
     }
 
     /// The end of a session does not wait for its recordings any longer.
-    pub(super) fn give_up_recordings(&mut self, now: Instant, id: SessionId) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        let recordings = session.recordings;
-        tracing::warn!(session_id = %id, recordings, "Recordings take too long to end");
-        self.forget_recordings(id);
-        self.finish_or_go_on(now, id);
+    pub(super) fn give_up_recordings(&mut self, cx: &mut Context) {
+        let recordings = self.recordings.len();
+        tracing::warn!(session_id = %self.id, recordings, "Recordings take too long to end");
+        self.forget_recordings(cx);
+        self.finish_or_go_on(cx);
     }
 
-    /// Nobody is told any more what becomes of a session's recordings.
-    pub(super) fn forget_recordings(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if std::mem::take(&mut session.recordings) > 0 {
-            self.recordings
-                .retain(|_, recording| recording.session != id);
+    /// Nobody is told any more what becomes of the recordings.
+    pub(super) fn forget_recordings(&mut self, cx: &mut Context) {
+        for unit in std::mem::take(&mut self.recordings).into_keys() {
+            cx.index.recordings.remove(&unit);
         }
     }
 
-    fn tell_recording(&mut self, now: Instant, unit: UnitId, recording: &Recording, what: Written) {
-        let about_unit = match recording.of {
+    fn tell_recording(&mut self, cx: &mut Context, unit: UnitId, of: RecordOf, what: Written) {
+        let about_unit = match of {
             RecordOf::Conference(conference) => conference,
             RecordOf::Leg(_) | RecordOf::Connected => unit,
         };
-        let (for_unit, for_leg) = match what {
+        let (for_unit, for_leg) = what.events();
+        if let RecordOf::Leg(leg) = of {
+            let event = for_leg;
+            self.tell(cx, Event::Leg { leg, event });
+        }
+        if about_unit != unit {
+            let event = for_unit.clone();
+            self.tell(cx, Event::Unit { unit, event });
+        }
+        let event = for_unit;
+        let unit = about_unit;
+        self.tell(cx, Event::Unit { unit, event });
+    }
+}
+
+/// What became of a recording.
+enum Written {
+    Started(String),
+    Ended(Result<Recorded, String>),
+}
+
+impl Written {
+    /// The same event, as a recorder or conference has it and as a leg has it.
+    fn events(self) -> (UnitEvent, LegEvent) {
+        match self {
             Written::Started(url) => (
                 UnitEvent::RecordStarted { url: url.clone() },
                 LegEvent::RecordStarted { url },
@@ -325,34 +323,6 @@ impl Engine {
                 },
                 LegEvent::RecordFailed { error },
             ),
-        };
-        if let RecordOf::Leg(leg) = recording.of {
-            self.tell(
-                now,
-                recording.session,
-                Event::Leg {
-                    leg,
-                    event: for_leg,
-                },
-            );
         }
-        if about_unit != unit {
-            let event = for_unit.clone();
-            self.tell(now, recording.session, Event::Unit { unit, event });
-        }
-        self.tell(
-            now,
-            recording.session,
-            Event::Unit {
-                unit: about_unit,
-                event: for_unit,
-            },
-        );
     }
-}
-
-/// What became of a recording.
-enum Written {
-    Started(String),
-    Ended(Result<Recorded, String>),
 }

@@ -437,6 +437,31 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The unit that it is about.
+    pub fn unit(&self) -> UnitId {
+        match self {
+            Event::LegReady { unit, .. }
+            | Event::LegFailed { unit, .. }
+            | Event::Refused { unit, .. }
+            | Event::Digit { unit, .. }
+            | Event::DigitReleased { unit, .. }
+            | Event::DigitsSent { unit }
+            | Event::TalkStarted { unit, .. }
+            | Event::TalkStopped { unit, .. }
+            | Event::ActiveSpeaker { unit, .. }
+            | Event::PlaybackStarted { unit, .. }
+            | Event::PlaybackFinished { unit, .. }
+            | Event::IceConnected { unit }
+            | Event::LegLost { unit, .. }
+            | Event::MediaTimeout { unit }
+            | Event::MediaBack { unit }
+            | Event::Quality { unit, .. }
+            | Event::LegClosed { unit, .. } => *unit,
+        }
+    }
+}
+
 /// How a digit came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigitKind {

@@ -1,0 +1,255 @@
+//! Calls that need a session: an INVITE, or a call to a conference by its name. The rules choose,
+//! limits may refuse, and the new leg is given to its session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::{debug, info, warn};
+
+use crate::display_name::cleaned;
+use crate::id::{LegId, SessionId};
+use crate::media::Command;
+use crate::routing::{CallInfo, Source, Variable};
+use crate::script::{Event, Headers, Instance, LegInfo, SessionInfo};
+use crate::sip::{CallKey, Flow, Request};
+use crate::termination::Reason;
+
+use super::Engine;
+use super::call_log::{TraceId, log_arrival, log_join};
+use super::catalog::{Catalog, RoutingDecision};
+use super::end::reason_header;
+use super::internal_call::{ConferenceCall, FromPeer};
+use super::leg::{Leg, Link, SipLink};
+use super::session::{Session, SessionInput};
+
+impl Engine {
+    /// A new call: asks the rules, starts the session, gives it the leg.
+    pub(super) fn handle_invite(
+        &mut self,
+        call: CallKey,
+        request: &Request,
+        (flow, user): (Flow, Option<String>),
+    ) {
+        self.cx.stats.calls_total += 1;
+        let info = self.describe(request, flow, user);
+        let headers: Headers = request
+            .headers
+            .iter()
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect();
+        let question = CallInfo {
+            destination: &info.destination,
+            caller: &info.caller_id,
+            source: match flow.transport.is_web() {
+                true => Source::Web,
+                false => Source::Phone,
+            },
+            headers: &headers,
+            now_unix_s: (self.cx.clock_ms() / 1000) as i64,
+        };
+        let catalog = self.catalog.clone();
+        let decision = match catalog.decide(&question) {
+            Ok(decision) => decision,
+            Err(traces) => {
+                let (now, stats) = (self.cx.now, &mut self.cx.stats);
+                self.unrouted.note(now, &info, flow, &traces, stats);
+                self.refuse_call(call, Reason::NotFound);
+                return;
+            }
+        };
+        if let Some(reason) = self.refuses_session(&decision) {
+            self.refuse_call(call, reason);
+            return;
+        }
+        let rule = decision.rule.name.clone();
+        let Some(session) = self.open_session(&catalog, decision, None) else {
+            self.refuse_call(call, Reason::InternalError);
+            return;
+        };
+        let sip = SipLink::new(call, request, flow, self.cx.next_seed());
+        log_arrival(&info, flow, &sip.sip_call_id, (session, &rule));
+        let leg = Leg::new(&info, Link::Sip(Box::new(sip)), TraceId::of(flow, info.id));
+        self.give(session, SessionInput::Call(Box::new(leg), info));
+    }
+
+    fn describe(&mut self, request: &Request, flow: Flow, user: Option<String>) -> LegInfo {
+        let from = request.headers.from().ok();
+        let caller_id = from
+            .as_ref()
+            .map(|from| {
+                from.uri
+                    .user_unescaped()
+                    .unwrap_or_else(|| from.uri.host.to_string())
+            })
+            .map(|name| cleaned(&name))
+            .unwrap_or_default();
+        let display_name = from.and_then(|from| from.display_name);
+        let destination = request.uri.user_unescaped().unwrap_or_default();
+        let source = match flow.transport.is_web() {
+            true => "web",
+            false => "phone",
+        };
+        LegInfo {
+            id: LegId(self.cx.take_ids(1)),
+            incoming: true,
+            source: source.to_owned(),
+            number: caller_id.clone(),
+            caller_id,
+            display_name: cleaned(&display_name.unwrap_or_default()),
+            destination,
+            headers: script_headers(request),
+            user: user.unwrap_or_default(),
+        }
+    }
+
+    fn refuse_call(&mut self, call: CallKey, reason: Reason) {
+        let (now, status) = (self.cx.now, reason.row().sip_status);
+        let headers = reason_header(reason);
+        if let Err(error) = self.cx.sip.reject(now, call, status, None, headers) {
+            debug!(?call, %error, "Call could not be refused");
+        }
+    }
+
+    /// Gives the far end of an internal call to the conference of its name. The caller's end fails
+    /// with 404 when no rule takes the name from inside.
+    pub(super) fn call_conference(&mut self, call: ConferenceCall) {
+        let ConferenceCall {
+            caller,
+            own,
+            far,
+            hops,
+            trace,
+        } = call;
+        let callee = match self.conference_session(caller, &far) {
+            Ok(callee) => callee,
+            Err(reason) => {
+                self.cx.media(Command::Close {
+                    unit: far.id.unit(),
+                });
+                let said = FromPeer::NeverThere(reason);
+                self.give(caller, SessionInput::Peer { leg: own, said });
+                return;
+            }
+        };
+        log_join(trace, (caller, own), (callee, far.id), &far);
+        let leg = Leg::new(&far, Link::Internal { peer: own, hops }, trace);
+        self.give(callee, SessionInput::Call(Box::new(leg), far));
+    }
+
+    /// The live session of a conference name, or a new one by the caller's own rules.
+    fn conference_session(
+        &mut self,
+        caller: SessionId,
+        info: &LegInfo,
+    ) -> Result<SessionId, Reason> {
+        let name = &info.destination;
+        let session = self.sessions.get(&caller).ok_or(Reason::NotFound)?;
+        let application = session.application.clone();
+        let key = (application, name.clone());
+        if let Some(&live) = self.cx.index.conferences.get(&key) {
+            return Ok(live);
+        }
+        // A conference runs by the newest rules, whatever version its first caller runs.
+        let catalog = self.catalog.clone();
+        let headers: Headers = info.headers.clone().into_iter().collect();
+        let question = CallInfo {
+            destination: name,
+            caller: &info.caller_id,
+            source: Source::Internal,
+            headers: &headers,
+            now_unix_s: (self.cx.clock_ms() / 1000) as i64,
+        };
+        let (application, name) = key;
+        let own = catalog.application(&application);
+        let (rule, trace) = own.ok_or(Reason::NotFound)?.router.decide(&question);
+        let Some(rule) = rule else {
+            info!(application, trace = %trace.masked(), "No rule matches an internal call");
+            return Err(Reason::NotFound);
+        };
+        let decision = RoutingDecision { application, rule };
+        if let Some(reason) = self.refuses_session(&decision) {
+            return Err(reason);
+        }
+        let opened = self.open_session(&catalog, decision, Some(name));
+        opened.ok_or(Reason::NotFound)
+    }
+
+    /// Starts a session; its `started` event is queued first. Nothing for a rule without program.
+    fn open_session(
+        &mut self,
+        catalog: &Catalog,
+        decision: RoutingDecision,
+        conference_name: Option<String>,
+    ) -> Option<SessionId> {
+        let RoutingDecision { application, rule } = decision;
+        let programs = &catalog.application(&application)?.programs;
+        let program = Arc::clone(programs.get(&rule.name)?);
+        let id = SessionId(self.cx.take_ids(1));
+        let variables = rule.variables.iter();
+        let about = SessionInfo {
+            id,
+            rule: rule.name.clone(),
+            application: application.clone(),
+            conference_name: conference_name.clone().unwrap_or_default(),
+            custom_data: String::new(),
+            variables: variables
+                .map(|(name, value)| (name.clone(), variable(value)))
+                .collect(),
+            seed: self.cx.next_seed(),
+        };
+        let conference = conference_name.as_deref().map(crate::pii::Pii);
+        info!(session_id = %id, rule = %rule.name, ?conference, "Session started");
+        if let Some(name) = &conference_name {
+            let key = (application.clone(), name.clone());
+            self.cx.index.conferences.insert(key, id);
+        }
+        let instance = Instance::new(program, about);
+        let names = (id, application, rule.name.clone());
+        let mut session = Session::new(names, conference_name, instance, self.cx.now);
+        session.tell(&mut self.cx, Event::Started);
+        self.sessions.insert(id, session);
+        Some(id)
+    }
+
+    /// Why no session of the rule may begin: it is kept out, or has as many as its limit allows.
+    fn refuses_session(&self, decision: &RoutingDecision) -> Option<Reason> {
+        let RoutingDecision { application, rule } = decision;
+        if rule.kept_out {
+            warn!(application, rule = %rule.name, "Rule is kept out until it is mended");
+            return Some(Reason::RuleKeptOut);
+        }
+        let max = rule.limits.sessions_max?;
+        let of_rule = |one: &&Session| one.rule == rule.name && one.application == *application;
+        if self.sessions.values().filter(of_rule).count() < max as usize {
+            return None;
+        }
+        info!(application, rule = %rule.name, "Rule has as many sessions as it may");
+        Some(Reason::Overload)
+    }
+}
+
+fn variable(value: &Variable) -> serde_json::Value {
+    match value {
+        Variable::Text(text) => text.clone().into(),
+        Variable::Integer(number) => (*number).into(),
+        Variable::Float(number) => (*number).into(),
+        Variable::Bool(flag) => (*flag).into(),
+    }
+}
+
+/// The headers that a script sees: `X-…` and a few that say who calls.
+fn script_headers(request: &Request) -> BTreeMap<String, String> {
+    const OTHERS: [&str; 5] = [
+        "user-agent",
+        "subject",
+        "diversion",
+        "p-asserted-identity",
+        "history-info",
+    ];
+    request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .filter(|(name, _)| name.starts_with("x-") || OTHERS.contains(&name.as_str()))
+        .collect()
+}
