@@ -66,24 +66,29 @@ async fn health(State((asker, api)): State<(Asker, Api)>) -> Response {
 
 /// The engine's numbers, and which threads are not well. An engine that is stuck is not asked.
 pub(super) async fn look(asker: &Asker, api: &Api) -> (Option<Report>, Vec<Unwell>) {
-    let parts = api.health.parts(Instant::now());
-    let mut unwell: Vec<Unwell> = parts
-        .filter(|(_, state)| *state != PartState::Well)
-        .map(|(part, state)| Unwell {
-            part: part.label(),
-            what: state.text(),
-        })
-        .collect();
     let engine = Part::Engine.label();
+    let unwell = unwell(api);
     if unwell.iter().any(|unwell| unwell.part == engine) {
         return (None, unwell);
     }
-    let report = asker.report().await;
-    if report.is_none() {
-        unwell.push(Unwell {
-            part: engine,
-            what: "does not answer",
-        });
+    if let Some(report) = asker.report().await {
+        return (Some(report), unwell);
     }
-    (report, unwell)
+    // A part that died meanwhile may be why there is no answer.
+    let mut unwell = self::unwell(api);
+    if unwell.iter().all(|unwell| unwell.part != engine) {
+        let what = "does not answer";
+        unwell.push(Unwell { part: engine, what });
+    }
+    (None, unwell)
+}
+
+fn unwell(api: &Api) -> Vec<Unwell> {
+    let parts = api.health.parts(Instant::now());
+    let unwell = parts.filter(|(_, state)| *state != PartState::Well);
+    let row = |(part, state): (Part, PartState)| Unwell {
+        part: part.label(),
+        what: state.text(),
+    };
+    unwell.map(row).collect()
 }

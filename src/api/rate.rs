@@ -1,13 +1,13 @@
 //! How often an address may do something: a count per window of time.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+
+use dashmap::DashMap;
 
 use crate::network::Network;
 
 /// Addresses that are remembered. When they are as many, those whose window is over are forgotten,
-/// then the one whose window began first.
+/// then the one whose window began first. Requests that come at the same time may each add one.
 const ADDRESSES_MAX: usize = 10_000;
 
 struct Window {
@@ -15,54 +15,34 @@ struct Window {
     count: u32,
 }
 
-/// Counts per address.
+/// Counts per address. Requests of one address wait for each other, those of others hardly do.
 pub(super) struct RateLimit {
     most: u32,
     window_s: u64,
-    windows: Mutex<BTreeMap<Network, Window>>,
+    windows: DashMap<Network, Window>,
 }
 
 impl RateLimit {
     /// Allows `most` per `window_s` seconds and address.
     pub fn new(most: u32, window_s: u64) -> Self {
-        let windows = Mutex::new(BTreeMap::new());
         Self {
             most,
             window_s,
-            windows,
+            windows: DashMap::new(),
         }
     }
 
     /// The seconds until the address may go on; nothing when it may now.
     pub fn wait(&self, address: IpAddr, now: u64) -> Option<u64> {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.get(&Network::of(address))?;
-        let left = self.left(window, now)?;
-        (window.count >= self.most).then_some(left)
+        let window = self.windows.get(&Network::of(address))?;
+        self.wait_for(&window, now)
     }
 
     /// Counts one.
     pub fn count(&self, address: IpAddr, now: u64) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = Network::of(address);
-        if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&key) {
-            windows.retain(|_, window| self.left(window, now).is_some());
-            let oldest = windows.iter().min_by_key(|(_, window)| window.began_unix_s);
-            let oldest = oldest.map(|(address, _)| *address);
-            if let Some(oldest) = oldest.filter(|_| windows.len() >= ADDRESSES_MAX) {
-                windows.remove(&oldest);
-            }
-        }
-        let fresh = Window {
-            began_unix_s: now,
-            count: 0,
-        };
-        let window = windows.entry(key).or_insert(fresh);
-        if self.left(window, now).is_none() {
-            window.began_unix_s = now;
-            window.count = 0;
-        }
-        window.count = window.count.saturating_add(1);
+        self.update(address, now, |window| {
+            window.count = window.count.saturating_add(1);
+        });
     }
 
     /// Counts one unless there have been enough.
@@ -70,13 +50,48 @@ impl RateLimit {
     /// # Errors
     /// The seconds to wait.
     pub fn take(&self, address: IpAddr, now: u64) -> Result<(), u64> {
-        match self.wait(address, now) {
+        self.update(address, now, |window| match self.wait_for(window, now) {
             Some(seconds) => Err(seconds),
             None => {
-                self.count(address, now);
+                window.count = window.count.saturating_add(1);
                 Ok(())
             }
+        })
+    }
+
+    /// Changes the window of an address, which begins now if it has none. Nobody sees it between.
+    fn update<T>(&self, address: IpAddr, now: u64, change: impl FnOnce(&mut Window) -> T) -> T {
+        let key = Network::of(address);
+        if self.windows.len() >= ADDRESSES_MAX && !self.windows.contains_key(&key) {
+            self.forget_some(now);
         }
+        let fresh = || Window {
+            began_unix_s: now,
+            count: 0,
+        };
+        let mut window = self.windows.entry(key).or_insert_with(fresh);
+        if self.left(&window, now).is_none() {
+            *window = fresh();
+        }
+        change(&mut window)
+    }
+
+    fn forget_some(&self, now: u64) {
+        self.windows
+            .retain(|_, window| self.left(window, now).is_some());
+        if self.windows.len() < ADDRESSES_MAX {
+            return;
+        }
+        let oldest = self.windows.iter().min_by_key(|row| row.began_unix_s);
+        let oldest = oldest.map(|row| *row.key());
+        if let Some(oldest) = oldest {
+            self.windows.remove(&oldest);
+        }
+    }
+
+    fn wait_for(&self, window: &Window, now: u64) -> Option<u64> {
+        let left = self.left(window, now)?;
+        (window.count >= self.most).then_some(left)
     }
 
     /// Seconds that the window goes on. A window that seems to begin in the future is over: the
@@ -114,13 +129,29 @@ mod tests {
     }
 
     #[test]
+    fn requests_at_the_same_time_are_counted_one_by_one() {
+        const MOST: u32 = 500;
+        let limit = RateLimit::new(MOST, 60);
+        let allowed = std::thread::scope(|scope| {
+            let take_all = || {
+                let address = IpAddr::V4(1.into());
+                let taken = (0..MOST).filter(|_| limit.take(address, 100).is_ok());
+                taken.count()
+            };
+            let threads = [(); 4].map(|()| scope.spawn(take_all));
+            let counts = threads.map(|thread| thread.join().expect("no panic"));
+            counts.iter().sum::<usize>()
+        });
+        assert_eq!(allowed, MOST as usize);
+    }
+
+    #[test]
     fn no_more_addresses_are_remembered_than_the_limit() {
         let limit = RateLimit::new(1, 60);
         for n in 0..ADDRESSES_MAX as u32 + 5 {
             limit.count(IpAddr::V4(n.into()), 100 + u64::from(n / 5_000));
         }
-        let kept = limit.windows.lock().expect("not poisoned").len();
-        assert_eq!(kept, ADDRESSES_MAX);
+        assert_eq!(limit.windows.len(), ADDRESSES_MAX);
         // The oldest were forgotten, the newest are known.
         assert_eq!(limit.wait(IpAddr::V4(0.into()), 102), None);
         let newest = IpAddr::V4((ADDRESSES_MAX as u32 + 4).into());

@@ -1,9 +1,9 @@
 //! Which of our addresses a peer reaches: the advertised one if there is one, the listener's own if
 //! it has one, else what the system's routes say.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Mutex, PoisonError};
+
+use dashmap::DashMap;
 
 /// Peers that are remembered; when they are full, all are forgotten.
 const PEERS_MAX: usize = 4096;
@@ -12,7 +12,7 @@ const PEERS_MAX: usize = 4096;
 pub(super) struct LocalAddress {
     bound: SocketAddr,
     advertised: Option<IpAddr>,
-    by_peer: Mutex<HashMap<IpAddr, IpAddr>>,
+    by_peer: DashMap<IpAddr, IpAddr>,
 }
 
 impl LocalAddress {
@@ -22,7 +22,7 @@ impl LocalAddress {
         LocalAddress {
             bound,
             advertised,
-            by_peer: Mutex::default(),
+            by_peer: DashMap::new(),
         }
     }
 
@@ -41,18 +41,18 @@ impl LocalAddress {
     }
 
     fn route_to(&self, peer: IpAddr) -> IpAddr {
-        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ip) = by_peer.get(&peer) {
+        if let Some(ip) = self.by_peer.get(&peer) {
             return *ip;
         }
+        // The system is asked while no other peer waits; two askers get the same answer.
         let ip = ask_routes(peer).unwrap_or_else(|error| {
             tracing::debug!(%error, "No route tells our address");
             self.bound.ip()
         });
-        if by_peer.len() >= PEERS_MAX {
-            by_peer.clear();
+        if self.by_peer.len() >= PEERS_MAX {
+            self.by_peer.clear();
         }
-        by_peer.insert(peer, ip);
+        self.by_peer.insert(peer, ip);
         ip
     }
 }
@@ -102,6 +102,6 @@ mod tests {
         for peer in 0..PEERS_MAX as u32 + 10 {
             local.reached_by(Ipv4Addr::from(0x7f00_0001 + peer).into());
         }
-        assert_eq!(local.by_peer.lock().expect("no panic").len(), 10);
+        assert_eq!(local.by_peer.len(), 10);
     }
 }

@@ -441,7 +441,7 @@ const HALF_BROKEN: &[(&str, &str)] = &[
 
 /// The status of the final response to a call.
 fn call(server: &Server, number: &str) -> String {
-    let socket = server::udp_socket(Duration::from_secs(20));
+    let socket = server::udp_socket();
     let local = socket.local_addr().expect("an address");
     let to = server.udp;
     let invite = format!(
@@ -533,7 +533,7 @@ fn serve_names_all_that_is_broken_and_starts_without_it_when_it_is_told_to() {
 /// Sends SIGHUP and waits for what the log says of it.
 fn reload(server: &Server, said: &str) {
     server.signal("HUP");
-    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let end = std::time::Instant::now() + server::PATIENCE;
     while !server.log().contains(said) {
         assert!(
             std::time::Instant::now() < end,
@@ -576,7 +576,7 @@ fn run(dir: &Path, line: &[String]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    if server::wait(&mut child, Duration::from_secs(20)).is_none() {
+    if server::wait(&mut child, server::PATIENCE).is_none() {
         // It started, which no row expects; its output says the rest.
         server::stop(&mut child);
     }

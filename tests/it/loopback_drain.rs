@@ -10,9 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::server::Server;
+use crate::server::{PATIENCE, Server};
 
-const WAIT: Duration = Duration::from_secs(15);
 const JSON: &str = "Content-Type: application/json\r\n";
 const JOIN: &str = "/api/v1/rooms/1234/join";
 
@@ -71,7 +70,7 @@ impl Guest {
                 }
             }
         };
-        let read = tokio::time::timeout(WAIT, reading).await;
+        let read = tokio::time::timeout(PATIENCE, reading).await;
         read.unwrap_or_else(|_| panic!("no {start:?}"))
     }
 
@@ -101,7 +100,7 @@ fn refusal(server: &Server, method: &str, path: &str, body: &str) -> (bool, Stri
 
 #[tokio::test]
 async fn new_ones_are_sent_away_and_calls_are_told_to_come_back() {
-    let mut server = Server::start(&["shutdown.drain_s=3"]);
+    let mut server = Server::start(&["shutdown.drain_s=5"]);
     let (head, _) = server.answer("GET", "/health", "", "");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     let mut guest = Guest::join(&server).await;
@@ -128,7 +127,7 @@ async fn new_ones_are_sent_away_and_calls_are_told_to_come_back() {
         "{bye}"
     );
     assert_eq!(guest.next("nothing").await, Err(Some(1012)));
-    let (status, _) = server.expect_end(WAIT);
+    let (status, _) = server.expect_end();
     assert!(status.success(), "{status}");
 }
 

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -13,9 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::server::{Server, udp_socket};
-
-const WAIT: Duration = Duration::from_secs(10);
+use crate::server::{PATIENCE, Server, udp_socket};
 
 async fn connect(server: &Server, url: &str) -> WebSocketStream<TcpStream> {
     let stream = TcpStream::connect(server.http).await.expect("connected");
@@ -46,7 +43,7 @@ async fn register(server: &Server, url: &str, user: &str) -> String {
             }
         }
     };
-    let answer = tokio::time::timeout(WAIT, registering).await;
+    let answer = tokio::time::timeout(PATIENCE, registering).await;
     answer.expect("the server answers")
 }
 
@@ -62,7 +59,7 @@ fn the_stun_server_that_guests_are_told_tells_them_their_address() {
     let server = Server::start(&[]);
     let url = ice_url(&server);
     let address = url.as_str().and_then(|url| url.strip_prefix("stun:"));
-    let socket = udp_socket(WAIT);
+    let socket = udp_socket();
     // RFC 8489 §5: a binding request without attributes.
     let question = *b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
     socket
@@ -118,7 +115,7 @@ async fn status_of(server: &Server, url: &str, request: String) -> String {
             }
         }
     };
-    let answer = tokio::time::timeout(WAIT, asking).await;
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
     answer.expect("the server answers")
 }
 
@@ -233,7 +230,7 @@ async fn answer_to(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.http).await.expect("connected");
     stream.write_all(bytes).await.expect("taken");
     let mut start = [0; 12];
-    let read = tokio::time::timeout(WAIT, stream.read_exact(&mut start)).await;
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut start)).await;
     read.expect("in time").expect("an answer");
     String::from_utf8_lossy(&start).into_owned()
 }
@@ -302,6 +299,6 @@ async fn half_open_connections_keep_nobody_out() {
             let _ = stream.read_to_end(&mut rest).await;
         }
     };
-    let waited = tokio::time::timeout(2 * WAIT, waited).await;
+    let waited = tokio::time::timeout(PATIENCE, waited).await;
     waited.expect("the server closes what never asks");
 }

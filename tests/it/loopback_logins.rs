@@ -7,11 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::server::{self, Server};
+use crate::server::{self, PATIENCE, Server};
 
 const KEY: &str = "the-key-of-this-test";
 const PASSWORD: &str = "Correct-horse1";
-const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// An engine with the users `phone0`, `phone1` and so on.
 fn server(phones: usize) -> Server {
@@ -67,7 +66,7 @@ impl Sipp {
     }
 
     fn expect_success(&mut self, what: &str, server: &Server) {
-        let ended = server::wait(&mut self.child, WAIT_MAX);
+        let ended = server::wait(&mut self.child, PATIENCE);
         let errors = std::fs::read_to_string(self.dir.path().join("errors")).unwrap_or_default();
         let good = ended.is_some_and(|status| status.success());
         assert!(good, "{what}: {ended:?}\n{errors}\n{}", server.log());
@@ -114,7 +113,7 @@ fn forty_phones_register_and_call_beside_a_wrong_password_and_a_guesser_of_keys(
             }
             answers
         });
-        server.expect_metric("sip_logins_failed_total", 6, Duration::from_secs(15));
+        server.expect_metric_to_reach("sip_logins_failed_total", 6);
         let phones: Vec<(String, &str)> = (0..40)
             .map(|number| (format!("phone{number}"), PASSWORD))
             .collect();

@@ -15,6 +15,8 @@ use talkpath::run::media_loop::{Machine, MediaHandle, MediaWorker, MediaWorkerSe
 use talkpath::run::recordings::{RecordingSink, Recordings};
 use tokio::sync::mpsc::Receiver;
 
+use crate::server::PATIENCE;
+
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const A: UnitId = UnitId(1);
 const B: UnitId = UnitId(2);
@@ -63,11 +65,11 @@ fn start(core: impl Machine, events_max: usize) -> Fixture {
 
 impl Fixture {
     fn event(&mut self) -> Event {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + PATIENCE;
         loop {
             match self.events.try_recv() {
                 Ok(event) => return event,
-                Err(_) => assert!(Instant::now() < end, "waited 10 s for an event"),
+                Err(_) => assert!(Instant::now() < end, "waited in vain for an event"),
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -94,9 +96,7 @@ impl Fixture {
 
 fn phone() -> UdpSocket {
     let socket = UdpSocket::bind((LOCALHOST, 0)).expect("a socket");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .expect("a timeout");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }
 
@@ -213,7 +213,7 @@ fn packets_go_in_and_out_by_both_sockets_of_a_leg() {
     let (length, _) = phone.recv_from(&mut buffer).expect("an echo");
     assert_eq!(&buffer[..length], b"last");
     // A packet is counted after it has left.
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     let counted = || {
         let counters = worker.worker.counters();
         (
@@ -292,7 +292,7 @@ fn events_wait_in_order_while_the_engine_is_slow() {
         .handle
         .send(Command::AddMixer { unit: A })
         .expect("room");
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while worker.worker.counters().events_delayed == 0 {
         assert!(Instant::now() < end, "no event waits");
         std::thread::sleep(Duration::from_millis(1));
@@ -377,7 +377,7 @@ fn what_one_phone_says_the_other_hears() {
     let mut heard = 0;
     let mut loud = 0;
     let mut buffer = [0; 2000];
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     while loud < 20 && Instant::now() < end {
         let (length, _) = bob.recv_from(&mut buffer).expect("a packet");
         assert_eq!((length, buffer[1] & 0x7f), (172, 0), "20 ms of PCMU");

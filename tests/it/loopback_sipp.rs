@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::server::{self, LOCALHOST, Server};
+use crate::server::{self, LOCALHOST, PATIENCE, Server};
 
 /// One run of sipp.
 struct Row {
@@ -66,8 +66,8 @@ const ROWS: &[Row] = &[
     row("stray_bye", "100", TCP),
 ];
 
-/// Timer H of RFC 3261 is 32 s; a machine may be busy beside.
-const ROW_MAX: Duration = Duration::from_secs(50);
+/// Timer H of RFC 3261 is 32 s, which one of the rows waits for.
+const ROW_MAX: Duration = Duration::from_secs(120);
 
 /// A running sipp with the folder of its files.
 struct Sipp {
@@ -171,8 +171,8 @@ fn calls_of_sipp_go_as_the_rfcs_say() {
     assert_eq!(server.metric("calls_total"), calls.count() as u64);
     // In the two rows of hold our BYE may overtake the ACK; every other ACK belongs to its INVITE.
     assert!(server.metric("sip_stray_acks_total") <= 2);
-    server.expect_metric("legs", 0, Duration::from_secs(5));
-    server.expect_metric("sessions", 0, Duration::from_secs(5));
+    server.expect_metric("legs", 0);
+    server.expect_metric("sessions", 0);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_prompt_that_cannot_be_spoken_is_logged_and_the_call_goes_on() {
         "speech.command=[\"no-such-voice\"]",
     ]);
     Sipp::start(&server, &row("call", "31201234567", UDP)).expect_success();
-    server.expect_metric("legs", 0, Duration::from_secs(5));
+    server.expect_metric("legs", 0);
     let log = server.log();
     let complaints = log.matches("Sound cannot be played").count();
     assert_eq!(complaints, 1, "{log}");
@@ -196,14 +196,14 @@ fn two_hundred_calls_a_second_are_all_answered() {
     let mut sipp = Sipp::start_with_rtp(&server, &flood, 9, 600);
     sipp.expect_success();
     assert_eq!(server.metric("calls_total"), 600);
-    server.expect_metric("legs", 0, Duration::from_secs(5));
-    server.expect_metric("sessions", 0, Duration::from_secs(5));
+    server.expect_metric("legs", 0);
+    server.expect_metric("sessions", 0);
 }
 
 #[test]
 fn rfc_4733_digits_are_heard_once_each() {
     let server = Server::with_test_rules(&[]);
-    let phone = server::udp_socket(Duration::from_secs(10));
+    let phone = server::udp_socket();
     let port = phone.local_addr().expect("an address").port();
     let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
     let engine = first_packet(&phone);
@@ -215,20 +215,20 @@ fn rfc_4733_digits_are_heard_once_each() {
 fn sigterm_refuses_new_calls_and_lets_running_ones_end() {
     let mut server = Server::with_test_rules(&["shutdown.drain_s=3600"]);
     // 102 hangs up after pound; until then the call lasts.
-    let phone = server::udp_socket(Duration::from_secs(10));
+    let phone = server::udp_socket();
     let port = phone.local_addr().expect("an address").port();
     let digits = row("event_digits", "102", UDP);
     let mut running = Sipp::start_with_rtp(&server, &digits, port, 1);
     let engine = first_packet(&phone);
 
     server.signal_term();
-    server.expect_metric("draining", 1, Duration::from_secs(5));
+    server.expect_metric("draining", 1);
     Sipp::start(&server, &row("drained", "100", UDP)).expect_success();
 
     press(&phone, engine, 0, "1234#");
     running.expect_success();
     // Without the call's end it would go on for `drain_s`.
-    let (status, _) = server.expect_end(Duration::from_secs(60));
+    let (status, _) = server.expect_end();
     assert!(status.success(), "{status}\n{}", server.log());
 }
 
@@ -236,11 +236,11 @@ fn sigterm_refuses_new_calls_and_lets_running_ones_end() {
 fn sigterm_hangs_up_what_still_runs_at_the_limit() {
     let mut server = Server::with_test_rules(&["shutdown.drain_s=1"]);
     let waits = row("event_digits", "102", UDP);
-    let phone = server::udp_socket(Duration::from_secs(10));
+    let phone = server::udp_socket();
     let port = phone.local_addr().expect("an address").port();
     let mut running = Sipp::start_with_rtp(&server, &waits, port, 1);
     first_packet(&phone);
-    let (status, after) = server.terminate(Duration::from_secs(10));
+    let (status, after) = server.terminate();
     assert!(status.success(), "{status}\n{}", server.log());
     assert!(after >= Duration::from_secs(1), "ended after {after:?}");
     // sipp was sent a BYE, though not the one of the scenario.
@@ -250,9 +250,11 @@ fn sigterm_hangs_up_what_still_runs_at_the_limit() {
 
 #[test]
 fn garbage_at_the_ports_of_a_call_does_not_harm_it() {
-    const DATAGRAMS: usize = 3000;
+    const DATAGRAMS: u64 = 3000;
+    // So few fit into the system's buffers whatever else the machine does.
+    const BURST: u64 = 50;
     let server = Server::with_test_rules(&[]);
-    let phone = server::udp_socket(Duration::from_secs(10));
+    let phone = server::udp_socket();
     let port = phone.local_addr().expect("an address").port();
     let mut call = Sipp::start_with_rtp(&server, &row("event_digits", "102", UDP), port, 1);
     let engine = first_packet(&phone);
@@ -260,8 +262,8 @@ fn garbage_at_the_ports_of_a_call_does_not_harm_it() {
     send_silence(&phone, engine, 0..25);
 
     let mut noise = Noise(0x5eed);
-    let stranger = server::udp_socket(Duration::from_secs(1));
-    for number in 0..DATAGRAMS {
+    let stranger = server::udp_socket();
+    for number in 1..=DATAGRAMS {
         let datagram = noise.datagram();
         let to = |socket: &UdpSocket, to: SocketAddr| {
             socket.send_to(&datagram, to).expect("it is sent");
@@ -269,21 +271,17 @@ fn garbage_at_the_ports_of_a_call_does_not_harm_it() {
         to(&stranger, server.udp);
         // A third of the noise comes from the phone's own address.
         to(if number % 3 == 0 { &phone } else { &stranger }, engine);
-        if number % 20 == 0 {
-            server::pause(Duration::from_millis(2));
+        if number % BURST == 0 {
+            server.expect_metric("sip_garbage_total", number);
+            server.expect_metric_to_reach("media_refused_total", number * 9 / 10);
         }
     }
     send_silence(&phone, engine, 25..50);
     press(&phone, engine, 50, "1234#");
     call.expect_success();
 
-    // Where the system's buffers overflow, some never arrive.
-    let garbage = server.metric("sip_garbage_total");
-    assert!(garbage > 2500, "{garbage} of {DATAGRAMS} counted");
-    let refused = server.metric("media_refused_total");
-    assert!(refused > 2500, "{refused} of {DATAGRAMS} counted");
     assert_eq!(server.metric("calls_total"), 1);
-    server.expect_metric("legs", 0, Duration::from_secs(5));
+    server.expect_metric("legs", 0);
 }
 
 #[test]
@@ -297,7 +295,7 @@ fn a_client_that_floods_and_never_reads_costs_others_nothing() {
         move || flood_without_reading(target, &stop)
     });
 
-    let probe = server::udp_socket(Duration::from_secs(20));
+    let probe = server::udp_socket();
     let local = probe.local_addr().expect("an address");
     for number in 0..PROBES {
         let text = options(local, server.udp, "UDP", number);
@@ -314,7 +312,7 @@ fn a_client_that_floods_and_never_reads_costs_others_nothing() {
         );
         server::pause(Duration::from_millis(50));
     }
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + PATIENCE;
     while server.metric("net_closed_not_reading_total") == 0 {
         assert!(Instant::now() < patience, "the flood is never cut off");
         server::pause(Duration::from_millis(100));

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::server::{Server, pause};
+use crate::server::{PATIENCE, Server, pause};
 
-const WAIT: Duration = Duration::from_secs(20);
 const JSON: &str = "Content-Type: application/json\r\n";
 const KEY: &str = "Authorization: Bearer 0123456789abcdef\r\n";
 /// Largest file while the disk is full: more than the log, less than what the store has written.
@@ -85,7 +84,7 @@ fn health(server: &Server) -> (bool, String) {
 }
 
 fn expect_health(server: &Server, is_well: bool) -> String {
-    let end = Instant::now() + WAIT;
+    let end = Instant::now() + PATIENCE;
     loop {
         let (found, body) = health(server);
         if found == is_well {
@@ -111,7 +110,7 @@ fn fill(server: &Server, disk: &dyn Disk, what: &str) {
         disk.set_full(true);
         let mut refused = 0;
         // Some may find room in what is there.
-        let end = Instant::now() + WAIT;
+        let end = Instant::now() + PATIENCE;
         while refused < 20 {
             let (status, body) = join(server);
             if status == "503" {

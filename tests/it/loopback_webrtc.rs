@@ -36,10 +36,11 @@ use talkpath::sdp::{
 };
 use tokio::sync::mpsc::Receiver;
 
+use crate::server::PATIENCE;
+
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LEG: UnitId = UnitId(1);
 const SSRC: u32 = 4711;
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The peer connection and its socket.
 struct Browser {

@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod dependencies;
 mod front_door;
 mod loopback_baresip;
 mod loopback_drain;
