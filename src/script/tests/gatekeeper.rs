@@ -241,9 +241,8 @@ fn page_that_sends_too_much_is_told_once_and_heard_again_in_the_next_second() {
     assert_eq!(world.error(), "");
 }
 
-#[test]
-fn page_stays_whatever_is_refused() {
-    let refused = |code: &str| Event::Refused {
+fn refused(code: &str) -> Event {
+    Event::Refused {
         code: code.into(),
         text: "no".into(),
         leg: None,
@@ -252,7 +251,26 @@ fn page_stays_whatever_is_refused() {
             line: 1,
             column: 1,
         },
-    };
+    }
+}
+
+#[test]
+fn telephone_stays_whatever_is_refused() {
+    for code in ["no-such-leg", "not-connected", "message-refused"] {
+        let mut world = caller();
+        let told = world.tell(&refused(code));
+        assert_eq!(told, ["warn gatekeeper.rhai:1: no"], "{code}");
+        let joined = press_all(&mut world, "123#");
+        assert!(joined[2].contains("call conf_123 from"), "{joined:?}");
+        world.leg(103, connected());
+        let told = world.tell(&refused(code));
+        assert_eq!(told, ["warn gatekeeper.rhai:1: no"], "{code}");
+        assert_eq!(world.leg(1, disconnected()), ["terminate"]);
+    }
+}
+
+#[test]
+fn page_stays_whatever_is_refused() {
     for code in ["too-many-messages", "message-refused", "not-connected"] {
         let (mut world, _) = page();
         let told = world.tell(&refused(code));
