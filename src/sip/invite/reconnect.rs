@@ -15,7 +15,7 @@
 //! An INFO over a stream has no Timer F here: as long as the stream is there, a peer that is busy
 //! gets to it. What was unanswered when the stream closed is sent again, with a new CSeq
 //! (RFC 3261 §12.2.1.1); the peer may have it already. A re-INVITE of the peer that is not finished
-//! is taken back.
+//! when its stream closes, or when its user has another one, is taken back.
 //!
 //! A BYE waits like an INFO, and gives up after Timer F or `Settings::reconnect`; whoever asked for
 //! it has nothing more to do with the call.
@@ -165,19 +165,25 @@ impl Endpoint {
             return;
         };
         call.lost_until = Some(until);
-        let unfinished = call.server.take_if(|server| server.key.is_some());
-        let taken_back = unfinished.and_then(|server| server.key);
         let told = call.is_confirmed();
+        self.take_back_change(key);
         self.arm(key);
-        if let Some(request) = taken_back {
+        if told {
+            self.tell(Event::FlowLost { call: key });
+        }
+    }
+
+    /// Forgets a re-INVITE of the peer that is not finished: our answer, or its ACK, is lost with
+    /// the stream.
+    fn take_back_change(&mut self, key: CallKey) {
+        let call = self.calls.get_mut(&key);
+        let unfinished = call.and_then(|call| call.server.take_if(|server| server.key.is_some()));
+        if let Some(request) = unfinished.and_then(|server| server.key) {
             self.requests.remove(&request);
             self.tell(Event::ReinviteCancelled {
                 call: key,
                 key: request,
             });
-        }
-        if told {
-            self.tell(Event::FlowLost { call: key });
         }
     }
 
@@ -216,6 +222,9 @@ impl Endpoint {
             self.streams.remove(&(old.id, key));
         }
         self.note_stream(key, flow);
+        if kept && old.id != flow.id {
+            self.take_back_change(key);
+        }
         self.arm(key);
         if told {
             self.tell(Event::FlowBack { call: key });

@@ -758,6 +758,22 @@ fn a_user_whose_stream_closes_is_waited_for() {
              70 | BYE flow=2       | 200 BYE, Bye",
         ),
         (
+            "also over a stream that is not missed yet",
+            "30 | INVITE sdp        | 100 INVITE, Reinvite INVITE+
+             35 | .respond 200 sdp  | 200 INVITE+
+             50 | INVITE sdp flow=2 | ReinviteCancelled, 100 INVITE, Reinvite INVITE+
+             55 | .respond 200 sdp  | 200 INVITE+
+             60 | ACK 2xx flow=2    | Acked
+             70 | BYE flow=2        | 200 BYE, Bye",
+        ),
+        (
+            "a change that was answered in vain ends nothing",
+            "30    | INVITE sdp       | 100 INVITE, Reinvite INVITE+
+             35    | .respond 200 sdp | 200 INVITE+
+             50    | UPDATE flow=2    | ReinviteCancelled, 200 UPDATE
+             60000 | BYE flow=2       | 200 BYE, Bye",
+        ),
+        (
             "a change of ours fails",
             "30 | .reinvite sdp | INVITE+
              40 | closed 1      | RequestAnswered 503, FlowLost
