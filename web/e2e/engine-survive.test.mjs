@@ -6,7 +6,14 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { openDoor, same, startEngine, until } from './engine.mjs';
-import { heardTones, joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
+import {
+  cutNetwork,
+  heardTones,
+  joinRoom,
+  openWindow,
+  readRoster,
+  waitForRoster,
+} from './windows.mjs';
 
 const [ANNA_HZ, BOB_HZ] = [600, 900];
 const TONES = [ANNA_HZ, BOB_HZ];
@@ -96,6 +103,32 @@ test('a call survives', { timeout: 300_000 }, async (t) => {
     assert.deepEqual(await texts(bob), ['one', 'two', 'from afar', 'welcome']);
     await hears(anna, [BOB_HZ], 'Anna');
     for (const window of [carl, dora]) await window.close();
+  });
+
+  await t.test('20 s without any network, while another joins, writes and leaves', async () => {
+    const carl = await open(0);
+    const told = [await texts(anna), await texts(bob)].map((lines) => [...lines, 'three']);
+    const cut = cutNetwork(anna, 20_000);
+    await joinRoom(carl, `${engine.url}/join/${ROOM}`, 'Carl', { camera: false });
+    await carl.page.keyboard.press('Alt+c');
+    await write(carl, 'three');
+    await write(anna, 'into the dark');
+    await until(async () => (await texts(bob)).includes('three'), 'Bob reads Carl');
+    await carl.page.getByRole('button', { name: 'Leave the conference' }).click();
+    await cut;
+    await waitForRoster(anna, (all) => same(idsOf(all), before) === true);
+    await until(async () => (await texts(bob)).includes('into the dark'), 'Bob reads Anna');
+    await write(bob, 'you are back');
+    await until(async () => (await texts(anna)).at(-1) === 'you are back', 'Anna reads Bob');
+    for (const [index, window] of [anna, bob].entries()) {
+      const wanted = [...told[index], 'into the dark', 'you are back'].sort();
+      assert.deepEqual((await texts(window)).sort(), wanted, 'nothing is lost or comes twice');
+    }
+    await phase(anna, 'connected');
+    await hears(anna, [BOB_HZ], 'Anna');
+    await hears(bob, [ANNA_HZ], 'Bob');
+    for (const window of [anna, bob]) await waitForRoster(window, direct(1), 40_000);
+    await carl.close();
   });
 
   await t.test('a page that stands still for 40 s while somebody joins', async () => {

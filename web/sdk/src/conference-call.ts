@@ -4,7 +4,7 @@ import { type CallEnd, SAID_BY_SERVER } from './connection.js';
 import {
   boundGathering,
   endSession,
-  keepAfterIceFailure,
+  keepAfterLoss,
   onJson,
   type Reason,
   reasonOf,
@@ -18,8 +18,13 @@ import type { Outbox } from './outbox.js';
 
 /** ICE that is disconnected that long is restarted. */
 const DISCONNECTED_MS = 4_000;
-/** A restart that has not helped by then means a new call. */
+/** A restart that has not helped by then is tried again. */
 const RESTART_MS = 10_000;
+/**
+ * Restarts that have not helped by then mean a new call. What others write meanwhile arrives in the
+ * old one, and is lost between the two; the server ends a call that it does not hear after a minute.
+ */
+const GIVE_UP_MS = 50_000;
 
 /** A restart that JsSIP could not begin, and messages that were not taken, are tried after this. */
 const AGAIN_MS = 1_000;
@@ -36,6 +41,8 @@ export interface ConferenceCallHooks {
   onJson: (json: string) => void;
   /** The media stopped (false) or came back (true) while the call goes on. */
   onMedia: (works: boolean) => void;
+  /** Requests reach the server; when they do again, `resume` is called. */
+  isLineUp: () => boolean;
 }
 
 export class ConferenceCall {
@@ -49,6 +56,8 @@ export class ConferenceCall {
   #messagesTimer: ReturnType<typeof setTimeout> | undefined;
   #wasConfirmed = false;
   #works = false;
+  /** When the first of the restarts began that have not helped. */
+  #restartingSince: number | null = null;
   #isOver = false;
 
   constructor(media: LocalMedia, outbox: Outbox, hooks: ConferenceCallHooks) {
@@ -60,7 +69,7 @@ export class ConferenceCall {
   attach(session: Session): void {
     this.#session = session;
     boundGathering(session);
-    keepAfterIceFailure(session, () => this.restart());
+    keepAfterLoss(session, () => this.restart());
     if (session.connection) this.#useConnection(session.connection);
     session.on('peerconnection', ({ peerconnection }) => this.#useConnection(peerconnection));
     session.on('confirmed', () => {
@@ -78,27 +87,35 @@ export class ConferenceCall {
   /** The WebSocket is back: the dialog goes on over it, with new candidates. */
   resume(): void {
     this.#resumeMessages();
+    this.#restartingSince = null;
     this.restart();
   }
 
-  /** ICE restart by re-INVITE (RFC 8839 §4.4.3.1); a call that it does not save ends. */
+  /**
+   * ICE restart by re-INVITE (RFC 8839 §4.4.3.1), as often as it takes; a call that it does not save
+   * ends. While the line is down nothing is tried and nothing ends.
+   */
   restart(): void {
-    const session = this.#session;
-    if (this.#isOver || session === null) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (!this.#works) this.#giveUp();
-    }, RESTART_MS);
-    if (!session.isEstablished()) return;
+    const session = this.#session;
+    if (this.#isOver || session === null || !this.#hooks.isLineUp()) return;
+    const now = performance.now();
+    this.#restartingSince ??= now;
+    if (now - this.#restartingSince >= GIVE_UP_MS) {
+      this.#giveUp();
+      return;
+    }
+    if (!session.isEstablished()) {
+      this.#timer = setTimeout(() => this.#giveUp(), RESTART_MS);
+      return;
+    }
     const offer = { rtcOfferConstraints: { iceRestart: true } };
     const hasBegun = session.renegotiate(offer, () => {
       // A restart of ICE that never broke passes without a change of its state.
       if (!this.#isOver && this.#works) this.#mediaWorks();
     });
-    if (hasBegun) return;
-    // An offer of before is still on its way.
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.restart(), AGAIN_MS);
+    // Without a beginning, an offer of before is still on its way.
+    this.#timer = setTimeout(() => this.#tryAgain(hasBegun), hasBegun ? RESTART_MS : AGAIN_MS);
   }
 
   /** Ends the call without a word to the hooks. */
@@ -106,6 +123,10 @@ export class ConferenceCall {
     const session = this.#session;
     this.#close();
     endSession(session);
+  }
+
+  #tryAgain(wasTried: boolean): void {
+    if (!wasTried || !this.#works) this.restart();
   }
 
   #resumeMessages(): void {
@@ -151,6 +172,7 @@ export class ConferenceCall {
 
   #mediaWorks(): void {
     clearTimeout(this.#timer);
+    this.#restartingSince = null;
     this.#hooks.onMedia(true);
   }
 

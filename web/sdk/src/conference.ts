@@ -324,7 +324,12 @@ export class Conference extends Emitter<ConferenceEvents> {
         this.#meter.watch(PHONES, stream);
       },
       onJson: (json) => this.#received(json),
-      onMedia: (works) => this.#run(connection.media(now(), works)),
+      onMedia: (works) => {
+        // A network that is gone for media may be gone for the line too, which is to know soon.
+        if (!works) this.#line.hurry();
+        this.#run(connection.media(now(), works));
+      },
+      isLineUp: () => this.#line.isUp,
     });
     this.#call = call;
     call.attach(this.#line.call('joinconf', [`X-Conference-Id: ${this.room}`]));

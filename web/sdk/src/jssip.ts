@@ -111,14 +111,16 @@ export function boundGathering(session: Session): void {
 }
 
 /**
- * JsSIP ends a session the moment its ICE fails. We decide that ourselves: a restart may save it.
- * The one sign of that ending is its cause.
+ * JsSIP ends a session the moment its ICE fails, or the WebSocket closes under a re-INVITE. We decide
+ * that ourselves: a restart may save it, and the server waits for us. The one sign of those endings
+ * is their cause.
  */
-export function keepAfterIceFailure(session: Session, onIceFailed: () => void): void {
+export function keepAfterLoss(session: Session, onIceFailed: () => void): void {
   const terminate = session.terminate.bind(session);
   session.terminate = (options) => {
+    const isLineLost = options?.cause === C.causes.CONNECTION_ERROR && session.isEstablished();
     if (options?.cause === C.causes.RTP_TIMEOUT) onIceFailed();
-    else terminate(options);
+    else if (!isLineLost) terminate(options);
   };
 }
 

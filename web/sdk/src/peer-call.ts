@@ -6,7 +6,7 @@
 import {
   boundGathering,
   endSession,
-  keepAfterIceFailure,
+  keepAfterLoss,
   onJson,
   sendJson,
   type Session,
@@ -56,7 +56,7 @@ export class PeerCall {
   attach(session: Session, direction: 'placed' | 'received'): void {
     this.#session = session;
     boundGathering(session);
-    keepAfterIceFailure(session, () => this.#iceFailed());
+    keepAfterLoss(session, () => this.#iceFailed());
     session.on('peerconnection', ({ peerconnection }) => {
       this.#useConnection(peerconnection, direction);
     });
