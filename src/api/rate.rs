@@ -82,9 +82,9 @@ impl RateLimit {
         if self.windows.len() < ADDRESSES_MAX {
             return;
         }
-        let oldest = self.windows.iter().min_by_key(|row| row.began_unix_s);
-        let oldest = oldest.map(|row| *row.key());
-        if let Some(oldest) = oldest {
+        let rows = self.windows.iter();
+        let oldest = rows.map(|row| (row.began_unix_s, *row.key())).min();
+        if let Some((_, oldest)) = oldest {
             self.windows.remove(&oldest);
         }
     }
