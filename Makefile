@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 ARGS ?=
+# More than there are cores: a test with real clients mostly waits for them.
+TEST_THREADS ?= 8
 
 .PHONY: run build web test bench install install-test
 
@@ -24,9 +26,9 @@ web/conference/dist/index.html: web/node_modules/.package-lock.json $(shell find
 test: install-test web
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) test --locked
-	cd web && npm run check && npm test && npm run build:e2e && npm run test:browser && npm run test:engine
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	cd web && npm run check && npm test && npm run build:e2e && npm run test:browser && npm run test:engine
 
 bench: install
 	$(CARGO) bench --locked
