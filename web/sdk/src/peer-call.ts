@@ -20,7 +20,7 @@ import type { SentMedia } from './types.js';
  * Checks that have found no way by then find none: browsers go on for 15 s, and nobody is heard
  * meanwhile.
  */
-const CHECKING_MS = 6_000;
+export const CHECKING_MS = 6_000;
 /** ICE that is disconnected that long does not come back by itself. */
 const DISCONNECTED_MS = 5_000;
 
@@ -61,7 +61,10 @@ export class PeerCall {
       this.#useConnection(peerconnection, direction);
     });
     if (session.connection) this.#useConnection(session.connection, direction);
-    session.on('confirmed', () => this.resume());
+    session.on('confirmed', () => {
+      this.#expectChecks();
+      this.resume();
+    });
     session.on('ended', () => this.#end());
     session.on('failed', () => this.#end());
     onJson(session, (json) => {
@@ -141,6 +144,13 @@ export class PeerCall {
       );
       this.#media.feed(transceiver.sender, kind);
     }
+  }
+
+  /** Chromium stays at `new` when the two sides have no pair of addresses to check. */
+  #expectChecks(): void {
+    if (this.#isOver || this.#connection?.iceConnectionState !== 'new') return;
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = setTimeout(() => this.#iceFailed(), CHECKING_MS);
   }
 
   #iceChanged(connection: RTCPeerConnection): void {
