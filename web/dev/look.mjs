@@ -15,7 +15,7 @@ const room = `${server.url}/join/482913507`;
 const windows = [];
 
 const open = async (options) => {
-  const window = await openWindow(options);
+  const window = await openWindow({ viewport: { width: 1280, height: 800 }, ...options });
   windows.push(window);
   return window;
 };

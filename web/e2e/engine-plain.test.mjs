@@ -5,34 +5,29 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { same, startEngine, until } from './engine.mjs';
+import { same, until } from './engine.mjs';
 import { openFirefox } from './firefox.mjs';
 import { servePages } from './pages.mjs';
-import { callAsPhone } from './phone.mjs';
-import { heardTones, openWindow } from './windows.mjs';
+import { setStage } from './stage.mjs';
+import { openBeside, openWindow } from './windows.mjs';
 
 const [PHONE_HZ, ONE_HZ, TWO_HZ] = [440, 600, 900];
-const TONES = [PHONE_HZ, ONE_HZ, TWO_HZ];
 const KEY = 'a-key-for-tests-that-is-long-enough-0123456789';
 const PASSWORD = 'Correct-horse-7';
 
-let engine;
+const stage = setStage({ tones: [PHONE_HZ, ONE_HZ, TWO_HZ], keys: { 'api.key': KEY } });
 let pages;
-const windows = [];
+/** Browsers, by what opened them and their tone. */
+const browsers = new Map();
 
 before(async () => {
-  [engine, pages] = await Promise.all([startEngine({ 'api.key': KEY }), servePages()]);
+  pages = await servePages();
 });
 
-after(async () => {
-  for (const window of windows) await window.close();
-  pages.close();
-  engine.close();
-  if (process.env.ENGINE_LOG) console.log(engine.log());
-});
+after(() => pages.close());
 
 const post = async (path, body) => {
-  const response = await fetch(`${engine.url}/api/v1${path}`, {
+  const response = await fetch(`${stage.engine.url}/api/v1${path}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
     body: JSON.stringify(body),
@@ -41,9 +36,10 @@ const post = async (path, body) => {
   return response.json();
 };
 const openPage = async (open, library, toneHz, fields) => {
-  const window = await open({ toneHz });
-  windows.push(window);
-  const server = `${engine.url.replace('http', 'ws')}/sip`;
+  const key = `${open.name} ${toneHz}`;
+  if (!browsers.has(key)) browsers.set(key, await stage.open({ toneHz }, open));
+  const window = await openBeside(browsers.get(key));
+  const server = `${stage.engine.url.replace('http', 'ws')}/sip`;
   const parameters = new URLSearchParams({ server, domain: '127.0.0.1', ...fields });
   await window.page.goto(`${pages.url}/e2e/${library}.html?${parameters}`);
   await click(window, 'log in');
@@ -66,8 +62,6 @@ const hasMessage = ({ page }, peer, part) =>
       ),
     `a message of ${peer} with ${part}`,
   );
-const hears = (window, tones, who) =>
-  until(async () => same(await heardTones(window, TONES), tones), `${who} hears just ${tones}`);
 /** Each once: a browser may say for every line what another says for all of them. */
 const lines = (sdp, name) => [
   ...new Set(sdp.split(/\r?\n/).filter((line) => line.startsWith(`a=${name}:`))),
@@ -79,10 +73,10 @@ for (const [room, caller, callee, refusal, openCaller, openCallee] of [
   ['22334455', 'jssip', 'sipjs', 603, openFirefox, openWindow],
   ['66778899', 'sipjs', 'jssip', 486, openFirefox, openWindow],
 ]) {
-  const browsers = [openCaller, openCallee].map((open) =>
+  const names = [openCaller, openCallee].map((open) =>
     open === openFirefox ? 'Firefox' : 'Chromium',
   );
-  const what = `${caller} by token in ${browsers[0]}, ${callee} by digest in ${browsers[1]}`;
+  const what = `${caller} by token in ${names[0]}, ${callee} by digest in ${names[1]}`;
   test(`plain pages: ${what}`, { timeout: 120_000 }, async (t) => {
     const guest = await post(`/rooms/${room}/join`, { name: 'One' });
     const user = `plain-${callee}-${room}`;
@@ -98,6 +92,7 @@ for (const [room, caller, callee, refusal, openCaller, openCallee] of [
       openPage(openCallee, callee, TWO_HZ, { user, password: PASSWORD, name: 'Two', room }),
     ]);
 
+    let phone;
     await t.test('both and a telephone are in a conference', async () => {
       for (const window of [one, two]) {
         await click(window, 'join the conference');
@@ -105,29 +100,23 @@ for (const [room, caller, callee, refusal, openCaller, openCallee] of [
       }
       await hasMessage(one, 'joinconf', `"callerid":"${user}"`);
       await hasMessage(two, 'joinconf', `"callerid":"${guest.username}"`);
-      const phone = await callAsPhone({
-        port: engine.sipPort,
-        number: '31201234567',
-        toneHz: PHONE_HZ,
-      });
-      phone.press(`${room}#`);
+      phone = await stage.dialIn(room, PHONE_HZ);
       await hasMessage(one, 'joinconf', 'CALL_PARTICIPANT_CONNECTED');
-      await hears(one, [PHONE_HZ], caller);
-      await hears(two, [PHONE_HZ], callee);
-      const both = [ONE_HZ, TWO_HZ];
-      await until(() => same(phone.heardTones(TONES), both), 'the telephone hears both');
+      await stage.hears(one, [PHONE_HZ], caller);
+      await stage.hears(two, [PHONE_HZ], callee);
+      await stage.phoneHears(phone, [ONE_HZ, TWO_HZ]);
       await click(two, 'send');
       await hasMessage(one, 'joinconf', 'hello');
-      phone.hangUp();
-      await hasMessage(one, 'joinconf', 'CALL_PARTICIPANT_DISCONNECTED');
     });
 
     await t.test('a direct call: sound, a message, descriptions as they were', async () => {
       await click(one, 'call directly');
       await reaches(one, user, 'up');
       await reaches(two, guest.username, 'up');
-      await hears(one, [TWO_HZ], caller);
-      await hears(two, [ONE_HZ], callee);
+      await stage.hears(one, [PHONE_HZ, TWO_HZ], caller);
+      await stage.hears(two, [PHONE_HZ, ONE_HZ], callee);
+      phone.hangUp();
+      await hasMessage(one, 'joinconf', 'CALL_PARTICIPANT_DISCONNECTED');
       const [a, b] = [await call(one, user), await call(two, guest.username)];
       for (const name of ['fingerprint', 'ice-ufrag', 'ice-pwd', 'setup']) {
         assert.ok(lines(a.local, name).length > 0, a.local);

@@ -5,37 +5,27 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { startCoturn } from './coturn.mjs';
-import { same, startEngine, until } from './engine.mjs';
 import { openFirefox } from './firefox.mjs';
-import { callAsPhone } from './phone.mjs';
-import { heardTones, joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
+import { hasLink, setStage } from './stage.mjs';
+import { joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
 
 const [PHONE_HZ, ANNA_HZ, BOB_HZ] = [440, 600, 900];
-const TONES = [PHONE_HZ, ANNA_HZ, BOB_HZ];
 const SECRET = 'what-the-two-servers-share';
 
 let coturn;
-const engines = [];
-const windows = [];
 
 before(async () => {
   coturn = await startCoturn(SECRET);
 });
 
-after(async () => {
-  for (const window of windows) await window.close();
-  for (const engine of engines) engine.close();
+const stage = setStage({ tones: [PHONE_HZ, ANNA_HZ, BOB_HZ] });
+
+after(() => {
   coturn.close();
-  if (process.env.ENGINE_LOG) {
-    for (const { log } of [...engines, coturn]) console.log(log());
-  }
+  if (process.env.ENGINE_LOG) console.log(coturn.log());
 });
 
-const start = async (secret) => {
-  const engine = await startEngine({ 'turn.urls': `["${coturn.url}"]`, 'turn.secret': secret });
-  engines.push(engine);
-  return engine;
-};
+const start = (secret) => stage.start({ 'turn.urls': `["${coturn.url}"]`, 'turn.secret': secret });
 
 /** Lets connections have relayed candidates only; the one with the engine is a page's first. */
 const relayOnly = (isEngineExempt) => {
@@ -51,8 +41,7 @@ const relayOnly = (isEngineExempt) => {
   };
 };
 const openBehindWall = async (open, toneHz, isEngineExempt) => {
-  const window = await open({ toneHz });
-  windows.push(window);
+  const window = await stage.open({ toneHz }, open);
   await window.context.addInitScript(relayOnly, isEngineExempt);
   return window;
 };
@@ -75,14 +64,8 @@ const pairsOf = ({ page }) =>
     }
     return pairs;
   });
-const hears = (window, tones, from) =>
-  until(
-    async () => same(await heardTones(window, TONES, from), tones),
-    `hearing just ${tones} from ${from}`,
-  );
 const allocations = (id) =>
   coturn.count(new RegExp(`<\\d+:${id}>.*ALLOCATE processed, success`));
-const hasLink = (wanted) => (all) => all.some(({ link }) => link === wanted);
 
 // Most of the time they wait.
 suite('coturn', { concurrency: true }, () => {
@@ -92,29 +75,23 @@ suite('coturn', { concurrency: true }, () => {
       openBehindWall(openFirefox, ANNA_HZ, false),
       openBehindWall(openWindow, BOB_HZ, false),
     ]);
-    const room = `${engine.url}/join/1234`;
+    const room = stage.url('1234', engine);
     await joinRoom(anna, room, 'Anna');
     await joinRoom(bob, room, 'Bob');
-    const phone = await callAsPhone({
-      port: engine.sipPort,
-      number: '31201234567',
-      toneHz: PHONE_HZ,
-    });
-    phone.press('1234#');
-    for (const [window, other] of [
-      [anna, BOB_HZ],
-      [bob, ANNA_HZ],
+    const phone = await stage.dialIn('1234', PHONE_HZ, engine);
+    for (const [window, other, who] of [
+      [anna, BOB_HZ, 'Anna'],
+      [bob, ANNA_HZ, 'Bob'],
     ]) {
       await waitForRoster(window, hasLink('direct'));
-      await hears(window, [other], 'peers');
-      await hears(window, [PHONE_HZ], 'engine');
+      await stage.hears(window, [other], who, 'peers');
+      await stage.hears(window, [PHONE_HZ], who, 'engine');
       assert.deepEqual(await pairsOf(window), [
         { isEngine: true, local: 'relay', remote: 'host' },
         { isEngine: false, local: 'relay', remote: 'relay' },
       ]);
     }
-    const both = [ANNA_HZ, BOB_HZ];
-    await until(() => same(phone.heardTones(TONES), both), 'the telephone hears both');
+    await stage.phoneHears(phone, [ANNA_HZ, BOB_HZ]);
     phone.hangUp();
     for (const { id } of (await readRoster(anna)).filter(({ kind }) => kind !== 'phone')) {
       assert.ok(allocations(id) >= 2, coturn.log());
@@ -127,13 +104,13 @@ suite('coturn', { concurrency: true }, () => {
       openBehindWall(openWindow, ANNA_HZ, true),
       openBehindWall(openWindow, BOB_HZ, true),
     ]);
-    const room = `${engine.url}/join/1234`;
+    const room = stage.url('1234', engine);
     await joinRoom(anna, room, 'Anna', { camera: false });
     await joinRoom(bob, room, 'Bob', { camera: false });
     for (const window of [anna, bob]) await waitForRoster(window, hasLink('relayed'), 90_000);
-    await hears(anna, [BOB_HZ], 'engine');
-    await hears(bob, [ANNA_HZ], 'engine');
-    await hears(anna, [], 'peers');
+    await stage.hears(anna, [BOB_HZ], 'Anna', 'engine');
+    await stage.hears(bob, [ANNA_HZ], 'Bob', 'engine');
+    await stage.hears(anna, [], 'Anna', 'peers');
     for (const { id } of await readRoster(anna)) {
       assert.equal(allocations(id), 0);
       assert.ok(coturn.count(new RegExp(`<\\d+:${id}>.*error 401`)) > 0, coturn.log());

@@ -22,6 +22,9 @@ export async function startEngine(keys = {}) {
     'media.bind': '127.0.0.1',
     'media.webrtc_port': 0,
     'stun.listen': '127.0.0.1:0',
+    // By the clock: with two browsers for each core, a handler of a debug build may wait for longer
+    // than the 50 ms that it has by default, and what it should have done is not done.
+    'script.handler_ms': 10_000,
     data_dir: data,
     recordings_dir: join(data, 'recordings'),
     ...keys,
@@ -77,7 +80,7 @@ async function launch(settings) {
 
 /**
  * A door to the engine's HTTP that can be shut: what is said stays unsaid until it opens, and
- * nobody gets in. Media pass beside it.
+ * nobody gets in; `slam` throws everybody out, too. Media pass beside it.
  */
 export async function openDoor(port) {
   const pairs = new Set();
@@ -104,15 +107,19 @@ export async function openDoor(port) {
       else socket.resume();
     }
   };
-  const close = () => {
-    server.close();
+  const slam = () => {
+    isShut = true;
     for (const socket of [...pairs].flat()) socket.destroy();
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, shut, close };
+  const close = () => {
+    server.close();
+    slam();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, shut, slam, close };
 }
 
 /** Resolves when `check` gives true; throws with what it gave last when it does not in time. */
-export async function until(check, what, timeoutMs = 25_000) {
+export async function until(check, what, timeoutMs = 40_000) {
   let seen;
   for (const end = Date.now() + timeoutMs; Date.now() < end; ) {
     seen = await check();

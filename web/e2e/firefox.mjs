@@ -10,7 +10,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { firefox } from 'playwright-core';
-import { installEars, listProcesses, watchFaults } from './windows.mjs';
+import { listProcesses, openPage } from './windows.mjs';
 
 /** In the environment of one browser's processes. */
 const MARK = 'TALKPATH_E2E_FIREFOX';
@@ -29,7 +29,7 @@ export function firefoxPath() {
  * is Firefox's. `isAllowed` false: the user refuses microphone and camera. `prefs` win over ours.
  */
 export async function openFirefox(options = {}) {
-  const { toneHz = 440, viewport, colorScheme, isAllowed = true, prefs = {} } = options;
+  const { toneHz = 440, colorScheme, isAllowed = true, prefs = {} } = options;
   const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
   const browser = await firefox.launch({
     channel: 'moz-firefox',
@@ -48,15 +48,12 @@ export async function openFirefox(options = {}) {
       ...prefs,
     },
   });
-  const context = await browser.newContext({ viewport: viewport ?? { width: 1280, height: 800 } });
-  await context.addInitScript(installEars);
-  const page = await context.newPage();
   const networkPids = () => Object.values(pidsOf(folder));
   const close = async () => {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { page, browser, context, faults: watchFaults(page), folder, networkPids, close };
+  return { ...(await openPage(browser, options)), browser, folder, networkPids, close };
 }
 
 /** Kills the browser, as the system does when memory runs out: nothing is said to anybody. */

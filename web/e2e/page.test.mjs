@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startServer } from '../dev/server.mjs';
-import { joinRoom, openWindow, readRoster, waitForRoster } from './windows.mjs';
+import { direct, leave, phase } from './stage.mjs';
+import { joinRoom, openBeside, openWindow, readRoster, waitForRoster } from './windows.mjs';
 
 const LONG = 'Carla Nováková with quite a long name that has to end somewhere';
 const ARABIC = 'محمد بن عبد الله الطويل الاسم جدا حتى النهاية';
@@ -16,30 +17,24 @@ let server;
 let focus;
 let room;
 let anna;
-const windows = [];
 
 before(async () => {
   server = await startServer(0);
   room = `${server.url}/join/482913507`;
-  focus = await open();
+  focus = await openWindow();
   await focus.page.goto(`${server.url}/e2e/focus.html`);
   anna = await open({ viewport: { width: 1440, height: 900 } });
   await anna.page.goto(room);
 });
 
 after(async () => {
-  for (const window of windows) await window.close();
+  await focus.close();
   server.close();
 });
 
-const open = async (options) => {
-  const window = await openWindow(options);
-  windows.push(window);
-  return window;
-};
+/** All in one browser: nobody listens. */
+const open = (options) => openBeside(focus, options);
 const boxOf = (locator) => locator.boundingBox();
-const connected = (count) => (all) =>
-  all.filter(({ link }) => link === 'direct').length === count;
 
 test('Join is in sight in every window', async () => {
   const { page } = await open();
@@ -67,10 +62,10 @@ test('two people: a 16:9 picture, and ourselves small in its corner', async () =
   await microphones.selectOption({ label: 'Fake Audio Input 2' });
   await anna.page.getByLabel('Your name').fill('Anna');
   await anna.page.getByRole('button', { name: 'Join', exact: true, disabled: false }).click();
-  await anna.page.locator('[data-phase="connected"]').waitFor();
+  await phase(anna, 'connected');
   const bob = await open({ viewport: { width: 768, height: 1024 } });
   await joinRoom(bob, room, LONG);
-  await waitForRoster(anna, connected(1));
+  await waitForRoster(anna, direct(1));
   const guest = await boxOf(anna.page.locator('[data-tile="person"]'));
   const self = await boxOf(anna.page.locator('[data-tile="self"]'));
   for (const { width, height } of [guest, self]) {
@@ -87,18 +82,20 @@ test('the notice of a long name says what happened', async () => {
   const [text, notice] = [await boxOf(words), await boxOf(words.locator('..'))];
   assert.ok(text.x + text.width <= notice.x + notice.width, 'the words are inside');
   assert.ok(notice.x + notice.width <= 1440 && notice.height < 44, 'one line, in the window');
-  await other.page.getByRole('button', { name: 'Leave the conference' }).click();
-  await waitForRoster(anna, connected(1));
+  await leave(other);
+  await other.close();
+  await waitForRoster(anna, direct(1));
 });
 
 test('a name from right to left is cut at its end', async () => {
   const other = await open();
   await joinRoom(other, room, ARABIC, { camera: false });
-  await waitForRoster(anna, connected(2));
+  await waitForRoster(anna, direct(2));
   const name = anna.page.locator('.chip-name', { hasText: ARABIC });
   assert.equal(await name.evaluate((it) => getComputedStyle(it).direction), 'rtl');
-  await other.page.getByRole('button', { name: 'Leave the conference' }).click();
-  await waitForRoster(anna, connected(1));
+  await leave(other);
+  await other.close();
+  await waitForRoster(anna, direct(1));
 });
 
 test('Alt and a letter in the chat box is a letter, and elsewhere a shortcut', async () => {
@@ -125,8 +122,8 @@ test('the settings show the microphone that was chosen in the lobby, also after 
   };
   assert.equal(await chosen(), 'Fake Audio Input 2');
   await page.reload();
-  await page.locator('[data-phase="connected"]').waitFor();
-  await waitForRoster(anna, connected(1));
+  await phase(anna, 'connected');
+  await waitForRoster(anna, direct(1));
   assert.equal(await chosen(), 'Fake Audio Input 2');
 });
 

@@ -16,6 +16,8 @@ const RATE_HZ = 48_000;
 /** A tone counts as heard this many decibels above what lies between the tones. */
 const ABOVE_FLOOR_DB = 18;
 const AUDIBLE_DB = -70;
+/** Without a GPU, a process that imitates one costs more than it draws. */
+const CHEAP = ['--disable-gpu', '--in-process-gpu'];
 
 /** Debian's Chromium, or `CHROMIUM`. */
 export function chromiumPath() {
@@ -30,21 +32,16 @@ export function chromiumPath() {
  * them. Playwright's own page is `window.page`; `window.close()` ends the browser.
  */
 export async function openWindow(options = {}) {
-  const {
-    toneHz = 0,
-    viewport,
-    colorScheme,
-    hasDevices = true,
-    isAllowed = true,
-    args = [],
-  } = options;
+  const { toneHz = 0, hasDevices = true, isAllowed = true, args = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
   const wav = join(folder, 'microphone.wav');
   writeFileSync(wav, toneWav(toneHz, 2));
   const browser = await chromium.launch({
     executablePath: chromiumPath(),
     args: [
-      ...(hasDevices ? ['--use-fake-device-for-media-stream'] : []),
+      ...CHEAP,
+      // Five pictures a second, the fewest that it makes.
+      ...(hasDevices ? ['--use-fake-device-for-media-stream=fps=5'] : []),
       isAllowed ? '--use-fake-ui-for-media-stream' : '--deny-permission-prompts',
       `--use-file-for-fake-audio-capture=${wav}`,
       '--autoplay-policy=no-user-gesture-required',
@@ -53,23 +50,39 @@ export async function openWindow(options = {}) {
       ...args,
     ],
   });
-  const context = await browser.newContext({
-    viewport: viewport ?? { width: 1280, height: 800 },
-    colorScheme: colorScheme ?? 'light',
-  });
-  await context.addInitScript(installEars);
-  await context.addInitScript(watchDevices);
-  const page = await context.newPage();
   const close = async () => {
     await browser.close();
     rmSync(folder, { recursive: true, force: true });
   };
   const networkPids = () => networkPidsOf(wav);
-  return { page, browser, context, faults: watchFaults(page), networkPids, close };
+  return { ...(await openPage(browser, options)), browser, networkPids, close };
+}
+
+/**
+ * Another person in the browser of `window`, with the same microphone and nothing else in common:
+ * cheaper where tones and processes do not matter. `close` leaves the browser open.
+ */
+export async function openBeside(window, options = {}) {
+  const opened = await openPage(window.browser, options);
+  return { ...window, ...opened, close: () => opened.context.close() };
+}
+
+/** A person in a browser: a context of its own with one page. */
+export async function openPage(browser, { viewport, colorScheme }) {
+  const context = await browser.newContext({
+    viewport: viewport ?? { width: 1024, height: 600 },
+    colorScheme: colorScheme ?? 'light',
+    // A level meter that glides is drawn sixty times a second.
+    reducedMotion: 'reduce',
+  });
+  await context.addInitScript(installEars);
+  await context.addInitScript(watchDevices);
+  const page = await context.newPage();
+  return { page, context, faults: watchFaults(page) };
 }
 
 /** What goes wrong in the page from now on, as it comes. */
-export function watchFaults(page) {
+function watchFaults(page) {
   const faults = [];
   page.on('pageerror', (fault) => faults.push(String(fault)));
   page.on('console', (line) => line.type() === 'error' && faults.push(line.text()));
@@ -140,7 +153,7 @@ export async function waitForRoster(window, check, timeoutMs = 20_000) {
 }
 
 /**
- * Which of `candidatesHz` are heard now (400 ms of listening), over all connections of the page;
+ * Which of `candidatesHz` are heard now (171 ms of sound), over all connections of the page;
  * with `from` only over those to the `engine`, or only over those to `peers`.
  */
 export async function heardTones(window, candidatesHz, from = 'all') {
@@ -152,7 +165,7 @@ export async function heardTones(window, candidatesHz, from = 'all') {
  * Level of each tone in dB, loudest connection, and whether it stands out of what lies beside it.
  */
 export async function toneLevels({ page }, candidatesHz, from = 'all') {
-  const all = await page.evaluate(() => globalThis.talkpathEars.listen(400));
+  const all = await page.evaluate(() => globalThis.talkpathEars.listen());
   const spectra = all.filter(({ isEngine }) => from === 'all' || isEngine === (from === 'engine'));
   const result = {};
   for (const hz of candidatesHz) {
@@ -250,12 +263,14 @@ function around(bins, centre, width) {
 
 /**
  * Runs in the page before its own code: listens to every audio track that any connection receives.
- * It records and looks at the recording, because Firefox runs WebAudio only where there is a
- * loudspeaker.
+ * In Firefox it records and looks at the recording, because Firefox runs WebAudio only where there
+ * is a loudspeaker.
  */
 export function installEars() {
   const FFT_SIZE = 8192;
   const RATE_HZ = 48_000;
+  /** Longer than what is looked at, because both take a moment to start. */
+  const [RECORD_MS, ANALYSE_MS] = [400, 300];
   const Original = globalThis.RTCPeerConnection;
   const ears = new Map();
   globalThis.RTCPeerConnection = class extends Original {
@@ -266,19 +281,26 @@ export function installEars() {
       });
     }
   };
-  const record = async (track, ms) => {
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  const read = (analyser) => {
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(bins);
+    return [...bins];
+  };
+  const record = async (track) => {
     const recorder = new MediaRecorder(new MediaStream([track]), { audioBitsPerSecond: 128_000 });
     const stopped = new Promise((resolve) => recorder.addEventListener('stop', resolve));
     const parts = [];
     recorder.addEventListener('dataavailable', ({ data }) => parts.push(data));
     recorder.start();
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await pause(RECORD_MS);
     if (recorder.state !== 'inactive') recorder.stop();
     await stopped;
     return new Blob(parts).arrayBuffer();
   };
   /** Decibels per bin at the end of a recording; nothing for one without sound. */
-  const spectrumOf = async (recording) => {
+  const spectrumOfRecording = async (track) => {
+    const recording = await record(track);
     const context = new OfflineAudioContext(1, FFT_SIZE, RATE_HZ);
     let buffer;
     try {
@@ -291,21 +313,35 @@ export function installEars() {
     source.connect(analyser).connect(context.destination);
     source.start(0, Math.max(0, buffer.duration - FFT_SIZE / RATE_HZ));
     await context.startRendering();
-    const bins = new Float32Array(analyser.frequencyBinCount);
-    analyser.getFloatFrequencyData(bins);
-    return [...bins];
+    return read(analyser);
   };
+  let listening;
+  const spectrumOfNow = async (track) => {
+    listening ??= new AudioContext({ sampleRate: RATE_HZ });
+    await listening.resume();
+    const analyser = new AnalyserNode(listening, { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+    const source = listening.createMediaStreamSource(new MediaStream([track]));
+    source.connect(analyser);
+    const from = listening.currentTime;
+    // By its own clock: on a busy machine it has heard less than has passed.
+    while (listening.currentTime - from < ANALYSE_MS / 1000) await pause(ANALYSE_MS / 4);
+    const bins = read(analyser);
+    source.disconnect();
+    return bins;
+  };
+  const spectrumOf = navigator.userAgent.includes('Firefox') ? spectrumOfRecording : spectrumOfNow;
   globalThis.talkpathEars = {
-    async listen(ms) {
+    async listen() {
       for (const [track, { connectionState }] of ears) {
         if (connectionState === 'closed') ears.delete(track);
       }
       const heard = [...ears].map(async ([track, connection]) => {
         const isEngine = /^a=ice-lite/m.test(connection.remoteDescription?.sdp ?? '');
-        const bins = await spectrumOf(await record(track, ms));
-        return { isEngine, binHz: RATE_HZ / FFT_SIZE, bins };
+        return { isEngine, binHz: RATE_HZ / FFT_SIZE, bins: await spectrumOf(track) };
       });
-      return Promise.all(heard);
+      const spectra = await Promise.all(heard);
+      await listening?.suspend();
+      return spectra;
     },
   };
 }
