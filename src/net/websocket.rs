@@ -12,7 +12,8 @@
 //! | no frame in [`WsDeadlines::idle`] | closed with 1001 |
 //! | the engine ends | what waits is sent, then closed with 1012, "service restart" |
 //!
-//! Browsers send no keepalive of their own but answer pings, so we ping them.
+//! Browsers send no keepalive of their own but answer pings (RFC 6455 §5.5.2), also for a page that
+//! is busy; so we ping them, and notice a network that dies without a FIN.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,8 +50,9 @@ pub struct WsDeadlines {
 impl Default for WsDeadlines {
     fn default() -> Self {
         WsDeadlines {
-            idle: Duration::from_secs(180),
-            ping: Duration::from_secs(50),
+            // Three pings without an answer. The wait for a browser's return begins here.
+            idle: Duration::from_secs(50),
+            ping: Duration::from_secs(15),
             write: Duration::from_secs(5),
         }
     }

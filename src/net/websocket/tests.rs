@@ -119,6 +119,41 @@ async fn each_frame_has_its_consequence() {
     }
 }
 
+/// Answers some pings, then no more.
+struct Ponging(u32);
+
+impl FrameReader for Ponging {
+    async fn next(&mut self) -> Frame {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                let ping = WsDeadlines::default().ping;
+                let _ = timeout(ping, std::future::pending::<()>()).await;
+                Frame::Control
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A network that dies without a FIN: the time for a return begins within a minute.
+#[tokio::test(start_paused = true)]
+async fn a_peer_stays_while_it_answers_pings_and_is_missed_within_a_minute_after() {
+    for pongs in [0, 1, 240] {
+        let (_net, _queue, link) = attach(NetSettings::default());
+        let writer = Kept {
+            sent: Arc::default(),
+            takes: 1000,
+        };
+        let started = tokio::time::Instant::now();
+        link.carry(None, Ponging(pongs), writer).await;
+        let last_heard = WsDeadlines::default().ping * pongs;
+        let missed = started.elapsed().checked_sub(last_heard);
+        let missed = missed.expect("not while it answers");
+        assert!(missed <= Duration::from_secs(60), "{pongs}: {missed:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_is_closed_and_the_engine_hears_it() {
     let (net, mut queue, link) = attach(NetSettings::default());
