@@ -22,13 +22,10 @@ import { cutNetwork, joinRoom, killTab, readRoster, waitForRoster } from './wind
 
 const [PHONE_HZ, ANNA_HZ, BOB_HZ, CARLA_HZ] = [440, 600, 900, 1300];
 const ROOM = '482913507';
-/** Of the engine, when a browser was not heard of for too long. */
-const LOST = /WebRTC leg lost/g;
 
 const stage = setStage({ tones: [PHONE_HZ, ANNA_HZ, BOB_HZ, CARLA_HZ] });
 const hasVideo = (count) => (all) => all.filter((it) => it.hasVideo).length === count;
 const ids = async (window) => idsOf(await readRoster(window));
-const count = (pattern) => [...stage.engine.log().matchAll(pattern)].length;
 
 test('three browsers and a telephone meet in one room', { timeout: 300_000 }, async (t) => {
   const [anna, bob, carla] = await Promise.all(
@@ -125,7 +122,7 @@ test('three browsers and a telephone meet in one room', { timeout: 300_000 }, as
     for (const window of everybody) {
       await waitForRoster(window, (all) => same(idsOf(all), before) === true);
     }
-    assert.equal(count(LOST), 1, 'only the one of the long time');
+    assert.doesNotMatch(stage.engine.log(), /WebRTC leg lost/, 'both went on with their calls');
   });
 
   await t.test('a reload comes back as the same person, in place of the old one', async () => {

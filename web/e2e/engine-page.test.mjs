@@ -23,7 +23,7 @@ const alone = (all) => all.length === 1;
 const two = (all) => direct(1)(all) && all.length === 2;
 const ids = async (window) => idsOf(await readRoster(window));
 const isOff = (window) =>
-  until(async () => same(await liveTracks(window), []), 'microphone and camera are off', 3_000);
+  until(async () => same(await liveTracks(window), []), 'both devices are off', AT_ONCE_MS);
 
 /** Anna beside Bob: in one browser, because nobody listens. */
 async function openAnna(t) {
