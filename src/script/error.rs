@@ -1,13 +1,14 @@
 //! What went wrong in a handler, said to the person who wrote it.
 
-use rhai::{Dynamic, EvalAltResult};
+use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::command::Place;
 use super::limits::Limits;
 use super::program::Program;
+use super::trace;
 
 /// A failure of a script while it ran.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScriptError {
     /// Where.
     pub place: Place,
@@ -15,15 +16,21 @@ pub struct ScriptError {
     pub message: String,
     /// The function in which it happened; `closure` for one without a name.
     pub function: String,
+    /// The handler, and where in it the function was called; none when it is the handler.
+    pub called: Option<(String, Place)>,
 }
 
 impl std::fmt::Display for ScriptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.place, self.message)?;
-        if !self.function.is_empty() {
-            write!(f, " (in `{}`)", self.function)?;
+        if self.function.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        write!(f, " (in `{}`", self.function)?;
+        if let Some((handler, place)) = &self.called {
+            write!(f, ", called by `{handler}` at {place}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -34,31 +41,59 @@ pub(super) fn describe(
     handler: &str,
     limits: &Limits,
 ) -> ScriptError {
-    let mut function = handler;
-    let mut innermost = error;
-    let mut position = error.position();
-    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = innermost {
-        if program.functions.contains_key(name) {
-            function = name;
-        }
-        innermost = inner;
-        if !inner.position().is_none() {
-            position = inner.position();
-        }
+    let innermost = error.unwrap_inner();
+    let mut steps = Vec::new();
+    if innermost.is_system_exception() {
+        let known = trace::take().into_iter();
+        steps.extend(known.map(|step| (step.function.to_string(), step.position)));
     }
-    // Rhai loses the place when a limit stops the handler.
+    if steps.is_empty() {
+        steps = calls(program, error, handler);
+    }
+    let (function, mut position) = steps
+        .first()
+        .map_or((handler, Position::NONE), |(name, at)| (name, *at));
+    // Nothing of the handler ran, or all that ran was Rhai's.
     if position.is_none() {
         position = program.definition(handler);
     }
-    let function = if function.starts_with("anon$") {
-        "closure"
-    } else {
-        function
-    };
+    let called = steps.iter().skip(1).next_back();
+    let called = called.filter(|(_, at)| !at.is_none());
     ScriptError {
         place: program.place(position),
         message: message(innermost, limits),
-        function: function.to_owned(),
+        function: plain_name(function),
+        called: called.map(|(name, at)| (plain_name(name), program.place(*at))),
+    }
+}
+
+/// The functions of the script that an error went through and where in each, innermost first.
+fn calls(program: &Program, error: &EvalAltResult, handler: &str) -> Vec<(String, Position)> {
+    let mut steps = vec![(handler.to_owned(), error.position())];
+    let mut outer = error;
+    while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = outer {
+        // The handler itself is called by nothing in the script, and functions of Rhai that call
+        // closures have no lines.
+        let by_script = program.functions.contains_key(name) && !outer.position().is_none();
+        if by_script {
+            steps.push((name.clone(), inner.position()));
+        } else if let Some((_, position)) = steps.last_mut()
+            && !inner.position().is_none()
+        {
+            *position = inner.position();
+        }
+        outer = inner;
+    }
+    steps.reverse();
+    steps
+}
+
+/// What a function is called in messages.
+fn plain_name(function: &str) -> String {
+    if function.starts_with("anon$") {
+        "closure".to_owned()
+    } else {
+        function.to_owned()
     }
 }
 

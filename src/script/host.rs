@@ -32,6 +32,7 @@ use super::handle::{self, Answer, Conference, Leg, Player, Recorder};
 use super::instance::{Instance, LegState, TimerRecord, UnitKind, estimate_bytes};
 use super::limits::Limits;
 use super::program::Program;
+use super::trace;
 use super::turn::{self, Guard, Running};
 use crate::id::{LegId, TimerId, UnitId};
 
@@ -126,6 +127,7 @@ impl Host {
         map_tokens(&mut engine);
         handle::register(&mut engine);
         api::register(&mut engine);
+        trace::register(&mut engine);
         Host {
             engine,
             limits: Arc::new(limits),
@@ -185,11 +187,9 @@ impl Host {
         if estimate_bytes(&instance.state) + carried > self.limits.state_bytes {
             let mib = self.limits.state_bytes >> 20;
             let message = format!("the state of the session is larger than {mib} MiB");
-            let place = Place::default();
             let error = ScriptError {
-                place,
                 message,
-                function: String::new(),
+                ..ScriptError::default()
             };
             outcome.error.get_or_insert(error);
             outcome.fatal = true;
@@ -201,9 +201,8 @@ impl Host {
 fn broken(next_id: u64) -> Outcome {
     let message = "the session has no state any more".to_owned();
     let error = ScriptError {
-        place: Place::default(),
         message,
-        function: String::new(),
+        ..ScriptError::default()
     };
     Outcome {
         commands: Vec::new(),
@@ -409,6 +408,7 @@ impl Run<'_> {
             arguments.push(Dynamic::from_map(event.clone()));
         }
         turn::begin_operations();
+        trace::begin();
         let script = self.program.has_function(name, arguments.len());
         let options = CallFnOptions::new().in_all_namespaces(true).eval_ast(true);
         // A host function gets no `this`: it would be taken for an argument.

@@ -19,6 +19,7 @@ mod program;
 mod random;
 mod reference;
 mod spelling;
+mod trace;
 mod turn;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::check;
 use super::command::Place;
 use super::diagnostic::{self, Diagnostic};
 use super::host::Host;
+use super::trace;
 
 /// Lines of all files of a program: Rhai counts lines in 16 bits.
 const PROGRAM_LINES_MAX: usize = 65_000;
@@ -41,6 +42,8 @@ pub struct Program {
     pub(super) files: Files,
     /// Numbers of parameters by function name.
     pub(super) functions: BTreeMap<String, Vec<usize>>,
+    /// Where the bodies of functions begin, by name; those in `ast` are made.
+    definitions: BTreeMap<String, Position>,
 }
 
 /// The files of a program, in order.
@@ -156,16 +159,25 @@ impl Program {
             whole
         });
         let mut functions = BTreeMap::<String, Vec<usize>>::new();
+        let mut definitions = BTreeMap::new();
+        let module: &Module = ast.as_ref();
         for function in ast.iter_functions() {
+            let (name, parameters) = (function.name, function.params.len());
             functions
-                .entry(function.name.to_owned())
+                .entry(name.to_owned())
                 .or_default()
-                .push(function.params.len());
+                .push(parameters);
+            if let Some(found) = module.get_script_fn(name, parameters) {
+                definitions
+                    .entry(name.to_owned())
+                    .or_insert(found.body.start_position());
+            }
         }
         Ok(Arc::new(Program {
-            ast,
+            ast: trace::wrap(&ast),
             files,
             functions,
+            definitions,
         }))
     }
 
@@ -176,12 +188,8 @@ impl Program {
 
     /// Where the body of a function begins.
     pub(super) fn definition(&self, name: &str) -> Position {
-        let module: &Module = self.ast.as_ref();
-        let counts = self.functions.get(name).into_iter().flatten();
-        let mut definitions = counts.filter_map(|count| module.get_script_fn(name, *count));
-        definitions
-            .next()
-            .map_or(Position::NONE, |found| found.body.start_position())
+        let found = self.definitions.get(name).copied();
+        found.unwrap_or(Position::NONE)
     }
 
     /// Whether the program has a function `name` with so many parameters.

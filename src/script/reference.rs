@@ -97,8 +97,8 @@ fn events(text: &mut String, of: &str, words: &[EventWord]) {
 }
 
 fn limits(text: &mut String, limits: &Limits) {
-    *text += "\n## Limits of one session\n\nAn error is raised where a limit is reached; other \
-              sessions do not notice.\n\n| what | at most |\n|---|---|\n";
+    *text += "\n## Limits of one session\n\nAn error is raised where a limit is reached, and names \
+              that statement, its function and the handler; other sessions do not notice.\n\n| what | at most |\n|---|---|\n";
     let rows: &[(&str, usize)] = &[
         (
             "operations of one handler",

@@ -234,7 +234,8 @@ fn error_has_file_line_column_and_innermost_function() {
     assert_eq!(error.function, "half");
     assert_eq!(
         error.to_string(),
-        "lib.rhai:4:7: Division by zero: 2 / 0 (in `half`)"
+        "lib.rhai:4:7: Division by zero: 2 / 0 (in `half`, called by `on_started` at \
+         main.rhai:2:10)"
     );
     assert!(outcome.fatal);
 }
@@ -346,7 +347,8 @@ fn failures_are_said_in_words() {
         ),
         (
             "[1].map(|x| x / 0);",
-            "test.rhai:1:34: Division by zero: 1 / 0 (in `closure`)",
+            "test.rhai:1:34: Division by zero: 1 / 0 (in `closure`, called by `on_started` at \
+             test.rhai:1:24)",
         ),
     ];
     for (body, error) in rows {

@@ -317,7 +317,7 @@ fn deeply_nested_values_do_not_overflow_the_stack() {
         .expect("a thread");
     assert_eq!(
         thread.join().expect("no overflow"),
-        "test.rhai:1:18: more than 2000 items in one array (in `on_started`)"
+        "test.rhai:1:44: more than 2000 items in one array (in `on_started`)"
     );
 }
 

@@ -8,6 +8,7 @@ mod digits;
 mod gatekeeper;
 mod language;
 mod limits;
+mod places;
 mod session;
 
 use std::collections::BTreeMap;
