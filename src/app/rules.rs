@@ -1,5 +1,6 @@
 //! Rules and scenarios: what `serve` starts with and reloads, and the subcommands that ask them.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::catalog::{self, Loaded};
 use crate::config::Config;
 use crate::engine::Catalog;
 use crate::routing::{CallInfo, Schedule, Source, Zone, moment};
+use crate::run::clips::ClipSettings;
 use crate::script::Host;
 
 /// What `serve` says when it does not start because of rules or scenarios.
@@ -82,7 +84,30 @@ impl Rules {
 }
 
 fn load(config: &Config, host: &Host) -> Loaded {
-    catalog::load(&config.rules_dir, &config.scripts_dir, host)
+    let mut loaded = catalog::load(&config.rules_dir, &config.scripts_dir, host);
+    let missing = missing_sounds(config, &loaded.catalog);
+    loaded.warnings.extend(missing);
+    loaded
+}
+
+/// Sound files that scenarios name and that are not there. They may still come, and a caller who
+/// misses one hears the rest.
+fn missing_sounds(config: &Config, catalog: &Catalog) -> BTreeSet<String> {
+    let clips = ClipSettings::new(&config.speech.prompts_dir);
+    let programs = catalog
+        .applications
+        .iter()
+        .flat_map(|app| app.programs.values());
+    let named = programs.flat_map(|program| program.sound_files());
+    let missing = named.filter_map(|(path, place)| {
+        let text = match clips.confine(path) {
+            Ok((_, file)) if file.is_file() => return None,
+            Ok((_, file)) => format!("there is no file {}", file.display()),
+            Err(error) => error.to_string(),
+        };
+        Some(format!("{place}: warning: {text}"))
+    });
+    missing.collect()
 }
 
 fn warn_of_kept_out(catalog: &Catalog) {
@@ -180,5 +205,46 @@ fn usual_zone(catalog: &Catalog) -> Zone {
     match zones.next() {
         Some(zone) if zones.all(|other| other == zone) => zone,
         _ => Zone::Offset(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_files_that_are_not_there_are_warned_of() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).expect("a file");
+        };
+        write(
+            "a.toml",
+            "[[rule]]\nname = \"a\"\npattern = '100'\nsource = [\"phone\"]\n\
+             scenarios = [\"a.rhai\"]\n",
+        );
+        write(
+            "a.rhai",
+            "fn on_incoming(e) {\n  e.leg.play(\"there.wav\");\n  e.leg.play(\"lost.wav\");\n  \
+             e.leg.play(\"../a.wav\");\n}\n",
+        );
+        write("there.wav", "");
+        let mut config = Config {
+            rules_dir: dir.path().into(),
+            scripts_dir: dir.path().into(),
+            ..Config::default()
+        };
+        config.speech.prompts_dir = dir.path().into();
+        let loaded = load(&config, &make_host(&config));
+        assert_eq!(loaded.errors, [""; 0]);
+        let lost = dir.path().join("lost.wav");
+        assert_eq!(
+            loaded.warnings,
+            [
+                format!("a.rhai:3:14: warning: there is no file {}", lost.display()),
+                "a.rhai:4:14: warning: \"../a.wav\" is not a path below the prompts folder"
+                    .to_owned(),
+            ]
+        );
     }
 }

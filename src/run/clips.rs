@@ -47,6 +47,30 @@ impl ClipSettings {
             cache_bytes_max: 256_000_000,
         }
     }
+
+    /// The folder and the file in it of a path below the prompts folder or of a `recording:` URL;
+    /// links are still to be followed.
+    ///
+    /// # Errors
+    /// The path leaves its folder, is a network address, or cannot name a file.
+    pub fn confine(&self, path: &str) -> Result<(PathBuf, PathBuf), ClipError> {
+        if path.starts_with("http://") || path.starts_with("https://") {
+            return Err(ClipError::Address(path.to_owned()));
+        }
+        let (dir, name) = match path.strip_prefix(URL_PREFIX) {
+            Some(name) => (self.recordings_dir.as_ref(), name),
+            None => (Some(&self.prompts_dir), path),
+        };
+        let plain = |component| matches!(component, Component::Normal(_) | Component::CurDir);
+        let fits = !name.is_empty()
+            && name.len() <= PATH_BYTES_MAX
+            && !name.contains(['\0', '\\'])
+            && Path::new(name).components().all(plain);
+        match dir.filter(|_| fits) {
+            Some(dir) => Ok((dir.clone(), dir.join(name))),
+            None => Err(ClipError::Outside(path.to_owned())),
+        }
+    }
 }
 
 /// Why there is no clip.
@@ -125,7 +149,7 @@ impl Clips {
     /// # Errors
     /// See [`ClipError`]; every text names the path as it was asked for.
     pub async fn load(&self, path: &str) -> Result<Arc<Clip>, ClipError> {
-        let (dir, file) = self.confine(path)?;
+        let (dir, file) = self.settings.confine(path)?;
         let unreadable = |error: std::io::Error| ClipError::Unreadable {
             path: path.to_owned(),
             error,
@@ -184,26 +208,6 @@ impl Clips {
             path: path.to_owned(),
             error,
         })
-    }
-
-    /// The folder and the file in it; links are still to be followed.
-    fn confine(&self, path: &str) -> Result<(PathBuf, PathBuf), ClipError> {
-        if path.starts_with("http://") || path.starts_with("https://") {
-            return Err(ClipError::Address(path.to_owned()));
-        }
-        let (dir, name) = match path.strip_prefix(URL_PREFIX) {
-            Some(name) => (self.settings.recordings_dir.as_ref(), name),
-            None => (Some(&self.settings.prompts_dir), path),
-        };
-        let plain = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-        let fits = !name.is_empty()
-            && name.len() <= PATH_BYTES_MAX
-            && !name.contains(['\0', '\\'])
-            && Path::new(name).components().all(plain);
-        match dir.filter(|_| fits) {
-            Some(dir) => Ok((dir.clone(), dir.join(name))),
-            None => Err(ClipError::Outside(path.to_owned())),
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 //! and handlers, names that are not there, calls that lose `this`, values of the wrong kind. Works
 //! on the syntax trees of all files.
 
+mod events;
+mod sounds;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +17,9 @@ use super::host;
 use super::program::Files;
 use super::spelling;
 
-/// Functions that the engine calls by name.
-const ENTRY_POINTS: &[&str] = &["on_started", "on_incoming", "on_error", "on_terminating"];
+pub(super) use sounds::files as sound_files;
 
-/// Those of them with which a session begins.
+/// Entry points with which a session begins.
 const BEGINNINGS: &[&str] = &["on_started", "on_incoming"];
 
 /// Functions that are part of the language rather than registered, with their numbers of arguments.
@@ -100,12 +101,14 @@ pub(super) fn check(
         faults.append(&mut twice);
         beginning(files, &known, &mut faults);
     }
+    let mut check = Check {
+        files,
+        known: &known,
+        faults: &mut faults,
+    };
+    check.events(&events::gather(parsed));
+    check.sounds(parsed);
     for ast in parsed {
-        let mut check = Check {
-            files,
-            known: &known,
-            faults: &mut faults,
-        };
         for statement in ast.statements() {
             check.constant(statement);
         }
@@ -123,6 +126,14 @@ pub(super) fn check(
     });
     faults.dedup();
     faults
+}
+
+/// The constant that `global::NAME` reads.
+fn constant_name(value: &Expr) -> Option<&str> {
+    match value {
+        Expr::Variable(variable, ..) if variable.2.to_string() == "global" => Some(&variable.1),
+        _ => None,
+    }
 }
 
 fn before(a: Position, b: Position) -> bool {
@@ -278,7 +289,7 @@ fn entry_points(files: &Files, known: &Known, faults: &mut Vec<Diagnostic>) {
             continue;
         };
         let position = name_position(files, name, function.start);
-        if ENTRY_POINTS.contains(&name.as_str()) {
+        if event::entry_points().any(|known| known == name) {
             if functions.iter().any(|f| f.parameters > 1) {
                 let message = format!("`{name}` gets one value, the event: `fn {name}(e)`");
                 faults.push(files.diagnostic(position, message, None));
@@ -287,7 +298,7 @@ fn entry_points(files: &Files, known: &Known, faults: &mut Vec<Diagnostic>) {
             let message = "`on_http` is not available".to_owned();
             faults.push(files.diagnostic(position, message, None));
         } else if name.starts_with("on_")
-            && let Some(meant) = spelling::nearest(name, ENTRY_POINTS.iter().copied())
+            && let Some(meant) = spelling::nearest(name, event::entry_points())
         {
             let message = format!("nothing calls `{name}`");
             let hint = Some(format!("did you mean `{meant}`?"));

@@ -67,6 +67,11 @@ pub(super) fn describe(
     }
 }
 
+/// What a refusal of the host says, for whom it has no limits.
+pub(super) fn said(error: &EvalAltResult) -> String {
+    message(error, &Limits::default())
+}
+
 /// The functions of the script that an error went through and where in each, innermost first.
 fn calls(program: &Program, error: &EvalAltResult, handler: &str) -> Vec<(String, Position)> {
     let mut steps = vec![(handler.to_owned(), error.position())];

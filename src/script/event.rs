@@ -35,6 +35,53 @@ const fn word(
     }
 }
 
+/// The engine calls it by its name.
+const ENTRY_POINT: &str = "";
+/// It gets a handler, which the engine calls.
+const TAKES_HANDLER: &str = "handler";
+
+/// Functions that are called with an event that no `on(…)` asked for.
+pub(super) const CALLS: &[EventWord] = &[
+    word(
+        "on_started",
+        "conference_name, custom_data",
+        "once, first",
+        ENTRY_POINT,
+    ),
+    word(
+        "on_incoming",
+        "leg, source, caller_id, display_name, destination, headers",
+        "a call came in",
+        ENTRY_POINT,
+    ),
+    word(
+        "on_error",
+        "kind, code, text, leg, file, line, column, function",
+        "a command was refused (`kind` is `refused`), or a handler failed (`failed`)",
+        ENTRY_POINT,
+    ),
+    word(
+        "on_terminating",
+        "reason",
+        "once, last; timers cannot be set any more",
+        ENTRY_POINT,
+    ),
+    word("after", "timer", "the time has come", TAKES_HANDLER),
+    word("every", "timer", "each time", TAKES_HANDLER),
+    word(
+        "digits",
+        "leg, digits, reason",
+        "digits were typed, or no more come",
+        TAKES_HANDLER,
+    ),
+];
+
+/// The functions that the engine calls by their names.
+pub(super) fn entry_points() -> impl Iterator<Item = &'static str> {
+    let calls = CALLS.iter().filter(|call| call.on == ENTRY_POINT);
+    calls.map(|call| call.name)
+}
+
 /// Telephones, browsers, ends of internal calls; not legs that were forwarded to a user.
 const ALL: &str = "all";
 /// Those with packets.

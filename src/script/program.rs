@@ -44,6 +44,7 @@ pub struct Program {
     pub(super) functions: BTreeMap<String, Vec<usize>>,
     /// Where the bodies of functions begin, by name; those in `ast` are made.
     definitions: BTreeMap<String, Position>,
+    sounds: Vec<(String, Place)>,
 }
 
 /// The files of a program, in order.
@@ -154,6 +155,9 @@ impl Program {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let sounds = check::sound_files(&parsed).into_iter();
+        let sounds = sounds.map(|(path, position)| (path, files.place(position)));
+        let sounds = sounds.collect();
         let ast = parsed.into_iter().fold(AST::empty(), |mut whole, ast| {
             whole.combine(ast);
             whole
@@ -178,7 +182,14 @@ impl Program {
             files,
             functions,
             definitions,
+            sounds,
         }))
+    }
+
+    /// The sound files that the program names, as they are written, and where. Those whose names
+    /// it puts together when it runs are not known.
+    pub fn sound_files(&self) -> &[(String, Place)] {
+        &self.sounds
     }
 
     /// The file, line and column of a position.

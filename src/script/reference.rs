@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::api;
-use super::event::{EventWord, LEG_EVENTS, UNIT_EVENTS};
+use super::event::{self, CALLS, EventWord, LEG_EVENTS, UNIT_EVENTS};
 use super::limits::Limits;
 
 const INTRODUCTION: &str = include_str!("reference/introduction.md");
@@ -47,7 +47,7 @@ const CHAPTERS: &[(&str, &str, &str)] = &[
 
 /// The text of `docs/scripting.md`.
 pub fn reference() -> String {
-    let mut text = INTRODUCTION.to_owned();
+    let mut text = INTRODUCTION.replace("{calls}\n", &calls());
     for (heading, of, about) in CHAPTERS {
         let of_legs = *of == "leg";
         let head = match of_legs {
@@ -80,25 +80,38 @@ fn events(text: &mut String, of: &str, words: &[EventWord]) {
          | event | fields of `e` | when | on |\n|---|---|---|---|\n"
     );
     for word in words {
-        let fields: Vec<String> = word
-            .fields
-            .split(", ")
-            .filter(|field| !field.is_empty())
-            .map(|field| format!("`{field}`"))
-            .collect();
+        let fields = fields(word);
         *text += &format!(
-            "| `{}` | {} | {} | {} |\n",
-            word.name,
-            fields.join(", "),
-            word.text,
-            word.on
+            "| `{}` | {fields} | {} | {} |\n",
+            word.name, word.text, word.on
         );
     }
 }
 
+fn fields(word: &EventWord) -> String {
+    let fields = word.fields.split(", ").filter(|field| !field.is_empty());
+    let fields: Vec<String> = fields.map(|field| format!("`{field}`")).collect();
+    fields.join(", ")
+}
+
+/// What is called with an event that no `on(…)` asked for.
+fn calls() -> String {
+    let mut text = "| the engine calls | when | fields of `e` |\n|---|---|---|\n".to_owned();
+    for call in CALLS {
+        let what = if event::entry_points().any(|name| name == call.name) {
+            format!("`{}(e)`", call.name)
+        } else {
+            format!("a handler of `{}`", call.name)
+        };
+        text += &format!("| {what} | {} | {} |\n", call.text, fields(call));
+    }
+    text
+}
+
 fn limits(text: &mut String, limits: &Limits) {
     *text += "\n## Limits of one session\n\nAn error is raised where a limit is reached, and names \
-              that statement, its function and the handler; other sessions do not notice.\n\n| what | at most |\n|---|---|\n";
+              that statement, its function and the handler; other sessions do not notice.\n\n\
+              | what | at most |\n|---|---|\n";
     let rows: &[(&str, usize)] = &[
         (
             "operations of one handler",

@@ -150,10 +150,14 @@ fn begin(ctx: &NativeCallContext, leg: Leg, options: &Map, value: &Dynamic) -> A
     })
 }
 
+/// Whether a prompt is a sound rather than a text.
+pub(in super::super) fn is_sound(prompt: &str) -> bool {
+    SOUND_ENDS.iter().any(|end| prompt.ends_with(end))
+        || SOUND_BEGINS.iter().any(|begin| prompt.starts_with(begin))
+}
+
 fn sound(running: &Running, prompt: &str) -> Answer<super::super::command::Sound> {
-    let is_sound = SOUND_ENDS.iter().any(|end| prompt.ends_with(end))
-        || SOUND_BEGINS.iter().any(|begin| prompt.starts_with(begin));
-    if is_sound {
+    if is_sound(prompt) {
         return options::sound(prompt);
     }
     options::speech(&running.limits, prompt, &Map::new())

@@ -18,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, RhaiNativeFunc, Variant};
 
-pub(super) use digits::{Collected, handle_prompt_finished};
+pub(super) use digits::{Collected, handle_prompt_finished, is_sound};
 pub(super) use digits::{Collector, handle_digit, handle_digits_timer, handle_leg_ended};
+pub(super) use options::sound;
 
 use super::handle::{Answer, kind_of, refuse};
 use super::turn::Running;

@@ -182,7 +182,7 @@ pub(super) fn play(source: &str, options: &Map) -> Answer<(Sound, bool, f32)> {
 const TONES: &[&str] = &["ringback", "busy", "congestion", "dial", "beep", "hold"];
 
 /// A file, or `tone:busy` with a country: `tone:busy:de`.
-pub(super) fn sound(source: &str) -> Answer<Sound> {
+pub(in super::super) fn sound(source: &str) -> Answer<Sound> {
     if source.starts_with("http://") || source.starts_with("https://") {
         return refuse(
             "URLs are not played: put the file into the prompts folder and give its name",

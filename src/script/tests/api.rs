@@ -357,9 +357,12 @@ const REFUSED: &[(&str, &str)] = &[
         "l.reject(200);",
         "a call is rejected with a code from 400 to 699 and a reason of one line",
     ),
-    ("l.play(\"\");", "the source of the sound is empty"),
     (
-        "l.play(\"tone:moo\");",
+        "let s = \"\"; l.play(s);",
+        "the source of the sound is empty",
+    ),
+    (
+        "let s = \"tone:moo\"; l.play(s);",
         "there is no tone `moo`; known: ringback, busy, congestion, dial, beep, hold",
     ),
     (

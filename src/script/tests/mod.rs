@@ -5,6 +5,7 @@ mod api;
 mod conference;
 mod diagnostics;
 mod digits;
+mod fields;
 mod gatekeeper;
 mod language;
 mod limits;

@@ -281,7 +281,8 @@ fn other_errors_name_their_statement_and_the_handler() {
 #[test]
 fn handler_over_its_time_names_the_statement() {
     let host = Host::new(Limits::default(), || true);
-    let text = "fn on_started(e) {\n  spin();\n}\nfn spin() {\n  let i = 0;\n  while i < 5000 {\n    i += 1;\n  }\n}";
+    let text = "fn on_started(e) {\n  spin();\n}\nfn spin() {\n  let i = 0;\n  \
+                while i < 5000 {\n    i += 1;\n  }\n}";
     let mut instance = Instance::new(compile(&host, text), about());
     let turn = Turn {
         now_ms: 0,
@@ -298,7 +299,8 @@ fn handler_over_its_time_names_the_statement() {
 #[test]
 fn on_error_is_told_the_line_and_the_function_of_a_limit() {
     let mut world = World::new(
-        "fn on_started(e) {\n  spin();\n}\nfn spin() {\n  loop {}\n}\nfn on_error(e) { log(`${e.line} ${e.function}`); }",
+        "fn on_started(e) {\n  spin();\n}\nfn spin() {\n  loop {}\n}\n\
+         fn on_error(e) { log(`${e.line} ${e.function}`); }",
     );
     assert_eq!(world.start(), ["log 5 spin"]);
 }
