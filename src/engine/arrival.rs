@@ -15,12 +15,13 @@ use crate::sip::{CallKey, Flow, Request};
 use crate::termination::Reason;
 
 use super::Engine;
-use super::call_log::{TraceId, log_arrival, log_join};
+use super::call_log::{log_arrival, log_join};
 use super::catalog::{Catalog, RoutingDecision};
+use super::delivery::{ConferenceCall, FromPeer};
 use super::end::reason_header;
-use super::internal_call::{ConferenceCall, FromPeer};
 use super::leg::{Leg, Link, SipLink};
 use super::session::{Session, SessionInput};
+use super::trace_id::TraceId;
 
 impl Engine {
     /// A new call: asks the rules, starts the session, gives it the leg.

@@ -1,12 +1,11 @@
 //! The lines of the log about a call, from its INVITE over internal calls to its end. All of them
 //! have the same `trace`.
 
-use std::fmt;
 use std::time::Instant;
 
 use tracing::{debug, info};
 
-use crate::id::{FlowId, LegId, SessionId};
+use crate::id::{LegId, SessionId};
 use crate::network::{Network, Repeats};
 use crate::pii::{ClientAddress, Pii};
 use crate::routing::{Source, Trace};
@@ -15,32 +14,7 @@ use crate::sip::Flow;
 
 use super::Stats;
 use super::leg::{Leg, Link};
-
-/// What the lines about one caller have in common: the WebSocket, with all that goes over it, or
-/// the leg of a phone. Internal calls have that of the leg which they were made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TraceId {
-    WebSocket(FlowId),
-    Phone(LegId),
-}
-
-impl TraceId {
-    pub fn of(flow: Flow, leg: LegId) -> Self {
-        match flow.transport.is_web() {
-            true => TraceId::WebSocket(flow.id),
-            false => TraceId::Phone(leg),
-        }
-    }
-}
-
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TraceId::WebSocket(flow) => flow.fmt(f),
-            TraceId::Phone(leg) => leg.fmt(f),
-        }
-    }
-}
+use super::trace_id::TraceId;
 
 /// A call that came in and has a session.
 pub(super) fn log_arrival(info: &LegInfo, flow: Flow, sip_call_id: &str, of: (SessionId, &str)) {

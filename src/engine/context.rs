@@ -10,13 +10,13 @@ use rand_core::{RngCore, SeedableRng};
 use tracing::debug;
 
 use crate::id::{LegId, PlaybackId, SessionId, UnitId};
-use crate::media;
+use crate::media::{self, LegStats};
 use crate::script::Headers;
 use crate::sdp::IceCredentials;
 use crate::sip::{self, Body, CallKey, Endpoint, RequestKey};
 
-use super::end::EndedLeg;
-use super::internal_call::{ConferenceCall, FromPeer};
+use super::delivery::{Delivery, FromPeer};
+use super::ended_leg::EndedLeg;
 use super::{Output, Settings, Stats};
 
 /// The one SIP endpoint, the indices, ids, randomness and the clock of the turn.
@@ -71,17 +71,6 @@ impl Index {
     }
 }
 
-/// What one session has for another one. The engine delivers it when the session has finished with
-/// its input, in the order in which deliveries were made.
-#[derive(Debug)]
-pub(super) enum Delivery {
-    /// A call to the conference of a name, which may have to be opened first.
-    CallConference(Box<ConferenceCall>),
-    /// For the session of this leg, from the other end of its internal call. Dropped when the leg
-    /// has ended.
-    ToPeer(LegId, FromPeer),
-}
-
 impl Context {
     /// `epoch` pairs an instant with its Unix time in milliseconds; `seed` is the only source of
     /// randomness.
@@ -130,6 +119,13 @@ impl Context {
             warn: true,
             text,
         });
+    }
+
+    /// The media totals of a leg that has ended are there.
+    pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
+        if let Some(ended) = self.ended.remove(&unit) {
+            ended.report(unit, stats);
+        }
     }
 
     /// Answers a request of a peer. One that has been answered or has timed out is left alone.

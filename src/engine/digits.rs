@@ -5,7 +5,7 @@ use crate::media::{Command, DigitKind};
 use crate::script::LegEvent;
 
 use super::context::Context;
-use super::internal_call::FromPeer;
+use super::delivery::FromPeer;
 use super::leg::{DigitChoice, Link, MediaState};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::Session;

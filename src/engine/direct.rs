@@ -16,8 +16,6 @@
 //! A side whose WebSocket is lost may come back, and the other one hears nothing of it: INFO to it
 //! is answered with 200 and waits, in the endpoint. Who does not come back in time ends the call.
 
-use std::collections::BTreeMap;
-
 use tracing::{debug, info};
 
 use crate::id::LegId;
@@ -26,50 +24,15 @@ use crate::script::LegEvent;
 use crate::sip::{Body, CallKey, Event, InviteParams, Request, RequestKey, Response};
 use crate::termination::Reason;
 
+use super::bridge::{Bridge, Relay, better_refusal};
 use super::context::Context;
-use super::end::Farewell;
+use super::delivery::Farewell;
 use super::leg::{LegState, x_headers};
 use super::refused::{Refused, refuse};
 use super::session::Session;
 
 /// Bindings of one user that are called at once.
 const BRANCHES_MAX: usize = 5;
-
-/// A forwarded call.
-#[derive(Debug)]
-pub(super) struct Direct {
-    /// The caller's dialog.
-    caller: CallKey,
-    /// Branches that have not failed.
-    branches: Vec<CallKey>,
-    /// The branch that answered.
-    chosen: Option<CallKey>,
-    /// The best refusal so far.
-    refusal: u16,
-    /// Requests that we passed on and that are not answered.
-    relays: BTreeMap<RequestKey, Relay>,
-}
-
-/// A request of one side that the other one has been sent.
-#[derive(Debug)]
-struct Relay {
-    /// The dialog that it went to.
-    to: CallKey,
-    /// What its answer answers.
-    asked: RequestKey,
-    /// An INFO, which may wait for its receiver; a re-INVITE may not.
-    is_info: bool,
-}
-
-impl Direct {
-    /// The dialog that hears what this one says; nothing before the answer.
-    fn other_side(&self, call: CallKey) -> Option<CallKey> {
-        match call == self.caller {
-            true => self.chosen,
-            false => Some(self.caller),
-        }
-    }
-}
 
 impl Session {
     /// Forwards a waiting call to the user that it dialled. The caller gets 480 when the user is
@@ -113,12 +76,12 @@ impl Session {
         for branch in &branches {
             cx.index.calls.insert(*branch, id);
         }
-        let direct = Direct {
+        let direct = Bridge {
             caller,
             branches,
             chosen: None,
             refusal: 480,
-            relays: BTreeMap::new(),
+            relays: Default::default(),
         };
         self.direct.insert(id, direct);
         Ok(())
@@ -389,37 +352,4 @@ impl Session {
 fn give_up(cx: &mut Context, branch: CallKey) {
     cx.index.calls.remove(&branch);
     cx.sip.cancel(cx.now, branch);
-}
-
-/// RFC 3261 §16.7 step 6: 6xx wins, then the lowest class; 480 is what we say when nothing better
-/// came.
-fn better_refusal(best: u16, code: u16) -> u16 {
-    match (best, code) {
-        (best, _) if best >= 600 => best,
-        (_, code) if code >= 600 => code,
-        (480, code) if code != 487 => code,
-        (best, code) if code / 100 < best / 100 => code,
-        (best, _) => best,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::better_refusal;
-
-    #[test]
-    fn the_best_refusal_follows_rfc_3261() {
-        for (codes, best) in [
-            (&[486, 480][..], 486),
-            (&[404, 603, 486], 603),
-            (&[487, 486], 486),
-            (&[503, 486], 486),
-            (&[408], 408),
-        ] {
-            let found = codes
-                .iter()
-                .fold(480, |best, code| better_refusal(best, *code));
-            assert_eq!(found, best, "{codes:?}");
-        }
-    }
 }

@@ -12,7 +12,8 @@ use crate::media;
 use crate::sip;
 use crate::termination::Reason;
 
-use super::context::{Context, Delivery};
+use super::context::Context;
+use super::delivery::Delivery;
 use super::session::{Session, SessionInput};
 use super::{Catalog, Input, Output, Settings, Stats};
 

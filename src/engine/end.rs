@@ -1,44 +1,21 @@
 //! The end of a leg, whoever ends it, and what the two sides tell each other then.
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::display_name::cleaned;
-use crate::id::{LegId, SessionId, UnitId};
+use crate::id::LegId;
 use crate::media::{Command, LegStats};
-use crate::pii::Pii;
 use crate::script::{Event, Headers, LegEvent};
 use crate::sip::Request;
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::call_log::{TraceId, log_internal_end};
+use super::call_log::log_internal_end;
 use super::context::Context;
-use super::internal_call::FromPeer;
+use super::delivery::{Farewell, FromPeer};
+use super::ended_leg::EndedLeg;
 use super::leg::{Leg, LegState, Link, MediaState, SipLink, x_headers};
 use super::session::Session;
-
-/// What the closing line of a leg still needs when its media totals arrive.
-#[derive(Debug)]
-pub(super) struct EndedLeg {
-    trace: TraceId,
-    session: SessionId,
-    sip_call_id: String,
-    caller_id: String,
-    codec: &'static str,
-    reason: Reason,
-    duration_ms: u64,
-}
-
-/// What one side of a call tells the other one when it ends it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Farewell {
-    /// The status of a refusal.
-    pub(super) code: Option<u16>,
-    /// A sentence; may be empty.
-    pub(super) text: String,
-    /// `X-…` only.
-    pub(super) headers: Headers,
-}
 
 impl Session {
     /// The peer hung up; its BYE may say why.
@@ -188,19 +165,10 @@ impl Session {
             duration_ms,
         };
         match sip.media {
-            MediaState::Closed => report(leg.unit(), &ended, LegStats::default()),
+            MediaState::Closed => ended.report(leg.unit(), LegStats::default()),
             MediaState::Opening(_) | MediaState::Ready(_) => {
                 cx.ended.insert(leg.unit(), ended);
             }
-        }
-    }
-}
-
-impl Context {
-    /// The closing line of a leg: enough to answer "what happened to that call".
-    pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
-        if let Some(ended) = self.ended.remove(&unit) {
-            report(unit, &ended, stats);
         }
     }
 }
@@ -247,25 +215,4 @@ pub(super) fn reason_header(reason: Reason) -> Headers {
     let value =
         format!("SIP;cause={status};text=\"{reason}\", Q.850;cause={cause};text=\"{text}\"");
     vec![("Reason".to_owned(), value)]
-}
-
-fn report(unit: UnitId, ended: &EndedLeg, stats: LegStats) {
-    info!(
-        trace = %ended.trace,
-        leg_id = %LegId(unit.0),
-        session_id = %ended.session,
-        call_id = ended.sip_call_id,
-        caller = %Pii(&ended.caller_id),
-        reason = %ended.reason,
-        class = ended.reason.row().class.label(),
-        duration_ms = ended.duration_ms,
-        codec = ended.codec,
-        packets_in = stats.packets_in,
-        packets_out = stats.packets_out,
-        lost = stats.lost,
-        late = stats.late,
-        concealed = stats.concealed,
-        jitter_ms_max = stats.jitter_ms_max,
-        "Leg ended"
-    );
 }

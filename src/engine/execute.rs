@@ -10,8 +10,7 @@ use super::Output;
 use super::context::Context;
 use super::refused::{Refused, refuse};
 use super::session::{Phase, Session};
-use super::sound::RecordOf;
-use super::unit::{Conference, UnitKind};
+use super::unit::{Conference, RecordOf, UnitKind};
 
 impl Session {
     /// Carries out one command of the scenario.

@@ -8,52 +8,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{LegId, SessionId};
+use crate::id::LegId;
 use crate::media::{Command, DigitKind};
-use crate::script::{CallOptions, Event, Headers, LegEvent, LegInfo};
+use crate::script::{CallOptions, Event, LegEvent, LegInfo};
 use crate::termination::Reason;
 
-use super::call_log::TraceId;
-use super::context::{Context, Delivery};
-use super::end::Farewell;
+use super::context::Context;
+use super::delivery::{ConferenceCall, Delivery, Farewell, FromPeer};
 use super::leg::{Leg, Link};
 use super::refused::{Refused, refuse};
 use super::session::Session;
+use super::trace_id::TraceId;
 
 /// How long a digit lasts that one end of an internal call sends to the other.
 const SENT_MS: u32 = 100;
-
-/// A call to a conference, with the leg that the conference gets.
-#[derive(Debug)]
-pub(super) struct ConferenceCall {
-    pub(super) caller: SessionId,
-    /// The caller's end.
-    pub(super) own: LegId,
-    /// The far end; its destination is the conference's name.
-    pub(super) far: LegInfo,
-    /// How many internal calls led here, this one included.
-    pub(super) hops: u8,
-    pub(super) trace: TraceId,
-}
-
-/// What one end of an internal call tells the other.
-#[derive(Debug)]
-pub(super) enum FromPeer {
-    Ringing,
-    /// It has answered, with these `X-…` headers.
-    Answered(Headers),
-    Message(String),
-    Info {
-        mime: String,
-        body: String,
-        headers: Headers,
-    },
-    Digit(char),
-    /// It has ended.
-    Gone(Reason, Farewell),
-    /// There is no conference of the name that was called.
-    NeverThere(Reason),
-}
 
 impl Session {
     /// Calls a conference by name: its live session, or a new one by the rules.

@@ -12,7 +12,7 @@ use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, Negotiation, RemoteWebRtc, Setup};
 use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
-use super::call_log::TraceId;
+use super::trace_id::TraceId;
 
 /// A leg.
 #[derive(Debug)]

@@ -7,12 +7,11 @@ use crate::script::{Headers, LegCommand, Place};
 use crate::termination::Reason;
 
 use super::context::Context;
-use super::end::Farewell;
-use super::internal_call::FromPeer;
+use super::delivery::{Farewell, FromPeer};
 use super::leg::{DigitChoice, Leg, LegState, Link, Wanted};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::Session;
-use super::sound::RecordOf;
+use super::unit::RecordOf;
 
 impl Session {
     /// Carries out a command on a leg.

@@ -14,7 +14,7 @@ use crate::sip::{Body, Request, RequestKey};
 
 use super::alarm::Alarm;
 use super::context::Context;
-use super::internal_call::FromPeer;
+use super::delivery::FromPeer;
 use super::leg::{Leg, LegState, Link, Outgoing, x_headers};
 use super::refused::{Refused, refuse};
 use super::session::Session;

@@ -18,23 +18,27 @@
 //! another session. What it has for another one is a delivery, which the engine carries. The engine
 //! keeps the sessions and the limits over all; indices tell it whose an input is.
 //!
-//! Files: `io` (inputs and outputs), `dispatch` (the engine: who gets an input), `context` (what
-//! sessions share), `arrival` (calls that need a session), `session`, `leg`, `leg_event`,
-//! `execute` and `leg_command` (commands of scenarios), `refused` (those that are not carried out),
-//! `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end` (of any leg),
-//! `unit` (conferences, players, recorders), `sound` (playing and recording), `message` (INFO),
-//! `digits`, `alarm` (deadlines), `catalog` (rules with their programs).
+//! Files. The engine: `dispatch` (who gets an input), `arrival` (calls that need a session),
+//! `context` (what sessions share), `io` (inputs and outputs), `limits` (settings), `catalog` (rules
+//! with their programs). Values: `leg`, `unit`, `bridge`, `alarm`, `delivery`, `refused`,
+//! `ended_leg`, `trace_id`. A session: `session` (its life and its script), `execute`, `leg_command`
+//! and `membership` (commands of scenarios), `refusal` (those that are not carried out),
+//! `leg_event`, `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end` (of
+//! any leg), `sound` (playing and recording), `message` (INFO), `digits`, `timeout`.
 
 mod alarm;
 mod arrival;
+mod bridge;
 mod call_in;
 mod call_log;
 mod catalog;
 mod context;
+mod delivery;
 mod digits;
 mod direct;
 mod dispatch;
 mod end;
+mod ended_leg;
 mod execute;
 mod internal_call;
 mod io;
@@ -42,10 +46,14 @@ mod leg;
 mod leg_command;
 mod leg_event;
 mod limits;
+mod membership;
 mod message;
+mod refusal;
 mod refused;
 mod session;
 mod sound;
+mod timeout;
+mod trace_id;
 mod unit;
 
 pub use catalog::{Application, Catalog};

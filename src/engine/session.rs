@@ -22,15 +22,14 @@ use crate::sip;
 use crate::termination::Reason;
 
 use super::alarm::{Alarm, Timer};
+use super::bridge::Bridge;
 use super::context::Context;
-use super::direct::Direct;
-use super::internal_call::FromPeer;
+use super::delivery::FromPeer;
 use super::io::Recorded;
 use super::leg::Leg;
 use super::limits::{IDS_PER_TURN, RECORDINGS_END_MAX};
 use super::refused::Told;
-use super::sound::RecordOf;
-use super::unit::Unit;
+use super::unit::{RecordOf, Unit};
 use super::{Output, ScriptJob};
 
 /// A session.
@@ -45,7 +44,7 @@ pub(super) struct Session {
     queue: VecDeque<Event>,
     pub(super) legs: BTreeMap<LegId, Leg>,
     /// Calls that were forwarded to a user, by the caller's leg.
-    pub(super) direct: BTreeMap<LegId, Direct>,
+    pub(super) direct: BTreeMap<LegId, Bridge>,
     pub(super) units: BTreeMap<UnitId, Unit>,
     pub(super) timers: BTreeMap<TimerId, Timer>,
     pub(super) alarms: Deadlines<Alarm>,

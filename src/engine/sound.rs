@@ -13,20 +13,9 @@ use super::context::Context;
 use super::leg::{Leg, LegState, MediaState, Playing};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::{Phase, Session};
-use super::unit::UnitKind;
+use super::unit::{RecordOf, UnitKind};
 use super::{Output, Recorded};
 use crate::termination::Reason;
-
-/// What is recorded, and so where its events go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordOf {
-    /// One leg.
-    Leg(LegId),
-    /// The mix of a conference.
-    Conference(UnitId),
-    /// What is connected to the recorder itself.
-    Connected,
-}
 
 impl Session {
     /// Plays on a leg that has media, or will have.

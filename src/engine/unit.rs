@@ -1,16 +1,12 @@
-//! Conferences, players and recorders of a session, and who is in a conference.
+//! Conferences, players and recorders: what a session keeps of each.
 
 use std::collections::BTreeMap;
 
 use crate::id::{LegId, UnitId};
-use crate::media::Command;
-use crate::script::{Event, Place, UnitCommand, UnitEvent};
+use crate::script::Place;
 
-use super::context::Context;
 use super::leg::Playing;
 use super::refused::{Refused, refuse};
-use super::session::Session;
-use super::sound::RecordOf;
 
 /// A conference, player or recorder of a session.
 #[derive(Debug)]
@@ -36,13 +32,13 @@ pub(super) enum UnitKind {
 #[derive(Debug, Default)]
 pub(super) struct Conference {
     /// Each member with the number of ways it is connected: 1 or 2.
-    members: BTreeMap<LegId, u8>,
-    locked: bool,
-    members_max: Option<usize>,
+    pub(super) members: BTreeMap<LegId, u8>,
+    pub(super) locked: bool,
+    pub(super) members_max: Option<usize>,
 }
 
 impl Conference {
-    fn admit(&self, leg: LegId) -> Result<(), Refused> {
+    pub(super) fn admit(&self, leg: LegId) -> Result<(), Refused> {
         if self.members.contains_key(&leg) {
             return Ok(());
         }
@@ -58,179 +54,13 @@ impl Conference {
     }
 }
 
-impl Session {
-    pub(super) fn add_unit(
-        &mut self,
-        cx: &mut Context,
-        unit: UnitId,
-        kind: UnitKind,
-        place: &Place,
-    ) {
-        let entry = Unit {
-            kind,
-            place: place.clone(),
-            playing: None,
-        };
-        self.units.insert(unit, entry);
-        cx.index.units.insert(unit, self.id);
-    }
-
-    /// Removes a conference, player or recorder.
-    pub(super) fn remove_unit(&mut self, cx: &mut Context, unit: UnitId) {
-        self.stop_playback(cx, unit);
-        self.units.remove(&unit);
-        cx.index.units.remove(&unit);
-        cx.media(Command::Close { unit });
-    }
-
-    pub(super) fn tell_unit(&mut self, cx: &mut Context, unit: UnitId, event: UnitEvent) {
-        if self.units.contains_key(&unit) {
-            self.tell(cx, Event::Unit { unit, event });
-        }
-    }
-
-    // tidy: table
-    pub(super) fn execute_unit(
-        &mut self,
-        cx: &mut Context,
-        unit: UnitId,
-        command: UnitCommand,
-        place: &Place,
-    ) -> Result<(), Refused> {
-        let Some(entry) = self.units.get_mut(&unit) else {
-            // A script names only what it made, so this one has been there and ended meanwhile.
-            if let UnitCommand::Record { recorder, .. } = command {
-                self.tell_nothing_to_record(cx, recorder);
-            }
-            return Ok(());
-        };
-        entry.place.clone_from(place);
-        match command {
-            UnitCommand::Play {
-                sound,
-                looped,
-                gain_db,
-            } => self.play(cx, unit, sound, looped, gain_db),
-            UnitCommand::StopPlayback => self.stop_playback(cx, unit),
-            UnitCommand::Pause { on } => cx.media(Command::Pause { unit, paused: on }),
-            UnitCommand::Record { recorder, options } => {
-                let of = RecordOf::Conference(unit);
-                self.open_recorder(cx, (recorder, of), options, place);
-                cx.media(Command::Connect {
-                    from: unit,
-                    to: recorder,
-                });
-            }
-            UnitCommand::Lock { on } => match &mut entry.kind {
-                UnitKind::Conference(conference) => conference.locked = on,
-                UnitKind::Player | UnitKind::Recorder => {
-                    return refuse("not-a-conference", "only a conference can be locked");
-                }
-            },
-            UnitCommand::MaxMembers { members } => match &mut entry.kind {
-                UnitKind::Conference(conference) => {
-                    conference.members_max = (members > 0).then_some(members as usize);
-                }
-                UnitKind::Player | UnitKind::Recorder => {
-                    return refuse("not-a-conference", "only a conference has members");
-                }
-            },
-            UnitCommand::WatchSpeakers { on } => match entry.kind {
-                UnitKind::Conference(_) => cx.media(Command::WatchSpeakers { unit, on }),
-                UnitKind::Player | UnitKind::Recorder => {
-                    return refuse("not-a-conference", "only in a conference somebody speaks");
-                }
-            },
-            UnitCommand::Stop => self.remove_unit(cx, unit),
-        }
-        Ok(())
-    }
-
-    /// Connects two units of the session, if the conference among them admits it.
-    pub(super) fn connect(
-        &mut self,
-        cx: &mut Context,
-        from: UnitId,
-        to: UnitId,
-    ) -> Result<(), Refused> {
-        for unit in [from, to] {
-            match cx.index.units.get(&unit) {
-                // A leg that has just ended.
-                None => return Ok(()),
-                Some(owner) if *owner != self.id => {
-                    return refuse("not-yours", "the unit belongs to another session");
-                }
-                Some(_) => {}
-            }
-        }
-        if from == to {
-            return refuse("same-unit", "a unit cannot be sent to itself");
-        }
-        for unit in [from, to] {
-            self.enter_media(cx, unit.leg())?;
-        }
-        for (unit, leg) in [(from, to.leg()), (to, from.leg())] {
-            if let Some(conference) = self.conference(unit, leg) {
-                conference.admit(leg)?;
-            }
-        }
-        cx.media(Command::Connect { from, to });
-        self.note_membership(cx, from, to, true);
-        Ok(())
-    }
-
-    /// The conference that a unit is, when `leg` is a leg of the session.
-    fn conference(&mut self, unit: UnitId, leg: LegId) -> Option<&mut Conference> {
-        if !self.legs.contains_key(&leg) {
-            return None;
-        }
-        match &mut self.units.get_mut(&unit)?.kind {
-            UnitKind::Conference(conference) => Some(conference),
-            UnitKind::Player | UnitKind::Recorder => None,
-        }
-    }
-
-    /// Keeps the member lists of conferences and tells about changes.
-    pub(super) fn note_membership(
-        &mut self,
-        cx: &mut Context,
-        from: UnitId,
-        to: UnitId,
-        joined: bool,
-    ) {
-        for (unit, leg) in [(from, to.leg()), (to, from.leg())] {
-            let Some(conference) = self.conference(unit, leg) else {
-                continue;
-            };
-            let before = conference.members.get(&leg).copied().unwrap_or(0);
-            let after = match joined {
-                true => before + 1,
-                false => before.saturating_sub(1),
-            };
-            match after {
-                0 => conference.members.remove(&leg),
-                _ => conference.members.insert(leg, after),
-            };
-            match (before, after) {
-                (0, 1) => self.tell_unit(cx, unit, UnitEvent::MemberJoined { leg }),
-                (1, 0) => self.tell_unit(cx, unit, UnitEvent::MemberLeft { leg }),
-                _ => {}
-            }
-        }
-    }
-
-    /// Takes a leg that has ended out of every conference.
-    pub(super) fn leave_conferences(&mut self, cx: &mut Context, leg: LegId) {
-        let mut left = Vec::new();
-        for (unit, entry) in &mut self.units {
-            if let UnitKind::Conference(conference) = &mut entry.kind
-                && conference.members.remove(&leg).is_some()
-            {
-                left.push(*unit);
-            }
-        }
-        for unit in left {
-            self.tell_unit(cx, unit, UnitEvent::MemberLeft { leg });
-        }
-    }
+/// What is recorded, and so where its events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordOf {
+    /// One leg.
+    Leg(LegId),
+    /// The mix of a conference.
+    Conference(UnitId),
+    /// What is connected to the recorder itself.
+    Connected,
 }
