@@ -1,5 +1,5 @@
-//! What a session has deadlines for: at most one for each alarm, which whoever ends its reason takes
-//! back. `timeout` fires them.
+//! What a session has deadlines for: at most one for each alarm, which whoever ends its reason
+//! takes back. `timeout` fires them.
 
 use std::time::Instant;
 

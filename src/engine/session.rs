@@ -164,12 +164,12 @@ impl Session {
             SessionInput::Recording { unit, result } => self.handle_recording(cx, unit, result),
             SessionInput::Peer { leg, said } => self.handle_peer(cx, leg, said),
             SessionInput::Timeout => self.fire_alarms(cx),
-            SessionInput::Drain => {
-                if self.is_idle() {
-                    self.end(cx, Reason::Draining);
-                }
-            }
+            // Whoever is idle ends below.
+            SessionInput::Drain => {}
             SessionInput::End(reason) => self.end(cx, reason),
+        }
+        if self.phase == Phase::Running && cx.sip.is_draining() && self.is_idle() {
+            self.end(cx, Reason::Draining);
         }
     }
 
@@ -214,13 +214,20 @@ impl Session {
         }
     }
 
-    /// Gives the next waiting event to the script, if none is being worked on.
+    /// Gives the next waiting event that needs a turn to the script, if none is being worked on.
+    /// Events that no handler waits for are absorbed.
     fn hand_out(&mut self, cx: &mut Context) {
-        if self.queue.is_empty() || !matches!(self.script, Script::Here(_)) {
+        let Script::Here(instance) = &mut self.script else {
             return;
-        }
-        let script = std::mem::replace(&mut self.script, Script::Out);
-        let (Script::Here(instance), Some(event)) = (script, self.queue.pop_front()) else {
+        };
+        let event = loop {
+            match self.queue.pop_front() {
+                Some(event) if instance.absorb(&event) => {}
+                Some(event) => break event,
+                None => return,
+            }
+        };
+        let Script::Here(instance) = std::mem::replace(&mut self.script, Script::Out) else {
             return;
         };
         let first = cx.take_ids(IDS_PER_TURN);
@@ -285,22 +292,25 @@ impl Session {
     /// ends.
     pub(super) fn finish_or_go_on(&mut self, cx: &mut Context) {
         match self.phase {
-            Phase::Running if cx.sip.is_draining() && self.is_idle() => {
-                self.end(cx, Reason::Draining);
-            }
             Phase::Running => self.hand_out(cx),
-            Phase::Closing(reason) => match self.script {
-                Script::Out => {}
-                Script::Lost => self.forget(cx),
-                Script::Here(_) => {
-                    if self.queue.is_empty() && self.recordings.is_empty() {
+            Phase::Closing(reason) => {
+                self.hand_out(cx);
+                let waits = !self.queue.is_empty() || !self.recordings.is_empty();
+                match self.script {
+                    Script::Out => {}
+                    Script::Lost => self.forget(cx),
+                    Script::Here(_) if waits => {}
+                    Script::Here(_) => {
                         self.phase = Phase::Terminating;
                         let reason = reason.to_string();
                         self.queue.push_back(Event::Terminating { reason });
+                        self.hand_out(cx);
+                        if matches!(self.script, Script::Here(_)) {
+                            self.forget(cx);
+                        }
                     }
-                    self.hand_out(cx);
                 }
-            },
+            }
             Phase::Apologising | Phase::Terminating | Phase::Over => {}
         }
     }

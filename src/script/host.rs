@@ -29,7 +29,7 @@ use super::command::{Command, Event, LegEvent, LegInfo, Place, Placed, UnitEvent
 use super::error::{self, ScriptError};
 use super::event;
 use super::handle::{self, Answer, Conference, Leg, Player, Recorder};
-use super::instance::{Instance, LegState, TimerRecord, UnitKind, estimate_bytes};
+use super::instance::{Instance, TimerRecord, UnitKind, estimate_bytes};
 use super::limits::Limits;
 use super::program::Program;
 use super::trace;
@@ -529,23 +529,9 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
     };
     let (name, fields) = event::leg_event(Leg(leg), event);
     let handlers = record.handlers.get(name).cloned().unwrap_or_default();
+    record.note_event(event);
     let mut calls = match event {
-        LegEvent::EarlyMedia { .. } | LegEvent::Ringing { .. } => {
-            if record.state == LegState::Alerting && matches!(event, LegEvent::EarlyMedia { .. }) {
-                record.state = LegState::Early;
-            }
-            Vec::new()
-        }
-        LegEvent::Connected { .. } => {
-            record.state = LegState::Connected;
-            Vec::new()
-        }
         LegEvent::Disconnected { .. } | LegEvent::Failed { .. } => {
-            record.state = LegState::Ended;
-            // Its recordings are closed later.
-            record
-                .handlers
-                .retain(|name, _| name.starts_with("record_"));
             collected(api::handle_leg_ended(running, leg)?)
         }
         LegEvent::Digit { digit, .. } => collected(api::handle_digit(running, leg, *digit)?),
@@ -553,7 +539,10 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
             api::handle_prompt_finished(running, leg)?;
             Vec::new()
         }
-        LegEvent::Message { .. }
+        LegEvent::EarlyMedia { .. }
+        | LegEvent::Ringing { .. }
+        | LegEvent::Connected { .. }
+        | LegEvent::Message { .. }
         | LegEvent::Info { .. }
         | LegEvent::DigitReleased { .. }
         | LegEvent::PlaybackStarted { .. }
@@ -581,19 +570,6 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
     let Some(record) = running.tables.units.get_mut(&unit) else {
         return Vec::new();
     };
-    if let UnitKind::Conference { members, .. } = &mut record.kind {
-        match event {
-            UnitEvent::MemberJoined { leg } if !members.contains(leg) => members.push(*leg),
-            UnitEvent::MemberLeft { leg } => members.retain(|member| member != leg),
-            UnitEvent::MemberJoined { .. }
-            | UnitEvent::ActiveSpeaker { .. }
-            | UnitEvent::PlaybackStarted { .. }
-            | UnitEvent::PlaybackFinished { .. }
-            | UnitEvent::RecordStarted { .. }
-            | UnitEvent::RecordStopped { .. }
-            | UnitEvent::RecordFailed { .. } => {}
-        }
-    }
     let (name, mut fields) = event::unit_event(event);
     let (word, unit_handle) = match record.kind {
         UnitKind::Conference { .. } => (Conference::WORD, Dynamic::from(Conference(unit))),
@@ -602,11 +578,7 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
     };
     fields.insert(word.into(), unit_handle);
     let handlers = record.handlers.get(name).cloned().unwrap_or_default();
-    let ended = record.kind == UnitKind::Recorder
-        && matches!(
-            event,
-            UnitEvent::RecordStopped { .. } | UnitEvent::RecordFailed { .. }
-        );
+    let ended = record.note_event(event);
     if ended {
         running.tables.units.remove(&unit);
     }

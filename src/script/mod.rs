@@ -5,6 +5,7 @@
 //! of [`Diagnostic`]s. Each session has an [`Instance`]; [`Host::handle`] tells it of an [`Event`]
 //! and gives [`Command`]s. Nothing here waits, reads a clock or touches the network.
 
+mod absorb;
 mod api;
 mod check;
 mod command;

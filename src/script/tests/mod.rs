@@ -1,6 +1,7 @@
 //! Rows over the script host: a script and events in, commands out. `World` is the only place that
 //! touches the host.
 
+mod absorb;
 mod api;
 mod conference;
 mod diagnostics;
@@ -95,7 +96,12 @@ impl World {
         }
     }
 
+    /// As the engine does: a turn only where somebody waits for the event.
     fn tell(&mut self, event: &Event) -> Vec<String> {
+        if self.instance.absorb(event) {
+            self.last = None;
+            return Vec::new();
+        }
         let ids = self.next_id..self.next_id + 1_000;
         let turn = Turn {
             now_ms: self.now_ms,
