@@ -148,10 +148,10 @@ impl Events {
                     _ => self.call(around, call),
                 }
             }
-            Some(ASTNode::Expr(Expr::StringConstant(name, position))) => {
-                if self.arities.contains_key(name.as_str()) {
-                    self.named.push((name.to_string(), *position));
-                }
+            Some(ASTNode::Expr(Expr::StringConstant(name, position)))
+                if self.arities.contains_key(name.as_str()) =>
+            {
+                self.named.push((name.to_string(), *position));
             }
             Some(ASTNode::Expr(Expr::DynamicConstant(value, position))) => {
                 if let Some(pointer) = value.read_lock::<FnPtr>() {
@@ -330,10 +330,6 @@ fn variable(value: &Expr) -> Option<&str> {
 
 /// The function that a handler is, where its name stands, and what it carries.
 fn pointed<'a>(handler: &'a Expr, carried: &mut Vec<&'a Expr>) -> Option<(String, Position)> {
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "every other handler is known when it runs"
-    )]
     match handler {
         Expr::StringConstant(name, position) => Some((name.to_string(), *position)),
         Expr::DynamicConstant(value, position) => {
@@ -373,10 +369,6 @@ fn chain_of(chain: &BinaryExpr, flags: ASTFlags) -> Option<(Use, bool)> {
     let mut properties = Vec::new();
     let mut rest = &chain.rhs;
     loop {
-        #[allow(
-            clippy::wildcard_enum_match_arm,
-            reason = "a method or an index ends the chain"
-        )]
         let (first, next) = match rest {
             Expr::Dot(chain, flags, _) => {
                 asked |= flags.intersects(ASTFlags::NEGATED);
@@ -412,10 +404,6 @@ impl Facts {
     }
 
     fn statement(&mut self, statement: &Stmt) {
-        #[allow(
-            clippy::wildcard_enum_match_arm,
-            reason = "the others neither name nor change a variable"
-        )]
         match statement {
             Stmt::Var(definition, ..) => self.local(&definition.0.name, &definition.1),
             Stmt::For(parts, _) => {

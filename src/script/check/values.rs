@@ -25,10 +25,6 @@ enum Kind {
 
 impl Kind {
     fn of(value: &Expr) -> Option<(Kind, Position)> {
-        #[allow(
-            clippy::wildcard_enum_match_arm,
-            reason = "the kind of every other expression shows when it runs"
-        )]
         Some(match value {
             Expr::StringConstant(_, at) | Expr::InterpolatedString(_, at) => (Kind::Text, *at),
             Expr::IntegerConstant(_, at) | Expr::FloatConstant(_, at) => (Kind::Number, *at),
