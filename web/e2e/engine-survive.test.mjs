@@ -92,7 +92,8 @@ test('a call survives', { timeout: 300_000 }, async (t) => {
     await phase(anna, 'connected');
     await stage.hears(anna, [BOB_HZ], 'Anna');
     await stage.hears(bob, [ANNA_HZ], 'Bob');
-    for (const window of [anna, bob]) await waitForRoster(window, alone(1), 40_000);
+    // After two failures while the network was away the page pauses for 30 s and more.
+    for (const window of [anna, bob]) await waitForRoster(window, alone(1), 90_000);
   });
 
   for (const [signal, words] of [
