@@ -318,7 +318,7 @@ part! {
     Script {
         /// Operations of one handler.
         operations_max: u32 = 1_000_000, 1_000..=100_000_000;
-        /// Milliseconds of one handler.
+        /// Milliseconds of one handler, in processor time.
         handler_ms: u32 = 50, 1..=10_000;
         /// Depth of calls between functions.
         call_depth_max: u32 = 64, 8..=128;

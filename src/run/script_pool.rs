@@ -1,6 +1,6 @@
 //! A small pool of threads for script jobs, so that a scenario that computes for long delays no
-//! signalling. It owns the threads, the bounded queue and each job's wall-clock budget; what a job
-//! is, it does not know.
+//! signalling. It owns the threads, the bounded queue and each job's budget of processor time;
+//! what a job is, it does not know.
 //!
 //! Policy: a full queue refuses the job and gives it back ([`Rejected`]); a panic ends that job
 //! alone, with its message as the error; a worker whose result finds the result channel full waits
@@ -16,11 +16,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::Sender;
 
 use super::health::{Beat, Health, Part, join};
 
-/// Wall time that one job may take before [`over_budget`] says so.
+/// Processor time that one job may take before [`over_budget`] says so. A machine with more to do
+/// than it can makes a job last longer, and that is no fault of its scenario.
 pub const BUDGET: Duration = Duration::from_millis(50);
 /// How long after its budget a job may go on before its thread counts as stuck.
 const GRACE: Duration = Duration::from_secs(1);
@@ -31,15 +33,41 @@ const STACK_BYTES: usize = 64 << 20;
 pub const QUEUE_JOBS_MAX: usize = 4096;
 
 thread_local! {
-    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+    static DEADLINE: Cell<Option<Deadline>> = const { Cell::new(None) };
 }
 
-/// Whether the job that runs on this thread has used up its wall time. `false` on a thread of no
-/// pool and between jobs.
+/// When the budget of a job ends. A thread never uses more processor time than passes, and its
+/// clock of processor time costs a system call, so it is read when the wall time is over.
+#[derive(Clone, Copy)]
+struct Deadline {
+    wall: Instant,
+    processor: Duration,
+}
+
+impl Deadline {
+    fn after(now: Instant, budget: Duration) -> Deadline {
+        Deadline {
+            wall: now + budget,
+            processor: processor_time() + budget,
+        }
+    }
+}
+
+/// Processor time of this thread since it began.
+fn processor_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        used.tv_sec.unsigned_abs(),
+        used.tv_nsec.unsigned_abs() as u32,
+    )
+}
+
+/// Whether the job that runs on this thread has used up its processor time. `false` on a thread of
+/// no pool and between jobs.
 pub fn over_budget() -> bool {
-    DEADLINE
-        .get()
-        .is_some_and(|deadline| Instant::now() >= deadline)
+    DEADLINE.get().is_some_and(|deadline| {
+        Instant::now() >= deadline.wall && processor_time() >= deadline.processor
+    })
 }
 
 /// Size and budget of a pool.
@@ -49,7 +77,7 @@ pub struct ScriptPoolSettings {
     pub threads: usize,
     /// Jobs that may wait, at least 1.
     pub queue_jobs_max: usize,
-    /// Wall time of one job.
+    /// Processor time of one job.
     pub budget: Duration,
 }
 
@@ -175,7 +203,7 @@ fn run_jobs<T, J: FnOnce() -> R, R>(
         let Ok((tag, job)) = next else { return };
         let now = Instant::now();
         beat.begin(now);
-        DEADLINE.set(Some(now + budget));
+        DEADLINE.set(Some(Deadline::after(now, budget)));
         let outcome = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
             let message = panic_message(panic.as_ref());
             tracing::error!(%message, "A script job panicked");
@@ -261,6 +289,25 @@ mod tests {
             .collect();
         assert_eq!(tags, [1, 2]);
         assert!(done.blocking_recv().is_none());
+    }
+
+    #[test]
+    fn a_job_that_waits_for_a_core_keeps_its_budget() {
+        let budget = Duration::from_millis(5);
+        let (pool, mut done) = pool(1, 1, budget);
+        let (enough, long) = std::sync::mpsc::channel();
+        let job: Job = Box::new(move || {
+            long.recv().expect("the test lives");
+            u32::from(over_budget())
+        });
+        pool.submit(1, job).expect("room");
+        let begun = Instant::now();
+        while begun.elapsed() < 4 * budget {
+            std::thread::yield_now();
+        }
+        enough.send(()).expect("the job waits");
+        let finished = done.blocking_recv().expect("the job has ended");
+        assert_eq!(finished.outcome.expect("no panic"), 0);
     }
 
     #[test]

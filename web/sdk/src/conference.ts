@@ -254,9 +254,11 @@ export class Conference extends Emitter<ConferenceEvents> {
         this.emit('connected', { id: this.id, room: this.room });
         break;
       case 'reconnecting':
+        this.#peers.away();
         this.emit('reconnecting', { since: Date.now(), cause: action.cause });
         break;
       case 'reconnected':
+        this.#peers.back();
         this.emit('reconnected', { id: this.id });
         break;
       case 'end':

@@ -5,7 +5,8 @@
  * reports a call whose ICE failed, or that never came, to the conference, which tells the caller;
  * the caller tries again. A caller that sees the failure first leaves the called side a moment for
  * its report, so that one failure is one report. After two failures in a row the pair pauses, and
- * the conference relays its sound.
+ * the conference relays its sound. While we ourselves are away nothing is placed, reported or
+ * counted: that a call fails then says nothing about the pair. Back again, all is tried at once.
  *
  *             roster                 placed               ICE connected
  *   (unknown) ──────▶ idle (due) ──▶ trying ────────────▶ up
@@ -50,6 +51,7 @@ interface Pair {
 export class Mesh {
   readonly #self: string;
   readonly #pairs = new Map<string, Pair>();
+  #isAway = false;
 
   constructor(self: string) {
     this.#self = self;
@@ -94,7 +96,7 @@ export class Mesh {
   failed(now: number, peer: string): MeshAction[] {
     const pair = this.#pairs.get(peer);
     if (pair === undefined || pair.phase === 'idle' || pair.phase === 'doubt') return [];
-    if (!this.#isCaller(peer)) return this.#fail(now, peer, pair, true);
+    if (!this.#isCaller(peer) && !this.#isAway) return this.#fail(now, peer, pair, true);
     pair.phase = 'doubt';
     pair.dueAt = now + MESH.doubtMs;
     return [];
@@ -125,10 +127,31 @@ export class Mesh {
     return [{ kind: 'call', peer }];
   }
 
+  /** We have lost the conference. */
+  away(): void {
+    this.#isAway = true;
+  }
+
+  /** We are in the conference again. */
+  back(now: number): MeshAction[] {
+    if (!this.#isAway) return [];
+    this.#isAway = false;
+    const actions: MeshAction[] = [];
+    for (const [peer, pair] of this.#pairs) {
+      const isOverdue = pair.dueAt !== null && pair.dueAt <= now;
+      if (pair.phase === 'up' || (pair.phase === 'trying' && !isOverdue)) continue;
+      if (pair.phase !== 'idle') actions.push({ kind: 'hang-up', peer });
+      pair.phase = 'idle';
+      pair.setbacks = 0;
+      pair.dueAt = this.#isCaller(peer) ? now : now + MESH.expectMs;
+    }
+    return [...actions, ...this.tick(now)];
+  }
+
   /** The conference says that `peer` could not connect the call that we placed. */
   toldFailed(now: number, peer: string): MeshAction[] {
     const pair = this.#pairs.get(peer);
-    if (pair === undefined || !this.#isCaller(peer)) return [];
+    if (pair === undefined || !this.#isCaller(peer) || this.#isAway) return [];
     // Our own report comes back to us as the caller.
     if (now - pair.failedAt < MESH.sameFailureMs) return [];
     return [...this.#fail(now, peer, pair, false), ...this.tick(now)];
@@ -137,6 +160,7 @@ export class Mesh {
   /** What is due. */
   tick(now: number): MeshAction[] {
     const actions: MeshAction[] = [];
+    if (this.#isAway) return actions;
     for (const [peer, pair] of this.#pairs) {
       if (pair.dueAt === null || pair.dueAt > now) continue;
       if (pair.phase === 'idle' && this.#isCaller(peer)) {
@@ -155,6 +179,7 @@ export class Mesh {
   /** When `tick` has something to do next; null for never. */
   nextAt(): number | null {
     let next: number | null = null;
+    if (this.#isAway) return next;
     for (const { dueAt } of this.#pairs.values()) {
       if (dueAt !== null && (next === null || dueAt < next)) next = dueAt;
     }

@@ -91,6 +91,16 @@ export class Peers {
     for (const call of this.#calls.values()) call.announce();
   }
 
+  /** We have lost the conference. */
+  away(): void {
+    this.#mesh.away();
+  }
+
+  /** We are in the conference again. */
+  back(): void {
+    this.#run(this.#mesh.back(performance.now()));
+  }
+
   /** The WebSocket is back. */
   resume(): void {
     for (const call of this.#calls.values()) call.resume();

@@ -180,6 +180,54 @@ describe('ICE that fails', () => {
   });
 });
 
+describe('while we are away', () => {
+  test('nothing is placed, reported or counted, and back again all is tried at once', () => {
+    const mesh = new Mesh('m');
+    mesh.roster(0, ['a', 'b', 'z']);
+    mesh.connected(10, 'a');
+    mesh.incoming(20, 'z');
+    mesh.connected(30, 'z');
+    mesh.away();
+    // Of a call that is up, of one that is up as the called side, and of one on its way.
+    for (const peer of ['a', 'z', 'b']) expect(mesh.failed(1_000, peer)).toEqual([]);
+    expect(mesh.toldFailed(8_000, 'a')).toEqual([]);
+    expect(mesh.nextAt()).toBeNull();
+    expect(mesh.tick(60_000)).toEqual([]);
+    expect(mesh.back(61_000)).toEqual([hangUp('a'), hangUp('b'), hangUp('z'), call('a'), call('b')]);
+    expect(['a', 'b', 'z'].map((peer) => mesh.link(peer))).toEqual(Array(3).fill('connecting'));
+    expect(mesh.nextAt()).toBe(61_000 + MESH.expectMs);
+    expect(mesh.back(61_001)).toEqual([]);
+  });
+
+  test('a call that goes on is left alone', () => {
+    const mesh = new Mesh('m');
+    mesh.roster(0, ['a', 'b']);
+    mesh.connected(10, 'a');
+    mesh.away();
+    expect(mesh.back(5_000)).toEqual([]);
+    expect(mesh.link('a')).toBe('direct');
+    expect(mesh.connected(6_000, 'b')).toEqual([]);
+  });
+
+  test('a pair that paused before is tried too', () => {
+    const mesh = new Mesh('m');
+    mesh.roster(0, ['a']);
+    mesh.toldFailed(100, 'a');
+    mesh.tick(100 + MESH.retryMs);
+    mesh.toldFailed(10_000, 'a');
+    mesh.away();
+    expect(mesh.back(12_000)).toEqual([call('a')]);
+    expect(mesh.link('a')).toBe('relayed');
+  });
+
+  test('who calls us is answered all the same', () => {
+    const mesh = new Mesh('m');
+    mesh.roster(0, ['z']);
+    mesh.away();
+    expect(mesh.incoming(5, 'z').accept).toBe(true);
+  });
+});
+
 test('two machines over any order of failures keep at most one call and come together', () => {
   // A small world: what one side does reaches the other, and ICE works from a certain time on.
   for (const worksFrom of [0, 5_000, 33_000, 90_000]) {
