@@ -4,6 +4,7 @@
 //! Each leg sends a packet in every frame and gets one; three talk. Time is virtual for the core,
 //! wall time is taken around its calls alone.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench session`
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! `talkpath`: the command line.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;

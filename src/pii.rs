@@ -2,6 +2,8 @@
 //! recognises it, unless the log is to show them in full. Digits that are keyed in are never
 //! logged.
 
+#![expect(clippy::disallowed_types, reason = "FULL is about texts of logs alone")]
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -13,6 +13,8 @@
 //! failure in `on_error`, or without one, ends the session. A refused command never does: it may
 //! have been right when it was given.
 
+#![expect(clippy::disallowed_types, reason = "Rhai calls back without our data")]
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

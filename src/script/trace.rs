@@ -5,6 +5,7 @@
 //! Rhai lets nobody make the body of a function but its parser, so the node comes from a text of
 //! one word, and carries the statements that were there.
 
+#![expect(clippy::disallowed_types, reason = "Rhai calls back without our data")]
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "syntax trees and tokens of Rhai have dozens of kinds, of which few are looked for"

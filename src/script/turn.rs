@@ -2,6 +2,8 @@
 //! session's tables are set aside here while its script runs; a guard puts them back, also when the
 //! script panics.
 
+#![expect(clippy::disallowed_types, reason = "Rhai calls back without our data")]
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;

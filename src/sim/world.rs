@@ -96,6 +96,7 @@ pub struct World {
 impl World {
     /// A world at its beginning.
     pub fn new(setup: Setup) -> World {
+        #[expect(clippy::disallowed_methods, reason = "there is no other first Instant")]
         let now = Instant::now();
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&setup.seed.to_le_bytes());

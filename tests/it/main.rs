@@ -1,5 +1,7 @@
 //! One integration binary.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod api;
 mod calls;
 mod dependencies;

@@ -2,6 +2,8 @@
 //! first byte, STUN by the local user name fragment, everything else by the address that ICE has
 //! validated. Owns both maps; no address gets in but by a check with valid integrity.
 
+#![expect(clippy::disallowed_types, reason = "by_address is only looked up")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
