@@ -1,24 +1,25 @@
 //! SIP calls that come in: answer, early media, negotiation, hold.
 //!
 //! ```text
-//! leg Alerting ── answer() ──────────► OpenLeg ─ LegReady ─► 200 ─ ACK ─► Connected
-//!              └ start_early_media() ► OpenLeg ─ LegReady ─► 183, Early
+//! INVITE ─► leg Alerting ─ OpenLeg ─ LegReady ─┐
+//!              │ script ─ answer() ────────────┴─► 200, Answered ─ ACK ─► Connected
+//!              └───────── start_early_media() ───► 183, Early
 //! ```
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
 use tracing::{debug, info};
 
-use crate::codec::CODECS;
 use crate::id::LegId;
 use crate::media::{Command, LegKind, StreamParams, TelephoneEventParams, WebRtcReady};
 use crate::script::{Headers, LegEvent, Place};
-use crate::sdp::{self, Agreed, Direction, Local, Negotiation};
+use crate::sdp::{self, Agreed, Local};
 use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
+use crate::termination::Reason;
 
 use super::alarm::Alarm;
 use super::context::Context;
+use super::exchange::Exchange;
 use super::leg::{self, Invite, Leg, LegState, MediaState, SipLink, Wanted};
 use super::refused::Refused;
 use super::session::Session;
@@ -37,7 +38,7 @@ impl Session {
         self.legs.get_mut(&id).and_then(Leg::sip_mut)
     }
 
-    /// The sockets of a leg are there: does what waited for them.
+    /// The sockets of a leg are there: does what waits for them.
     pub(super) fn handle_leg_ready(
         &mut self,
         cx: &mut Context,
@@ -46,7 +47,11 @@ impl Session {
         webrtc: Option<WebRtcReady>,
     ) {
         let webrtc = webrtc.map(|ready| (ready, cx.next_ice()));
-        let Some(sip) = self.sip_mut(id) else { return };
+        let opening = |sip: &&mut SipLink| matches!(sip.media, MediaState::Opening);
+        // A call that was forwarded meanwhile has given them up.
+        let Some(sip) = self.sip_mut(id).filter(opening) else {
+            return;
+        };
         let address = cx.settings.media_address.unwrap_or(match rtp.ip() {
             ip if ip.is_unspecified() => sip.reached_at,
             ip => ip,
@@ -58,43 +63,53 @@ impl Session {
             rtcp: SocketAddr::new(address, rtcp.port()),
             webrtc: sip.local_webrtc(webrtc, SocketAddr::new(address, rtp.port()), own),
         };
-        let before = std::mem::replace(&mut sip.media, MediaState::Ready(local));
-        match before {
-            MediaState::Opening(Wanted::Answer(headers, place)) => {
-                self.answer_now(cx, id, headers, &place);
-            }
-            MediaState::Opening(Wanted::EarlyMedia) => self.early_media_now(cx, id),
-            MediaState::Closed | MediaState::Ready(_) => {}
+        sip.media = MediaState::Ready(Box::new(local));
+        if let Some(wanted) = sip.wanted.take() {
+            self.use_media(cx, id, wanted);
         }
     }
 
-    /// Opens the sockets of a leg, or goes on at once when they are there.
+    /// There are no sockets for a leg. Who is rejected or forwarded does not need them.
+    pub(super) fn handle_leg_failed(&mut self, cx: &mut Context, id: LegId, error: &str) {
+        info!(leg_id = %id, error, "No media port for a leg");
+        let Some(sip) = self.sip_mut(id) else { return };
+        sip.media = MediaState::Failed;
+        if sip.wanted.is_some() {
+            self.hang_up(cx, id, Reason::NoMediaPort, &[]);
+        }
+    }
+
+    /// Asks for the sockets of a leg that has come in.
+    pub(super) fn open_media(&mut self, cx: &mut Context, id: LegId) {
+        let Some(sip) = self.sip_mut(id) else { return };
+        sip.media = MediaState::Opening;
+        let kind = match sip.over_dtls {
+            true => LegKind::WebRtc {
+                ice: leg::media_ice(sip.ice.insert(cx.next_ice())),
+            },
+            false => LegKind::Rtp,
+        };
+        let unit = id.unit();
+        cx.media(Command::OpenLeg { unit, kind });
+    }
+
+    /// Answers or begins early media, as soon as the sockets are there.
     pub(super) fn want_media(&mut self, cx: &mut Context, id: LegId, wanted: Wanted) {
         let Some(sip) = self.sip_mut(id) else { return };
         match &sip.media {
-            MediaState::Closed => {
-                sip.media = MediaState::Opening(wanted);
-                sip.in_media = true;
-                let kind = match sip.over_dtls {
-                    true => {
-                        let ice = sip.ice.insert(cx.next_ice());
-                        LegKind::WebRtc {
-                            ice: leg::media_ice(ice),
-                        }
-                    }
-                    false => LegKind::Rtp,
-                };
-                cx.media(Command::OpenLeg {
-                    unit: id.unit(),
-                    kind,
-                });
-            }
             // An answer overtakes early media that is still waiting.
-            MediaState::Opening(_) => sip.media = MediaState::Opening(wanted),
-            MediaState::Ready(_) => match wanted {
-                Wanted::Answer(headers, place) => self.answer_now(cx, id, headers, &place),
-                Wanted::EarlyMedia => self.early_media_now(cx, id),
-            },
+            MediaState::Opening => sip.wanted = Some(wanted),
+            MediaState::Ready(_) => self.use_media(cx, id, wanted),
+            MediaState::Closed | MediaState::Failed => {
+                self.hang_up(cx, id, Reason::NoMediaPort, &[]);
+            }
+        }
+    }
+
+    fn use_media(&mut self, cx: &mut Context, id: LegId, wanted: Wanted) {
+        match wanted {
+            Wanted::Answer(headers, place) => self.answer_now(cx, id, headers, &place),
+            Wanted::EarlyMedia => self.early_media_now(cx, id),
         }
     }
 
@@ -146,22 +161,14 @@ impl Session {
     fn negotiate_first(&mut self, cx: &mut Context, id: LegId) -> Option<(CallKey, Vec<u8>)> {
         let sip = self.sip_mut(id)?;
         let call = sip.call;
-        if let Some(body) = &sip.local_body {
-            return Some((call, body.clone()));
-        }
         let MediaState::Ready(local) = &sip.media else {
             return None;
         };
-        let Some(offer) = &sip.offer else {
-            let body = sip.negotiation.offer(local, Direction::SendRecv);
-            sip.answer_due = true;
-            sip.local_body = Some(body.clone());
-            return Some((call, body));
-        };
-        match sip.negotiation.answer(offer, local, Direction::SendRecv) {
+        match sip.exchange.first_body(local) {
             Ok((body, agreed)) => {
-                sip.local_body = Some(body.clone());
-                self.apply_stream(cx, id, &agreed);
+                if let Some(agreed) = agreed {
+                    self.apply_stream(cx, id, &agreed);
+                }
                 Some((call, body))
             }
             Err(refusal) => {
@@ -211,15 +218,14 @@ impl Session {
     /// The caller has our answer: the leg is connected.
     pub(super) fn handle_acked(&mut self, cx: &mut Context, id: LegId, body: Option<Body>) {
         let Some(sip) = self.sip_mut(id) else { return };
-        if std::mem::take(&mut sip.answer_due) {
-            let answer = body.map(|body| body.bytes).unwrap_or_default();
-            match sip.negotiation.accept_answer(&answer) {
-                Ok(agreed) => self.apply_stream(cx, id, &agreed),
-                Err(refusal) => {
-                    info!(leg_id = %id, %refusal, "Answer in ACK refused");
-                    self.hang_up(cx, id, refusal.reason(), &[]);
-                    return;
-                }
+        let answer = body.map(|body| body.bytes).unwrap_or_default();
+        match sip.exchange.take_ack(&answer) {
+            Ok(None) => {}
+            Ok(Some(agreed)) => self.apply_stream(cx, id, &agreed),
+            Err(refusal) => {
+                info!(leg_id = %id, %refusal, "Answer in ACK refused");
+                self.hang_up(cx, id, refusal.reason(), &[]);
+                return;
             }
         }
         self.connect_leg(cx, id, Vec::new());
@@ -254,15 +260,11 @@ impl Session {
             return;
         };
         if request.body.is_empty() {
-            let body = sip.negotiation.offer(local, Direction::SendRecv);
-            sip.answer_due = true;
+            let body = sip.exchange.offer(local);
             cx.respond(key, 200, Vec::new(), Some(sdp_body(body)));
             return;
         }
-        match sip
-            .negotiation
-            .answer(&request.body, local, Direction::SendRecv)
-        {
+        match sip.exchange.answer(&request.body, local) {
             Ok((body, agreed)) => {
                 self.apply_stream(cx, id, &agreed);
                 cx.respond(key, 200, Vec::new(), Some(sdp_body(body)));
@@ -278,8 +280,7 @@ impl Session {
     /// A re-INVITE was taken back: what it asked for is not done.
     pub(super) fn reinvite_cancelled(&mut self, id: LegId) {
         if let Some(sip) = self.sip_mut(id) {
-            sip.negotiation.rollback();
-            sip.answer_due = false;
+            sip.exchange.take_back();
         }
     }
 }
@@ -291,20 +292,18 @@ impl SipLink {
             sip_call_id: request.headers.call_id().unwrap_or_default().to_owned(),
             reached_at: flow.local.ip(),
             invite: Invite::of(request),
-            offer: Some(request.body.clone()).filter(|body: &Bytes| !body.is_empty()),
             // RFC 4566 §5.2 wants a numeric session id; 63 bits keep it positive for every reader.
-            negotiation: Negotiation::new(seed >> 1, CODECS),
+            exchange: Exchange::new(seed >> 1, &request.body),
             media: MediaState::Closed,
-            in_media: false,
+            wanted: None,
+            has_orders: false,
             over_dtls: match request.body.is_empty() {
                 true => flow.transport.is_web(),
                 false => sdp::wants_webrtc(&request.body),
             },
             ice: None,
-            local_body: None,
             remote_rtp: None,
             on_hold: false,
-            answer_due: false,
             outbox: Default::default(),
             in_flight: None,
             sent: 0,

@@ -6,7 +6,7 @@ use crate::script::LegEvent;
 
 use super::context::Context;
 use super::delivery::FromPeer;
-use super::leg::{DigitChoice, Link, MediaState};
+use super::leg::{DigitChoice, LegState, Link};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::Session;
 
@@ -92,7 +92,7 @@ impl Session {
             return refuse("bad-digit", format!("{bad:?} is not one of 0-9 * # A-D p"));
         }
         match &leg.link {
-            Link::Sip(sip) if !matches!(sip.media, MediaState::Ready(_)) => {
+            Link::Sip(_) if leg.state == LegState::Alerting => {
                 return refuse("no-media", "the leg has no media yet");
             }
             Link::Sip(_) => cx.media(Command::SendDigits {

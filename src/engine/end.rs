@@ -154,7 +154,7 @@ impl Session {
         (reason, duration_ms): (Reason, u64),
     ) {
         cx.stats.note_ended(reason);
-        let agreed = sip.negotiation.current();
+        let agreed = sip.exchange.current();
         let ended = EndedLeg {
             trace: leg.trace,
             session: self.id,
@@ -165,8 +165,10 @@ impl Session {
             duration_ms,
         };
         match sip.media {
-            MediaState::Closed => ended.report(leg.unit(), LegStats::default()),
-            MediaState::Opening(_) | MediaState::Ready(_) => {
+            MediaState::Closed | MediaState::Failed => {
+                ended.report(leg.unit(), LegStats::default());
+            }
+            MediaState::Opening | MediaState::Ready(_) => {
                 cx.ended.insert(leg.unit(), ended);
             }
         }

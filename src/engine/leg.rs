@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use crate::id::{LegId, PlaybackId, UnitId};
 use crate::media::{self, WebRtcParams, WebRtcReady};
 use crate::script::{Headers, LegInfo, Place};
-use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, Negotiation, RemoteWebRtc, Setup};
+use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, RemoteWebRtc, Setup};
 use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
+use super::exchange::Exchange;
 use super::trace_id::TraceId;
 
 /// A leg.
@@ -53,22 +52,18 @@ pub(super) struct SipLink {
     pub(super) reached_at: IpAddr,
     /// What a direct call passes on; absent when From or To cannot be read.
     pub(super) invite: Option<Box<Invite>>,
-    /// The offer of the INVITE; absent for a late offer.
-    pub(super) offer: Option<Bytes>,
-    pub(super) negotiation: Negotiation,
+    pub(super) exchange: Exchange,
     pub(super) media: MediaState,
-    /// The media core knows the leg, with or without sockets.
-    pub(super) in_media: bool,
+    /// What the script has asked for and waits for the sockets.
+    pub(super) wanted: Option<Wanted>,
+    /// The script has told the media core something about the leg.
+    pub(super) has_orders: bool,
     /// The peer is a browser: ICE and DTLS carry its media.
     pub(super) over_dtls: bool,
     /// What a leg that is being opened will tell its peer.
     pub(super) ice: Option<IceCredentials>,
-    /// The body of our answer or offer, repeated in the 200 after early media.
-    pub(super) local_body: Option<Vec<u8>>,
     pub(super) remote_rtp: Option<SocketAddr>,
     pub(super) on_hold: bool,
-    /// A re-INVITE without offer was answered with ours; its answer comes in the ACK.
-    pub(super) answer_due: bool,
     pub(super) outbox: VecDeque<Outgoing>,
     pub(super) in_flight: Option<(RequestKey, Place)>,
     /// Messages that were sent, which numbers them.
@@ -123,15 +118,18 @@ pub(super) struct Outgoing {
     pub(super) until: Instant,
 }
 
-/// Whether the sockets of a SIP leg are there.
+/// Whether the sockets of a SIP leg are there. They are asked for when the call comes in, so that
+/// the media core and the script work at the same time.
 #[derive(Debug)]
 pub(super) enum MediaState {
-    /// Not asked for.
+    /// Not asked for, or given up because the call was forwarded.
     Closed,
-    /// Asked for; what to do when they are there.
-    Opening(Wanted),
-    /// There.
-    Ready(Local),
+    /// The media core was asked for them.
+    Opening,
+    /// It has none: the leg ends when the script wants to use them.
+    Failed,
+    /// Bound, at these addresses.
+    Ready(Box<Local>),
 }
 
 /// What waits for the sockets.
@@ -174,6 +172,11 @@ pub(super) struct Playing {
 }
 
 impl SipLink {
+    /// The script has answered, or asked for early media.
+    pub(super) fn is_taken(&self) -> bool {
+        self.wanted.is_some() || self.exchange.has_begun()
+    }
+
     /// Our side of ICE and DTLS at `address`, with the credentials of the next restart. `own` is
     /// our address towards other machines: Firefox does not send to loopback, and behind a proxy
     /// on our machine every browser looks like one of ours.
@@ -198,11 +201,10 @@ impl SipLink {
 
     /// Puts `fresh` credentials in the place of those that a restart of ICE has used.
     pub(super) fn note_restart(&mut self, agreed: &Agreed, fresh: Option<IceCredentials>) {
-        let MediaState::Ready(Local {
-            webrtc: Some(local),
-            ..
-        }) = &mut self.media
-        else {
+        let MediaState::Ready(local) = &mut self.media else {
+            return;
+        };
+        let Some(local) = &mut local.webrtc else {
             return;
         };
         let used = agreed.webrtc.as_ref().map(|webrtc| &webrtc.local_ice);

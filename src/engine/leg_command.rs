@@ -8,7 +8,7 @@ use crate::termination::Reason;
 
 use super::context::Context;
 use super::delivery::{Farewell, FromPeer};
-use super::leg::{DigitChoice, Leg, LegState, Link, Wanted};
+use super::leg::{DigitChoice, Leg, LegState, Link, MediaState, Wanted};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::Session;
 use super::unit::RecordOf;
@@ -62,7 +62,7 @@ impl Session {
                 in_band,
                 info,
             } => {
-                self.enter_media(cx, id)?;
+                self.enter_media(id)?;
                 self.detect_digits(
                     cx,
                     id,
@@ -84,7 +84,7 @@ impl Session {
                 return self.send_info(cx, id, (mime, body), headers, place);
             }
             LegCommand::Record { recorder, options } => {
-                if let Err(refused) = self.enter_media(cx, id) {
+                if let Err(refused) = self.enter_media(id) {
                     self.tell_nothing_to_record(cx, recorder);
                     return Err(refused);
                 }
@@ -94,7 +94,7 @@ impl Session {
             LegCommand::Mute { on } => return self.silence(cx, id, Some(on), None),
             LegCommand::Deafen { on } => return self.silence(cx, id, None, Some(on)),
             LegCommand::Gain { in_db, out_db } => {
-                self.enter_media(cx, id)?;
+                self.enter_media(id)?;
                 cx.media(media::Command::Gain {
                     unit: id.unit(),
                     in_db,
@@ -102,7 +102,7 @@ impl Session {
                 });
             }
             LegCommand::DetectTalk { on } => {
-                self.enter_media(cx, id)?;
+                self.enter_media(id)?;
                 cx.media(media::Command::DetectTalk {
                     unit: id.unit(),
                     on,
@@ -113,30 +113,32 @@ impl Session {
         Ok(())
     }
 
-    /// Makes the media core know a leg before its sockets are there, so that what it is told holds
-    /// from its first packet on.
-    pub(super) fn enter_media(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
+    /// The script tells the media core something about a leg, which holds from its first packet on.
+    pub(super) fn enter_media(&mut self, id: LegId) -> Result<(), Refused> {
         if self.is_direct(id) {
             return refuse_direct();
         }
-        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
-            return Ok(());
-        };
-        if !std::mem::replace(&mut sip.in_media, true) {
-            cx.media(media::Command::AddLeg { unit: id.unit() });
+        if let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) {
+            sip.has_orders = true;
         }
         Ok(())
     }
 
-    /// A leg was forwarded: what it had been told of its media is void.
+    /// A leg was forwarded: it has no media here, and what the script had told of them is void.
     pub(super) fn leave_media(&mut self, cx: &mut Context, id: LegId) -> Result<(), Refused> {
-        let sip = self.legs.get_mut(&id).and_then(Leg::sip_mut);
-        let in_media = sip.is_some_and(|sip| std::mem::take(&mut sip.in_media));
-        if !in_media || !self.is_direct(id) {
+        if !self.is_direct(id) {
             return Ok(());
         }
+        let Some(sip) = self.legs.get_mut(&id).and_then(Leg::sip_mut) else {
+            return Ok(());
+        };
+        sip.media = MediaState::Closed;
+        let had_orders = sip.has_orders;
         cx.media(media::Command::Close { unit: id.unit() });
-        refuse_direct()
+        if had_orders {
+            return refuse_direct();
+        }
+        Ok(())
     }
 
     /// Refuses a handler of an event that never comes on this kind of leg.
@@ -258,7 +260,7 @@ impl Session {
         let Some(sip) = leg.sip() else {
             return refuse("internal-leg", "an internal leg has no early media");
         };
-        if sip.offer.is_none() {
+        if !sip.exchange.is_offered() {
             let text = "the caller sent no offer, so there is nothing to answer before the call is";
             return refuse("no-offer", text);
         }
@@ -273,7 +275,7 @@ impl Session {
         muted: Option<bool>,
         deafened: Option<bool>,
     ) -> Result<(), Refused> {
-        self.enter_media(cx, id)?;
+        self.enter_media(id)?;
         let Some(leg) = self.legs.get_mut(&id) else {
             return Ok(());
         };

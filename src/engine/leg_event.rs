@@ -55,10 +55,7 @@ impl Session {
             M::LegReady {
                 rtp, rtcp, webrtc, ..
             } => self.handle_leg_ready(cx, leg, (rtp, rtcp), webrtc),
-            M::LegFailed { error, .. } => {
-                info!(%unit, error, "No media port for a leg");
-                self.hang_up(cx, leg, Reason::NoMediaPort, &[]);
-            }
+            M::LegFailed { error, .. } => self.handle_leg_failed(cx, leg, &error),
             M::Digit {
                 digit,
                 kind,

@@ -118,7 +118,7 @@ impl Session {
             return refuse("same-unit", "a unit cannot be sent to itself");
         }
         for unit in [from, to] {
-            self.enter_media(cx, unit.leg())?;
+            self.enter_media(unit.leg())?;
         }
         for (unit, leg) in [(from, to.leg()), (to, from.leg())] {
             if let Some(conference) = self.conference(unit, leg) {

@@ -20,11 +20,11 @@
 //!
 //! Files. The engine: `dispatch` (who gets an input), `arrival` (calls that need a session),
 //! `context` (what sessions share), `io` (inputs and outputs), `limits` (settings), `catalog`
-//! (rules with their programs). Values: `leg`, `unit`, `bridge`, `alarm`, `delivery`, `refused`,
-//! `ended_leg`, `trace_id`. A session: `session` (its life and its script), `execute`,
+//! (rules with their programs). Values: `leg`, `exchange`, `unit`, `bridge`, `alarm`, `delivery`,
+//! `refused`, `ended_leg`, `trace_id`. A session: `session` (its life and its script), `execute`,
 //! `leg_command` and `membership` (commands of scenarios), `refusal` (those that are not carried
-//! out), `leg_event`, `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end`
-//! (of any leg), `sound` (playing and recording), `message` (INFO), `digits`, `timeout`.
+//! out), `leg_event`, `call_in` (SIP calls), `internal_call`, `direct` (calls between users),
+//! `end` (of any leg), `sound` (playing and recording), `message` (INFO), `digits`, `timeout`.
 
 mod alarm;
 mod arrival;
@@ -39,6 +39,7 @@ mod direct;
 mod dispatch;
 mod end;
 mod ended_leg;
+mod exchange;
 mod execute;
 mod internal_call;
 mod io;

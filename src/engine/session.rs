@@ -151,7 +151,9 @@ impl Session {
     pub(super) fn handle(&mut self, cx: &mut Context, input: SessionInput) {
         match input {
             SessionInput::Call(leg, info) => {
+                let id = leg.id;
                 self.add_leg(cx, *leg);
+                self.open_media(cx, id);
                 self.tell(cx, Event::Incoming { leg: info });
             }
             SessionInput::Sip(leg, event) => self.handle_sip(cx, leg, *event),

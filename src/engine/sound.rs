@@ -10,7 +10,7 @@ use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, Place, RecordOptions, Sound, UnitEvent};
 
 use super::context::Context;
-use super::leg::{Leg, LegState, MediaState, Playing};
+use super::leg::{Leg, LegState, Playing};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::{Phase, Session};
 use super::unit::{RecordOf, UnitKind};
@@ -33,14 +33,11 @@ impl Session {
         let Some(leg) = self.legs.get(&id) else {
             return Ok(());
         };
-        let opening = leg
-            .sip()
-            .is_some_and(|sip| !matches!(sip.media, MediaState::Closed));
-        let silent = match leg.state {
-            LegState::Alerting | LegState::Answered => leg.sip().is_some() && !opening,
-            LegState::Early | LegState::Connected(_) => false,
+        let is_silent = match leg.state {
+            LegState::Alerting => leg.sip().is_some_and(|sip| !sip.is_taken()),
+            LegState::Early | LegState::Answered | LegState::Connected(_) => false,
         };
-        if silent {
+        if is_silent {
             let text = "nothing can be played before answer() or start_early_media()";
             return refuse("no-media", text);
         }

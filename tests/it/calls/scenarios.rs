@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use talkpath::sim::PhoneState;
+use talkpath::sim::{Latency, PhoneState};
 
-use super::{ACCESS_NUMBER, ONE_RULE, assert_empty, expect, world_of};
+use super::{ACCESS_NUMBER, ONE_RULE, assert_empty, expect, setup_of, tested, world_of};
 
 const APOLOGY: &str = "something went wrong";
 
@@ -206,6 +206,24 @@ scenarios = ["main.rhai"]
         world.timeline()
     );
     assert_empty(&mut world);
+}
+
+#[test]
+fn an_answer_waits_for_its_script_and_its_ports_at_the_same_time() {
+    let longest = Duration::from_millis(40);
+    let script = "fn on_incoming(e) { e.leg.answer(); }";
+    for seed in 0..20 {
+        let mut setup = setup_of(ONE_RULE, &[("main.rhai", script)]);
+        setup.latency = Latency::of(longest);
+        setup.seed = seed;
+        let mut world = tested(setup);
+        let a = world.phone("+15550100");
+        world.dial(a, "100");
+        world.advance(longest);
+        assert_eq!(world.at(a).state, PhoneState::Connected, "seed {seed}");
+        world.hang_up(a);
+        assert_empty(&mut world);
+    }
 }
 
 #[test]
