@@ -1,7 +1,7 @@
-//! What Rust files may name: arrows, purity, doors, sleep, words; and what no file may hold.
+//! What Rust files may name: arrows, purity as far as clippy does not see it, doors, sleep, words.
 
 use super::Finding;
-use super::scan::{CodePath, Source, is_word_byte, next_byte, paths, words};
+use super::scan::{CodePath, Source, next_byte, paths, words};
 
 /// Open to every module.
 const VOCABULARY: [&str; 6] = [
@@ -106,9 +106,30 @@ const CLOSED: &[(&str, &[&str], &str)] = &[
     ("sdp", &["codec", "g722"], "sdp reads the codec table only"),
 ];
 
-/// The machines without threads, clocks, files and sockets.
-const PURE: [&str; 10] = [
-    "sip", "sdp", "rtp", "audio", "codec", "stun", "routing", "script", "media", "engine",
+/// The machines without threads, clocks, files and sockets, and the world that drives them. They are
+/// pure like the vocabulary, and what `clippy.toml` disallows is an error in them.
+const PURE: [&str; 11] = [
+    "sip", "sdp", "rtp", "audio", "codec", "stun", "routing", "script", "media", "engine", "sim",
+];
+
+/// Modules that may use what `clippy.toml` disallows, which `src/lib.rs` says at their door.
+const SHELLS: [&str; 7] = ["api", "app", "load", "net", "run", "store", "telemetry"];
+
+/// Other files that may use something of it, by `#[expect]` and with their reason there.
+const EXCEPTIONS: [&str; 6] = [
+    "src/media/webrtc/demux.rs",
+    "src/pii.rs",
+    "src/script/host.rs",
+    "src/script/trace.rs",
+    "src/script/turn.rs",
+    "src/sim/world.rs",
+];
+
+/// The lints behind that.
+const PURITY_LINTS: [&str; 3] = [
+    "disallowed_methods",
+    "disallowed_types",
+    "iter_over_hash_type",
 ];
 
 /// Beginnings of paths that a pure module may not name.
@@ -120,34 +141,6 @@ const IMPURE_PATHS: &[(&[&str], &str)] = &[
     (
         &["std", "env"],
         "the environment belongs to config and main",
-    ),
-];
-
-/// Ends of paths that a pure module may not name.
-const IMPURE_ENDS: &[(&[&str], &str)] = &[
-    (&["UdpSocket"], "sockets belong to net"),
-    (&["TcpStream"], "sockets belong to net"),
-    (&["TcpListener"], "sockets belong to net"),
-    (&["Instant", "now"], "time is a parameter"),
-    (&["SystemTime", "now"], "time is a parameter"),
-    (&["Mutex"], "a core is owned by one loop and needs no lock"),
-    (&["RwLock"], "a core is owned by one loop and needs no lock"),
-    (
-        &["DashMap"],
-        "a core is owned by one loop and needs no lock",
-    ),
-    (
-        &["thread_rng"],
-        "randomness comes in through the constructor",
-    ),
-    (
-        &["rand", "rng"],
-        "randomness comes in through the constructor",
-    ),
-    (&["OsRng"], "randomness comes in through the constructor"),
-    (
-        &["from_os_rng"],
-        "randomness comes in through the constructor",
     ),
 ];
 
@@ -180,41 +173,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustix", &["src/run/", "src/net/", "src/load/"]),
 ];
 
-/// Methods whose order is that of the hash.
-const HASH_ORDER: [&str; 9] = [
-    "iter",
-    "iter_mut",
-    "into_iter",
-    "keys",
-    "values",
-    "values_mut",
-    "into_values",
-    "drain",
-    "retain",
-];
-
 /// Marks of unfinished work, in pieces so that this file does not hold them.
 const MARKS: [&str; 3] = [
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
     concat!("XX", "X"),
-];
-
-/// Directories of somebody's machine.
-const MACHINE_PATHS: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
-
-/// What a line that names a package registry holds.
-const REGISTRY_MARKS: [&str; 4] = ["registry", "index-url", "resolved", "sparse+"];
-
-/// The registries that everybody reaches.
-const PUBLIC_HOSTS: [&str; 7] = [
-    "github.com",
-    "crates.io",
-    "index.crates.io",
-    "static.crates.io",
-    "registry.npmjs.org",
-    "pypi.org",
-    "docs.rs",
 ];
 
 /// Checks what a Rust file names.
@@ -234,16 +197,16 @@ pub fn check(source: &Source<'_>) -> Vec<Finding> {
     if source.is_test || !source.path.starts_with("src/") {
         return findings;
     }
+    excepted(source, &mut findings);
     let paths = paths(&source.live);
     arrows(source, &paths, &mut findings);
     doors(source, &paths, &mut findings);
     if source
         .modules()
         .first()
-        .is_some_and(|module| PURE.contains(module))
+        .is_some_and(|module| PURE.contains(module) || VOCABULARY.contains(module))
     {
         purity(source, &paths, &mut findings);
-        hash_order(source, &mut findings);
     }
     findings
 }
@@ -271,6 +234,14 @@ fn arrows(source: &Source<'_>, paths: &[CodePath], findings: &mut Vec<Finding>) 
             continue;
         };
         let Some(to) = target.first().map(String::as_str) else {
+            if path.imported {
+                let reason = "what is used of the crate is named, not all of its root".to_owned();
+                findings.push(Finding {
+                    line: source.line(path.offset),
+                    rule: "arrow",
+                    reason,
+                });
+            }
             continue;
         };
         let known = TOP.contains(&to) || ARROWS.iter().any(|(module, _)| *module == to);
@@ -316,11 +287,6 @@ fn begins(segments: &[String], path: &[&str]) -> bool {
             .all(|(segment, name)| segment == name)
 }
 
-fn ends(segments: &[String], path: &[&str]) -> bool {
-    let skipped = segments.len().checked_sub(path.len());
-    skipped.is_some_and(|skipped| begins(&segments[skipped..], path))
-}
-
 fn doors(source: &Source<'_>, paths: &[CodePath], findings: &mut Vec<Finding>) {
     for path in paths
         .iter()
@@ -357,10 +323,7 @@ fn purity(source: &Source<'_>, paths: &[CodePath], findings: &mut Vec<Finding>) 
         offset, segments, ..
     } in paths
     {
-        let impure = IMPURE_PATHS
-            .iter()
-            .find(|(path, _)| begins(segments, path))
-            .or_else(|| IMPURE_ENDS.iter().find(|(path, _)| ends(segments, path)));
+        let impure = IMPURE_PATHS.iter().find(|(path, _)| begins(segments, path));
         if let Some((path, why)) = impure {
             add(*offset, &path.join("::"), why);
         }
@@ -372,56 +335,35 @@ fn purity(source: &Source<'_>, paths: &[CodePath], findings: &mut Vec<Finding>) 
     }
 }
 
-/// Finds iterations over names that are declared as hash maps or sets in the same file.
-fn hash_order(source: &Source<'_>, findings: &mut Vec<Finding>) {
+/// Finds who is let off a lint of purity and is neither a shell nor an exception.
+fn excepted(source: &Source<'_>, findings: &mut Vec<Finding>) {
+    if EXCEPTIONS.contains(&source.path) || source.path == "src/main.rs" {
+        return;
+    }
+    let is_root = source.path == "src/lib.rs";
     let code = &source.live;
+    // The root says first that tests are let off, then which modules.
+    let doors = code.find("\n#[").unwrap_or(code.len());
+    let lets_tests_off = code[..doors].contains("#![cfg_attr(\n    test,");
     let all = words(code);
-    let declared: Vec<&str> = all
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, word))| matches!(*word, "HashMap" | "HashSet"))
-        .filter_map(|(index, (offset, _))| declared_name(code, &all[..index], *offset))
-        .collect();
     for (index, (offset, word)) in all.iter().enumerate() {
-        if !declared.contains(word) {
-            continue;
-        }
-        let dot = next_byte(code, offset + word.len()).filter(|(_, byte)| *byte == b'.');
-        let method = dot
-            .and_then(|_| all.get(index + 1))
-            .map(|(_, method)| *method);
-        let called = method.is_some_and(|method| HASH_ORDER.contains(&method));
-        let before: Vec<&str> = all[..index]
-            .iter()
-            .rev()
-            .map(|(_, word)| *word)
-            .filter(|w| *w != "self")
-            .take(2)
-            .collect();
-        let looped = dot.is_none() && matches!(before[..], ["in", ..] | ["mut", "in"]);
-        if called || looped {
-            let reason = format!("{word} is iterated in hash order: use a BTreeMap or a Vec");
+        let mut behind = all[index..].iter().map(|(_, word)| *word);
+        let module = behind.find(|word| *word == "mod").and(behind.next());
+        let is_shell = module.is_some_and(|module| SHELLS.contains(&module));
+        let is_door = is_root
+            && if *offset < doors {
+                lets_tests_off
+            } else {
+                is_shell
+            };
+        if PURITY_LINTS.contains(word) && !is_door {
             findings.push(Finding {
                 line: source.line(*offset),
-                rule: "hash-order",
-                reason,
+                rule: "purity",
+                reason: format!("only shells and the exceptions of tidy are let off {word}"),
             });
         }
     }
-}
-
-/// The name in `name: HashMap<…>`, `name: &mut HashMap<…>` or `let name = HashMap::new()`.
-fn declared_name<'a>(code: &str, before: &[(usize, &'a str)], offset: usize) -> Option<&'a str> {
-    let named = before.iter().rev().find(|(_, word)| {
-        !matches!(*word, "mut" | "std" | "collections") && !word.starts_with(char::is_uppercase)
-    });
-    let (start, name) = named?;
-    let between: String = code[start + name.len()..offset]
-        .split_whitespace()
-        .flat_map(|part| part.chars())
-        .collect();
-    let between = between.replace("std::collections::", "").replace("mut", "");
-    matches!(between.as_str(), ":" | ":&" | "=").then_some(*name)
 }
 
 fn sleeping(source: &Source<'_>, findings: &mut Vec<Finding>) {
@@ -468,47 +410,16 @@ pub fn check_text(path: &str, text: &str) -> Vec<Finding> {
     let is_code = [".rs", ".rhai", ".toml", ".ts"]
         .iter()
         .any(|end| path.ends_with(end));
-    for (index, line) in text.lines().enumerate() {
-        let mut add = |rule: &'static str, reason: String| {
-            findings.push(Finding {
-                line: index + 1,
-                rule,
-                reason,
-            });
-        };
-        for mark in MARKS.iter().filter(|_| is_code) {
-            if words(line).iter().any(|(_, word)| word == mark) {
-                add("word", format!("{mark} marks work that is not finished"));
+    for (index, line) in text.lines().enumerate().filter(|_| is_code) {
+        for mark in MARKS {
+            if words(line).iter().any(|(_, word)| *word == mark) {
+                findings.push(Finding {
+                    line: index + 1,
+                    rule: "word",
+                    reason: format!("{mark} marks work that is not finished"),
+                });
             }
-        }
-        for machine in MACHINE_PATHS {
-            let absolute = line.match_indices(machine).any(|(at, _)| {
-                let before = line.as_bytes()[..at].last();
-                before.is_none_or(|byte| !is_word_byte(*byte) && !b"./-".contains(byte))
-            });
-            if absolute {
-                add(
-                    "machine",
-                    format!("{machine} is a path of somebody's machine"),
-                );
-            }
-        }
-        if let Some(host) = private_registry(line) {
-            add(
-                "machine",
-                format!("{host} is not a registry that everybody reaches"),
-            );
         }
     }
     findings
-}
-
-fn private_registry(line: &str) -> Option<&str> {
-    REGISTRY_MARKS.iter().find(|mark| line.contains(*mark))?;
-    line.match_indices("://").find_map(|(at, mark)| {
-        let rest = &line[at + mark.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !".-".contains(c));
-        let host = &rest[..end.unwrap_or(rest.len())];
-        (!PUBLIC_HOSTS.contains(&host)).then_some(host)
-    })
 }

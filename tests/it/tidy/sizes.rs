@@ -1,5 +1,7 @@
 //! How large things may be: functions, parameters, structs, files and lines.
 
+use std::ops::Range;
+
 use super::Finding;
 use super::scan::{Source, behind_bracket, newlines, next_byte, split_at_commas, words};
 
@@ -63,7 +65,8 @@ fn function(source: &Source<'_>, start: usize, findings: &mut Vec<Finding>) {
     let parameters = split_at_commas(code, open + 1..close.saturating_sub(1).max(open + 1))
         .into_iter()
         .filter(|part| !is_receiver(&code[part.clone()]))
-        .count();
+        .map(|part| values(code, part))
+        .sum::<usize>();
     if parameters > PARAMETERS_MAX {
         let reason = format!("{name} has {parameters} parameters, at most {PARAMETERS_MAX}");
         findings.push(Finding {
@@ -115,6 +118,19 @@ fn body_open(code: &str, mut at: usize) -> Option<usize> {
             (open, b'(' | b'[') => at = behind_bracket(code, open),
             (other, _) => at = other + 1,
         }
+    }
+}
+
+/// How many values a parameter hands over: a tuple as many as it has parts.
+fn values(code: &str, parameter: Range<usize>) -> usize {
+    let colon = code[parameter.clone()].find(':');
+    let of_type = colon.and_then(|colon| next_byte(code, parameter.start + colon + 1));
+    match of_type {
+        Some((open, b'(')) => {
+            let close = behind_bracket(code, open).saturating_sub(1);
+            split_at_commas(code, open + 1..close.max(open + 1)).len()
+        }
+        _ => 1,
     }
 }
 
