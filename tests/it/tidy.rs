@@ -118,6 +118,27 @@ fn the_repository_keeps_its_rules() {
     );
 }
 
+#[test]
+fn the_architecture_shows_the_arrows() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let text = std::fs::read_to_string(&file).expect("the document is there");
+    let table = rules::table_of_arrows();
+    let head = table.lines().next().expect("a table has a head");
+    let start = text.find(head).expect("the document has the table");
+    let end = text[start..]
+        .find("\n\n")
+        .map_or(text.len(), |length| start + length + 1);
+    if text[start..end] == table {
+        return;
+    }
+    assert!(
+        std::env::var_os("TALKPATH_UPDATE").is_some(),
+        "ARCHITECTURE.md shows other arrows; TALKPATH_UPDATE=1 writes it anew:\n{table}"
+    );
+    let text = format!("{}{table}{}", &text[..start], &text[end..]);
+    std::fs::write(&file, text).expect("the document can be written");
+}
+
 /// Checks Rust files together: a file that another one includes for tests only is test code.
 fn check_all(mut sources: Vec<Source<'_>>) -> Vec<String> {
     let test_modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
