@@ -33,6 +33,7 @@ use crate::pii;
 use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, Shells, Wish};
+use crate::run::identity;
 use crate::run::script_pool::over_budget;
 use crate::run::sounds::Sounds;
 use crate::run::speech::{Speaker, Speech, SpeechSettings};
@@ -108,7 +109,7 @@ async fn serve_async(config: Config, lenient: bool) -> anyhow::Result<ExitCode> 
     let usual_number = takes_access_number(&rules.catalog).then_some(ACCESS_NUMBER);
     let (api, fresh_key, users) = http::open(&config, usual_number).await?;
     let (engine, seed) = make_engine(&config, rules.catalog.clone())?;
-    let identity = Identity::generate()?;
+    let identity = identity::generate()?;
     let settings = media_settings(&config, identity);
     let core = Core::new(settings, Instant::now(), seed);
     let (threads, ends) = threads::start(&config, core, &api.health())?;

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod engine_loop;
 mod file_work;
 pub mod health;
+pub mod identity;
 pub mod media_loop;
 pub mod media_ports;
 mod media_sockets;

@@ -26,9 +26,10 @@ use talkpath::audio::{Clip, Rate, Tone, ToneSource, level_dbov};
 use talkpath::codec::CODECS;
 use talkpath::id::{PlaybackId, UnitId, WorkerId};
 use talkpath::media::{
-    self, Command, Core, Event, Identity, LegKind, MediaSettings, StreamParams, WebRtcParams,
+    self, Command, Core, Event, LegKind, MediaSettings, StreamParams, WebRtcParams,
 };
 use talkpath::run::health::Health;
+use talkpath::run::identity;
 use talkpath::run::media_loop::{MediaHandle, MediaWorker, MediaWorkerSettings};
 use talkpath::run::recordings::Recordings;
 use talkpath::sdp::{
@@ -192,7 +193,7 @@ struct Fixture {
 
 fn start() -> Fixture {
     let settings = MediaSettings {
-        identity: Some(Identity::generate().expect("a certificate")),
+        identity: Some(identity::generate().expect("a certificate")),
         ..MediaSettings::default()
     };
     let core = Core::new(settings, Instant::now(), [5; 32]);

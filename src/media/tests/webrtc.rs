@@ -19,6 +19,7 @@ use rtc::srtp::context::Context;
 use rtc::srtp::protection_profile::ProtectionProfile;
 
 use super::*;
+use crate::run::identity;
 
 const GCM: Profile = Profile::Srtp_Aead_Aes_128_Gcm;
 const GCM_256: Profile = Profile::Srtp_Aead_Aes_256_Gcm;
@@ -308,7 +309,7 @@ fn with_level(plain: &[u8], below: u8) -> Vec<u8> {
 impl Web {
     fn new() -> Web {
         let settings = MediaSettings {
-            identity: Some(Identity::generate().expect("a certificate")),
+            identity: Some(identity::generate().expect("a certificate")),
             ..MediaSettings::default()
         };
         Web {

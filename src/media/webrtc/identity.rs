@@ -1,17 +1,14 @@
-//! Our side of DTLS that all legs of a process share: one self-signed certificate over P-256, and
-//! the settings of the handshake. Its key comes from the randomness of the crypto provider, so
-//! whoever starts the process makes it and hands it to each core.
+//! Our side of DTLS that all legs of a process share: one certificate, and the settings of the
+//! handshake. Its key is random, so `run` makes it and hands it over.
 
 use std::fmt::{self, Debug, Write as _};
 use std::sync::Arc;
 
-use rtc::crypto::{self, HashAlgorithm, RTCCryptoProvider};
+use rtc::crypto::{HashAlgorithm, RTCCryptoProvider};
 use rtc::dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc::dtls::crypto::Certificate;
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 
-/// What we name in the certificate. Nobody reads it: the fingerprint counts.
-const SUBJECT: &str = "talkpath";
 /// SRTP protection, the preferred first (RFC 7714, RFC 5764 §4.1.2).
 const PROFILES: [SrtpProtectionProfile; 3] = [
     SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
@@ -19,9 +16,9 @@ const PROFILES: [SrtpProtectionProfile; 3] = [
     SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
 ];
 
-/// Why there is no certificate.
+/// Why a certificate is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot make a certificate for DTLS: {0}")]
+#[error("the certificate cannot be used for DTLS: {0}")]
 pub struct IdentityError(String);
 
 /// A certificate with its key, and what handshakes with it are like. Cheap to clone.
@@ -34,16 +31,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes a new one.
+    /// The identity of who holds `certificate`, which may be signed by itself.
     ///
     /// # Errors
-    /// [`IdentityError`] when the crypto library gives no key.
-    pub fn generate() -> Result<Identity, IdentityError> {
+    /// [`IdentityError`] when the crypto library does not take it.
+    pub fn new(
+        provider: Arc<dyn RTCCryptoProvider>,
+        certificate: &Certificate,
+    ) -> Result<Identity, IdentityError> {
         let failed = |error: String| IdentityError(error);
-        let provider = crypto::default_provider().map_err(|error| failed(error.to_string()))?;
-        let subjects = vec![SUBJECT.to_owned()];
-        let certificate = Certificate::generate_self_signed(subjects, provider.crypto())
-            .map_err(|error| failed(error.to_string()))?;
         let der = certificate.certificate.first();
         let der = der.ok_or_else(|| failed("it is empty".to_owned()))?;
         let hash = sha256(provider.as_ref(), der)
@@ -66,7 +62,7 @@ impl Identity {
             fingerprint: fingerprint(&hash),
             server: config(false)?,
             client: config(true)?,
-            provider: provider.clone(),
+            provider,
         })
     }
 

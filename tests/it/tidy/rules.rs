@@ -183,6 +183,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "src/media/webrtc_leg.rs",
             "src/media/webrtc/",
             "src/stun.rs",
+            "src/run/identity.rs",
             "src/load/browser/",
         ],
     ),
