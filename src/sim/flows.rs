@@ -80,6 +80,11 @@ impl World {
         }
     }
 
+    /// The phone's media goes dead: nothing more is sent or heard.
+    pub fn lose_media(&mut self, phone: PhoneId) {
+        self.phones[phone.0].ear = None;
+    }
+
     /// Whether a parcel does not arrive: its phone has no network, or its WebSocket is closed.
     pub(super) fn is_lost(&self, parcel: &Parcel) -> bool {
         let phone = match parcel {

@@ -1,5 +1,6 @@
-//! A simulated phone: a small user agent that says exactly what a test tells it to. It repeats its
-//! requests over UDP and acknowledges answers as RFC 3261 wants, and has no other opinion.
+//! A simulated phone: a small user agent that says exactly what a test tells it to. Over UDP it
+//! repeats its requests as RFC 3261 wants, everywhere it acknowledges answers, and it has no other
+//! opinion.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -232,6 +233,9 @@ impl Phone {
     }
 
     fn repeat(&mut self, now: Instant, cseq: u32, text: String) {
+        if self.options.web {
+            return;
+        }
         let pending = Pending {
             text,
             at: now + T1,

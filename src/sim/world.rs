@@ -266,9 +266,11 @@ impl World {
         self.network.set_faults(faults);
     }
 
-    /// The phone's media goes dead: nothing more is sent or heard.
-    pub fn lose_media(&mut self, phone: PhoneId) {
-        self.phones[phone.0].ear = None;
+    /// Other rules and programs, from here on.
+    pub fn reload(&mut self, catalog: Arc<Catalog>) {
+        self.engine
+            .handle(self.now, engine::Input::Catalog(catalog));
+        self.settle();
     }
 
     /// The engine takes no new calls from here on.

@@ -1,168 +1,83 @@
-//! Chance against a model: browsers in one room lose their WebSockets, are busy, come back and
-//! chat, while visitors come and go and everything outside the engine takes its time.
+//! Whatever happens, against a model: random steps in the world of the shipped rules and scenarios,
+//! with everything outside the engine late, and a list of steps that fails made as short as it can
+//! be.
+//!
+//! [`step`] says what may happen, [`reference`] what the world must be like then, [`play`] does the
+//! one and compares the other: who is in which room, who hears whom by the tones that arrive, which
+//! messages came, who was told of whom, and at the end that nothing is left in any table, although
+//! nobody but the callers hung up.
+//!
+//! `make test` plays the same cases each time; `PROPTEST_CASES=1000` plays so many others. Lists
+//! that have found something are rows of [`known`] and always played.
 
-use std::time::Duration;
+mod known;
+mod play;
+mod reference;
+mod step;
 
-use rand_chacha::ChaCha8Rng;
-use rand_core::{RngCore, SeedableRng};
-use talkpath::sim::{Latency, PhoneId, PhoneState, World};
+use std::path::Path;
 
-use super::reconnect::{chat, chats, page};
-use super::{ACCESS_NUMBER, assert_hears, expect, shipped_setup};
+use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRng, TestRunner};
+use talkpath::sim::Setup;
 
-const STEPS: usize = 40;
-/// A browser that is away or busy comes back before it is given up.
-const AWAY_MAX: Duration = Duration::from_secs(45);
+use super::setup_of;
+use play::Play;
 
-/// What the model knows of a browser that stays in the room.
-struct Member {
-    phone: PhoneId,
-    away_since: Option<Duration>,
-    busy_since: Option<Duration>,
+/// As many as take 7 s.
+const CASES: u32 = 32;
+
+/// Seeds of cases that failed.
+const SEEDS: &str = "tests/it/calls/model/seeds.txt";
+
+/// The shipped rules, with rooms that are soon full.
+fn setup() -> Setup {
+    let rules = include_str!("../../../rules/videoconf.toml");
+    let rules = rules.replace("web_max = 12", &format!("web_max = {}", reference::WEB_MAX));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let script = |name| {
+        let text = std::fs::read_to_string(folder.join(name)).expect("a scenario");
+        (name, text)
+    };
+    let scripts = ["conference", "gatekeeper", "pstn_gatekeeper", "p2p"];
+    let names = scripts.map(|name| format!("{name}.rhai"));
+    let texts = names.each_ref().map(|name| script(name.as_str()));
+    let texts = texts.each_ref().map(|(name, text)| (*name, text.as_str()));
+    setup_of(&rules, &texts)
 }
 
-struct Model {
-    world: super::Tested,
-    random: ChaCha8Rng,
-    members: Vec<Member>,
-    visitors: Vec<PhoneId>,
-    said: Vec<String>,
-}
-
-impl Model {
-    fn new(seed: u64) -> Model {
-        let mut setup = shipped_setup();
-        setup.seed = seed;
-        setup.latency = Latency::of(Duration::from_millis(150));
-        let mut world = super::tested(setup);
-        let members = ["alice", "bob", "carol"].map(|name| Member {
-            phone: enter(&mut world, name),
-            away_since: None,
-            busy_since: None,
-        });
-        Model {
-            world,
-            random: ChaCha8Rng::seed_from_u64(seed),
-            members: members.into(),
-            visitors: Vec::new(),
-            said: Vec::new(),
+#[test]
+fn what_was_found_once_stays_mended() {
+    for (what, case) in known::cases() {
+        if let Err(why) = Play::run(&case) {
+            panic!("{what}: {case:?}\n{why}");
         }
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.random.next_u32() as usize % end
-    }
-
-    fn step(&mut self) {
-        let which = self.below(self.members.len());
-        let world = &mut self.world;
-        let now = world.elapsed();
-        let member = &mut self.members[which];
-        match self.random.next_u32() % 8 {
-            0 if member.away_since.is_none() => {
-                world.lose_flow(member.phone);
-                member.away_since = Some(now);
-            }
-            1 | 2 => member.come_back(world),
-            3 if member.away_since.is_none() => {
-                member.busy_since = match member.busy_since {
-                    None => Some(now),
-                    Some(_) => None,
-                };
-                world.set_busy(member.phone, member.busy_since.is_some());
-            }
-            4 | 5 if member.away_since.or(member.busy_since).is_none() => {
-                let text = format!("{}", self.said.len());
-                chat(world, member.phone, &text);
-                self.said.push(text);
-            }
-            6 if self.visitors.len() < 3 => {
-                let phone = world.phone(&format!("+1555{}", now.as_millis()));
-                world.dial(phone, ACCESS_NUMBER);
-                self.visitors.push(phone);
-            }
-            7 => {
-                if let Some(phone) = self.visitors.pop() {
-                    leave(world, phone);
-                }
-            }
-            _ => {}
-        }
-        let pause = self.below(4000) as u64;
-        self.world.advance(Duration::from_millis(pause));
-        for member in &mut self.members {
-            let away = member.away_since.map(|since| self.world.elapsed() - since);
-            if away.is_some_and(|away| away > AWAY_MAX) {
-                member.come_back(&mut self.world);
-            }
-            let busy = member.busy_since.map(|since| self.world.elapsed() - since);
-            if busy.is_some_and(|busy| busy > AWAY_MAX) {
-                member.busy_since = None;
-                self.world.set_busy(member.phone, false);
-            }
-        }
-    }
-
-    fn check(mut self) {
-        while let Some(phone) = self.visitors.pop() {
-            leave(&mut self.world, phone);
-        }
-        for member in &mut self.members {
-            member.come_back(&mut self.world);
-            self.world.set_busy(member.phone, false);
-        }
-        self.world.advance(Duration::from_secs(5));
-        let phones: Vec<PhoneId> = self.members.iter().map(|member| member.phone).collect();
-        for phone in &phones {
-            let timeline = self.world.timeline();
-            assert_eq!(
-                self.world.at(*phone).state,
-                PhoneState::Connected,
-                "{timeline}"
-            );
-            assert_eq!(
-                chats(&self.world, *phone),
-                self.said,
-                "{phone:?}\n{timeline}"
-            );
-        }
-        // Browsers hear each other directly, and not through here.
-        let nobody: &[bool] = &[false; 3];
-        assert_hears(&mut self.world, &phones, &[nobody; 3]);
-    }
-}
-
-impl Member {
-    fn come_back(&mut self, world: &mut World) {
-        if self.away_since.take().is_some() {
-            world.come_back(self.phone);
-        }
-    }
-}
-
-fn enter(world: &mut World, name: &str) -> PhoneId {
-    let phone = page(world, name);
-    world.dial(phone, "joinconf");
-    expect(world.expect_state(phone, PhoneState::Connected));
-    world.advance(Duration::from_secs(8));
-    phone
-}
-
-fn leave(world: &mut World, phone: PhoneId) {
-    match world.at(phone).state {
-        PhoneState::Connected => world.hang_up(phone),
-        PhoneState::Calling | PhoneState::Ringing => world.cancel(phone),
-        PhoneState::Idle | PhoneState::Ended(_) => {}
     }
 }
 
 #[test]
-fn whatever_happens_every_message_arrives_once_and_in_order() {
-    for seed in 0..4 {
-        let mut model = Model::new(seed);
-        for _ in 0..STEPS {
-            model.step();
-        }
-        model.check();
+fn whatever_happens_the_world_is_as_it_must_be() {
+    let more = std::env::var_os("PROPTEST_CASES").is_some();
+    let mut config = Config {
+        max_shrink_iters: 2000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
+        ..Config::default()
+    };
+    if !more {
+        config.cases = CASES;
+    }
+    let random = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = match more {
+        true => TestRunner::new(config),
+        false => TestRunner::new_with_rng(config, random),
+    };
+    let played = std::cell::Cell::new(0);
+    let result = runner.run(&step::cases(), |case| {
+        played.set(played.get() + 1);
+        Play::run(&case).map_err(proptest::test_runner::TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, case)) => panic!("{case:?} after {} plays\n{why}", played.get()),
+        Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
