@@ -1,12 +1,12 @@
 //! The media core of one worker: commands and packets in, packets, events and recordings out. It
-//! owns the units and the clock; the tick itself is in `tick.rs`. No sockets: the shell binds,
+//! owns the units and the clock; the tick itself is in `pipeline.rs`. No sockets: the shell binds,
 //! sends and writes files.
 //!
 //! **Invariant**: legs that are connected, through whatever, tick together; between the ticks
 //! nothing is mixed.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -15,144 +15,18 @@ use super::clock::Clock;
 use super::command::{Command, Event};
 use super::graph::{Kind, Node, SLOTS};
 use super::outbox::{Channel, Outbox};
+use super::output::{Counters, MediaSettings, Output, Outputs};
+use super::pipeline;
 use super::plan::{self, Slot};
 use super::playback::Player;
 use super::reports::WallClock;
 use super::rtp_leg::Transport;
 use super::sender::Silence;
-use super::tick::{self, Outputs, Scratch, Tick};
+use super::tick::{Scratch, Tick};
 use super::units::Units;
-use super::webrtc::Identity;
 use super::webrtc::demux::Shared;
-use crate::audio::{Gain, Rate};
+use crate::audio::Gain;
 use crate::id::UnitId;
-
-/// What a core is made with.
-#[derive(Clone, Debug)]
-pub struct MediaSettings {
-    /// Silence of the network after which [`Event::MediaTimeout`] is reported, while a leg sends
-    /// and receives.
-    pub timeout: Duration,
-    /// Change of what a leg hears beside its prompt, in dB: negative.
-    pub ducking_db: f32,
-    /// Legs of this core; one more is refused by [`Event::LegFailed`].
-    pub legs_max: usize,
-    /// Time since 1970 at the instant that [`Core::new`] is given, for sender reports.
-    pub unix_time: Duration,
-    /// Our certificate for WebRTC, one per process; without it there are no such legs.
-    pub identity: Option<Identity>,
-}
-
-impl Default for MediaSettings {
-    fn default() -> Self {
-        MediaSettings {
-            timeout: Duration::from_secs(30),
-            ducking_db: -12.0,
-            legs_max: 8192,
-            unix_time: Duration::ZERO,
-            identity: None,
-        }
-    }
-}
-
-/// What the shell is to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Bind the sockets of a leg; answered by [`Core::handle_bound`].
-    Bind {
-        /// The leg.
-        unit: UnitId,
-        /// It is the socket of all WebRTC legs, whose address is asked for.
-        shared: bool,
-    },
-    /// Close the sockets of a leg, whether they are bound or not, after what
-    /// [`Core::drain_packets`] gives has been sent: the last packet is a goodbye.
-    Unbind {
-        /// The leg.
-        unit: UnitId,
-    },
-    /// A fact for the engine.
-    Event(Event),
-    /// 20 ms of a recording.
-    Record {
-        /// The recorder.
-        unit: UnitId,
-        /// Rate of the samples: the same for all of one recorder.
-        rate: Rate,
-        /// Samples, those of two channels in turns (left, right).
-        samples: Vec<i16>,
-        /// 1 or 2.
-        channels: u8,
-    },
-    /// A recording is over.
-    RecordEnd {
-        /// The recorder.
-        unit: UnitId,
-    },
-}
-
-/// Totals of a core since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Ticks of a slot that had work.
-    pub ticks: u64,
-    /// Those that were late by a period or more.
-    pub late_ticks: u64,
-    /// Periods of 20 ms that were not made up for.
-    pub skipped_periods: u64,
-    /// Datagrams taken.
-    pub packets_in: u64,
-    /// RTP packets sent.
-    pub packets_out: u64,
-    /// Datagrams refused.
-    pub refused: u64,
-    /// Frames of legs that were decoded or concealed.
-    pub decoded: u64,
-    /// Sums that had an active source.
-    pub mixes: u64,
-    /// Frames encoded.
-    pub encodes: u64,
-    /// Packets whose payload had been encoded for another leg.
-    pub shared: u64,
-    /// Plans made of a changed graph.
-    pub plans: u64,
-    /// Commands that could not be carried out.
-    pub refused_commands: u64,
-    /// Packets and outputs that the shell did not take in time.
-    pub dropped: u64,
-}
-
-impl Counters {
-    /// Name, meaning and value of the counters that say how the worker fares.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        [
-            ("media_packets_in", "Datagrams taken.", self.packets_in),
-            ("media_packets_out", "RTP packets sent.", self.packets_out),
-            ("media_refused", "Datagrams refused.", self.refused),
-            (
-                "media_late_ticks",
-                "Ticks that were late by a period or more.",
-                self.late_ticks,
-            ),
-            (
-                "media_skipped_periods",
-                "Periods of 20 ms that were not made up for.",
-                self.skipped_periods,
-            ),
-            (
-                "media_refused_commands",
-                "Commands that could not be carried out.",
-                self.refused_commands,
-            ),
-            (
-                "media_dropped",
-                "Packets and outputs that the shell did not take in time.",
-                self.dropped,
-            ),
-        ]
-        .into_iter()
-    }
-}
 
 /// The machine for samples of one worker.
 pub struct Core {
@@ -308,7 +182,7 @@ impl Core {
             self.counters.late_ticks += u64::from(due.late);
             let (units, slots, mut tick) = self.tick_of(now, due.period);
             if let Some(slot) = slots.get(due.slot) {
-                tick::run(units, slot, &mut tick);
+                pipeline::run(units, slot, &mut tick);
             }
             self.changed |= self.units.graph.take_dirty();
             self.refresh_work(due.slot);

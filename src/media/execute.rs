@@ -6,34 +6,18 @@ use std::time::Instant;
 use rand_core::RngCore;
 
 use super::command::{Command, DigitKind, Event, LegKind, LegStats, RecordSource, StreamParams};
-use super::core::{Core, Output};
-use super::deliver::say_goodbye;
-use super::digits::SendDigitsError;
+use super::core::Core;
+use super::encode::say_goodbye;
 use super::graph::{GraphError, Kind, Node};
+use super::output::Output;
 use super::playback::Player;
 use super::record::Recorder;
+use super::refused::Refused;
 use super::rtp_leg::{RtpLeg, StreamSeed, Transport};
 use super::watch::Watch;
 use super::webrtc_leg::WebRtcLeg;
 use crate::audio::{Gain, TalkDetector};
 use crate::id::UnitId;
-
-/// Why a command was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error("the unit is not of the kind for this command")]
-    WrongKind,
-    #[error("a core has no more than {0} legs")]
-    Legs(usize),
-    #[error("there is no certificate for WebRTC")]
-    NoIdentity,
-    #[error("another leg has this ICE user name fragment")]
-    Ufrag,
-    #[error(transparent)]
-    Digits(#[from] SendDigitsError),
-}
 
 impl Core {
     /// Carries out a command.

@@ -1,18 +1,16 @@
 //! A bus: the sum of what its sinks hear, and the payloads that several of them share. Sums are
 //! `i32` and are clipped once; nothing is divided by the number of speakers. Does not know who is
-//! connected to whom (`graph.rs`) nor what a leg adds for itself alone (`deliver.rs`).
+//! connected to whom (`graph.rs`) nor what a leg adds for itself alone (`encode.rs`).
 
-use super::Counters;
 use super::graph::{BusKey, BusPlan, Input};
+use super::output::Counters;
 use super::playback::{Player, Ramp};
 use super::rtp_leg::RtpLeg;
 use super::slab::Slab;
+use super::tail::TAIL_TICKS;
 use crate::audio::{Gain, Rate, Resampler, mix};
 use crate::codec::{CodecInfo, Encoder};
 
-/// Frames of silence that are encoded after the last sound, so that encoders with memory end
-/// softly.
-pub(super) const TAIL_TICKS: u8 = 3;
 /// Room for a payload, larger than 20 ms of any codec here.
 const PAYLOAD_BYTES: usize = 512;
 

@@ -4,12 +4,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `command` | what engine and media tell each other |
-//! | `core`, `execute` | one worker's machine, and its commands |
+//! | `core`, `execute`, `output` | one worker's machine, its commands, what it leaves for the shell |
 //! | `graph`, `plan`, `units` | who is connected to whom, and the lists for the tick that follow |
-//! | `clock`, `tick` | when, and in which order |
-//! | `hear`, `mixer`, `deliver` | what everyone says, the sums, what everyone is sent |
+//! | `clock`, `pipeline`, `tick` | when, in which order, and with what |
+//! | `decode`, `mixer`, `encode` | what everyone says, the sums, what everyone is sent |
 //! | `rtp_leg`, `latch`, `receiver`, `sender`, `reports`, `digits` | an RTP leg and its parts |
-//! | `webrtc_leg`, `webrtc`, `shared` | what carries a leg to a browser, and their one socket |
+//! | `webrtc_leg`, `webrtc`, `port` | what carries a leg to a browser, and their one socket |
 //! | `signal`, `playback`, `record` | sources, clips, recordings |
 //!
 //! **Invariants**: time is a parameter; a packet costs no allocation once its leg has settled; a
@@ -19,25 +19,29 @@
 mod clock;
 mod command;
 mod core;
-mod deliver;
+mod decode;
 mod digits;
+mod encode;
 mod execute;
 mod graph;
-mod hear;
 mod latch;
 mod mixer;
 mod outbox;
+mod output;
+mod pipeline;
 mod plan;
 mod playback;
+mod port;
 mod receiver;
 mod record;
+mod refused;
 mod reports;
 mod rtp_leg;
 mod sender;
-mod shared;
 mod signal;
 mod slab;
 mod source;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -48,10 +52,11 @@ mod webrtc_leg;
 
 pub use crate::audio::Clip;
 
-pub use self::core::{Core, Counters, MediaSettings, Output};
+pub use self::core::Core;
 pub use command::{
     Command, DigitKind, Event, IceCredentials, LegKind, LegStats, Loss, Quality, RecordSource,
     StreamParams, TelephoneEventParams, WebRtcParams, WebRtcReady,
 };
 pub use outbox::Channel;
+pub use output::{Counters, MediaSettings, Output};
 pub use webrtc::{Identity, IdentityError};

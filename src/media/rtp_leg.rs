@@ -1,6 +1,6 @@
 //! One RTP leg, plain or within WebRTC: what was negotiated, where its packets come from and
 //! go to, and the parts that take them. This file owns its packets in; what it says is made in
-//! `hear.rs`, what it is sent in `deliver.rs`.
+//! `decode.rs`, what it is sent in `encode.rs`.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! The RTP that goes to one leg: sequence numbers, timestamps, the payload of silence, and an
-//! encoder of its own for what only this leg hears. Does not decide what that is (`deliver.rs`).
+//! encoder of its own for what only this leg hears. Does not decide what that is (`encode.rs`).
 
-use super::mixer::TAIL_TICKS;
+use super::tail::TAIL_TICKS;
 use crate::audio::{Rate, Resampler};
 use crate::codec::{CodecInfo, Encoder};
 use crate::rtp::{Header, PayloadType, RtpTimestamp, SeqNo, Ssrc};

@@ -24,9 +24,12 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::command::{IceCredentials, Loss, WebRtcParams};
+use super::command::{Event, IceCredentials, Loss, WebRtcParams};
+use super::outbox::{Channel, Outbox};
+use super::output::{Output, Outputs};
 use super::webrtc::demux::Kind;
 use super::webrtc::{Checked, Dtls, DtlsOutcome, IceLite, Identity, Protected, Srtp};
+use crate::id::UnitId;
 
 /// Silence of the network after which the peer no longer consents to be sent to (RFC 7675 takes 30
 /// s; a browser checks every few seconds). The others are told of a browser that has vanished
@@ -306,5 +309,27 @@ impl WebRtcLeg {
             self.srtp = None;
             self.facts.push_back(Fact::Lost(loss));
         }
+    }
+}
+
+/// Sends what ICE and DTLS have to say, and tells what has happened to them.
+pub(super) fn settle(
+    unit: UnitId,
+    webrtc: &mut WebRtcLeg,
+    (outbox, outputs): (&mut Outbox, &mut Outputs),
+) {
+    webrtc.drain(|to, bytes| {
+        outbox.push(unit, Channel::Shared, to, |out| {
+            out.extend_from_slice(bytes)
+        });
+    });
+    while let Some(fact) = webrtc.poll_fact() {
+        let event = match fact {
+            Fact::Connected => Event::IceConnected { unit },
+            Fact::Silent => Event::MediaTimeout { unit },
+            Fact::Back => Event::MediaBack { unit },
+            Fact::Lost(loss) => Event::LegLost { unit, loss },
+        };
+        outputs.push(Output::Event(event));
     }
 }

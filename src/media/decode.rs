@@ -9,7 +9,7 @@ use super::tick::Tick;
 use crate::audio::{Talk, level_dbov};
 
 /// Makes what `leg` says in this tick.
-pub(super) fn hear(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
+pub(super) fn decode(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
     while let Some(noted) = leg.digits.poll_event(tick.now) {
         tick.event(digit_event(leg, noted, DigitKind::TelephoneEvent));
     }

@@ -4,15 +4,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::command::{Event, WebRtcParams, WebRtcReady};
-use super::core::{Core, Output};
-use super::execute::Refused;
+use super::command::{WebRtcParams, WebRtcReady};
+use super::core::Core;
 use super::graph::{GraphError, Node};
-use super::outbox::{Channel, Outbox};
+use super::refused::Refused;
 use super::rtp_leg::{RtpLeg, Transport};
-use super::tick::Outputs;
 use super::webrtc::Checked;
-use super::webrtc_leg::{Fact, Received, WebRtcLeg};
+use super::webrtc_leg::{Received, settle};
 use crate::id::UnitId;
 
 impl Core {
@@ -122,27 +120,5 @@ impl Core {
         for address in webrtc.addresses() {
             self.shared.forget(*address, node);
         }
-    }
-}
-
-/// Sends what ICE and DTLS have to say, and tells what has happened to them.
-pub(super) fn settle(
-    unit: UnitId,
-    webrtc: &mut WebRtcLeg,
-    (outbox, outputs): (&mut Outbox, &mut Outputs),
-) {
-    webrtc.drain(|to, bytes| {
-        outbox.push(unit, Channel::Shared, to, |out| {
-            out.extend_from_slice(bytes)
-        });
-    });
-    while let Some(fact) = webrtc.poll_fact() {
-        let event = match fact {
-            Fact::Connected => Event::IceConnected { unit },
-            Fact::Silent => Event::MediaTimeout { unit },
-            Fact::Back => Event::MediaBack { unit },
-            Fact::Lost(loss) => Event::LegLost { unit, loss },
-        };
-        outputs.push(Output::Event(event));
     }
 }

@@ -10,15 +10,15 @@ use super::mixer::Bus;
 use super::playback::Progress;
 use super::rtp_leg::{RtpLeg, Stream, Transport};
 use super::sender::{Audible, Source};
-use super::shared;
 use super::signal::Signal;
 use super::tick::{Scratch, Tick};
 use super::webrtc::Protected;
+use super::webrtc_leg::settle;
 use crate::audio::{Gain, mix};
 use crate::rtp::rtcp;
 
 /// Sends `leg` the 20 ms of this tick.
-pub(super) fn deliver(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>) {
+pub(super) fn encode(leg: &mut RtpLeg, bus: Option<&mut Bus>, tick: &mut Tick<'_>) {
     let mut progress = Progress::default();
     if let Some(prompt) = &mut leg.prompt {
         prompt.advance();
@@ -210,7 +210,7 @@ fn look_after(leg: &mut RtpLeg, tick: &mut Tick<'_>) {
         Transport::Plain { .. } => stream.params.receive && stream.params.send,
         Transport::WebRtc(webrtc) => {
             webrtc.timeout(now);
-            shared::settle(unit, webrtc, (&mut *tick.outbox, &mut *tick.outputs));
+            settle(unit, webrtc, (&mut *tick.outbox, &mut *tick.outputs));
             false
         }
     };
