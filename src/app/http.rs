@@ -12,8 +12,8 @@ use crate::api::{
 };
 use crate::config::{Config, PublicUrl, Secret};
 use crate::engine::Input;
-use crate::run::engine_loop::Users;
 use crate::run::health::Health;
+use crate::run::queues::Users;
 use crate::run::stun_socket::StunSocket;
 use crate::sip;
 use crate::store::Store;

@@ -10,9 +10,10 @@ use crate::api::Api;
 use crate::config::Config;
 use crate::id::{SessionId, WorkerId};
 use crate::media::{Core, Event};
-use crate::run::engine_loop::{REPLIES_MAX, Turn, TurnDone, Wish};
+use crate::run::engine_loop::{REPLIES_MAX, Turn, Wish};
 use crate::run::health::{Health, Orders, Pace, Watchdog};
 use crate::run::media_loop::{MediaHandle, MediaWorker, MediaWorkerSettings};
+use crate::run::queues::TurnDone;
 use crate::run::recordings::{Recorded, RecordingSink, Recordings};
 use crate::run::script_pool::{ScriptPool, ScriptPoolSettings};
 

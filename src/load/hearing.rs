@@ -1,12 +1,9 @@
 //! Who should hear whom, by which tone, and who does. Pure.
 
-use super::plan::BrowsersHear;
+use super::plan::{BrowsersHear, TALKERS_MAX};
 use super::report::Kind;
 use crate::audio::{Rate, tone_level_dbov};
 
-/// Talkers of a room whose tones differ by enough for a second of sound to tell them, all below
-/// 3400 Hz.
-pub(super) const TALKERS_MAX: usize = 27;
 /// The amplitude of a tone; three of them do not clip.
 const AMPLITUDE: f32 = 10_300.0;
 const SUM_MAX: f32 = 3.0 * AMPLITUDE;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use super::hearing::TALKERS_MAX;
-
+/// Talkers of a room whose tones differ by enough for a second of sound to tell them, all below
+/// 3400 Hz.
+pub(super) const TALKERS_MAX: usize = 27;
 /// Lengths of a room's name.
 const ROOM_LETTERS: std::ops::RangeInclusive<usize> = 3..=64;
 

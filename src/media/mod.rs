@@ -4,7 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `command` | what engine and media tell each other |
-//! | `core`, `execute`, `output` | one worker's machine, its commands, what it leaves for the shell |
+//! | `core`, `execute`, `output` | the machine of one worker, its commands, what it leaves |
 //! | `graph`, `plan`, `units` | who is connected to whom, and the lists for the tick that follow |
 //! | `clock`, `pipeline`, `tick` | when, in which order, and with what |
 //! | `decode`, `mixer`, `encode` | what everyone says, the sums, what everyone is sent |

@@ -11,15 +11,12 @@
 //! | questions | the asker waits, then is told that the engine does not answer |
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::audio::Clip;
 use crate::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Stats};
 use crate::id::{PlaybackId, SessionId};
 use crate::media;
@@ -30,9 +27,9 @@ use crate::telemetry::Metric;
 
 use super::health::{Beat, Health, Part};
 use super::media_loop::MediaHandle;
-use super::queues::Queues;
+use super::queues::{ClipDone, Queues, TurnDone, Users};
 use super::recordings::{Recorded as RecordedFile, RecordingSink};
-use super::script_pool::{Finished, ScriptPool};
+use super::script_pool::ScriptPool;
 use super::sounds::Sounds;
 
 /// Inputs that are taken in before outputs are carried out again.
@@ -53,14 +50,6 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// A script turn, ready to run on a thread.
 pub type Turn = Box<dyn FnOnce() -> (Box<Instance>, Outcome) + Send>;
-/// What comes back from the script threads.
-pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
-/// A sound, or why there is none.
-pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
-
-/// Users that come and go. What it has been given must be there at once, without another task
-/// between: a token may be used the moment that it is told.
-pub type Users = Pin<Box<dyn Stream<Item = Input> + Send>>;
 
 /// What the engine task is told from outside.
 #[derive(Clone, Debug, Default)]

@@ -12,7 +12,7 @@ pub mod media_loop;
 pub mod media_ports;
 mod media_sockets;
 pub mod open_files;
-mod queues;
+pub mod queues;
 pub mod recordings;
 pub mod script_pool;
 pub mod sounds;

@@ -1,18 +1,29 @@
 //! The engine's inputs: one queue for each kind, served in turn, so that none waits for another one
 //! that is never empty.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::engine_loop::{ClipDone, TurnDone, Users};
 use super::recordings::{News, Recorded as RecordedFile, URL_PREFIX};
+use super::script_pool::Finished;
 use crate::audio::Clip;
 use crate::engine::{Input, Recorded, ScriptDone};
-use crate::id::PlaybackId;
+use crate::id::{PlaybackId, SessionId};
 use crate::media;
 use crate::net::{Incoming, IncomingQueue};
+use crate::script::{Instance, Outcome};
+
+/// What comes back from the script threads.
+pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
+/// A sound, or why there is none.
+pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
+
+/// Users that come and go. What it has been given must be there at once, without another task
+/// between: a token may be used the moment that it is told.
+pub type Users = Pin<Box<dyn Stream<Item = Input> + Send>>;
 
 /// The queues of the loop.
 pub(super) struct Queues {
