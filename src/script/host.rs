@@ -219,6 +219,11 @@ thread_local! {
     static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Forgets how the last text ended, which may have been with a comma.
+pub(super) fn begin_text() {
+    NAME_MAY_FOLLOW.set(false);
+}
+
 /// Reads two words otherwise than Rhai does. `loop` is an option of `play`: `#{loop: true}` is read
 /// as it looks; in exchange a `loop` with a value cannot be an argument after a comma. `curry` is
 /// our own function, because Rhai's copies whatever it carries without a limit.

@@ -10,7 +10,7 @@ use rhai::{AST, ASTFlags, Engine, Module, Position, Stmt};
 use super::check;
 use super::command::Place;
 use super::diagnostic::{self, Diagnostic};
-use super::host::Host;
+use super::host::{self, Host};
 use super::trace;
 
 /// Lines of all files of a program: Rhai counts lines in 16 bits.
@@ -281,6 +281,7 @@ pub fn check_syntax(host: &Host, source: &Source) -> Vec<Diagnostic> {
 
 fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {
     let padded = format!("{}{text}", "\n".repeat(first_line - 1));
+    host::begin_text();
     let ast = engine.compile(padded).map_err(|error| {
         let position = error.position();
         let line = files.line_text(position);

@@ -592,3 +592,37 @@ fn sound_programs_have_no_faults() {
         assert_eq!(fault(text), "", "{text}");
     }
 }
+
+#[test]
+fn a_source_that_breaks_off_does_not_change_how_the_next_one_is_read() {
+    let next = || faults(&[source("b.rhai", "loop { f(); }")]);
+    let alone = next();
+    assert!(!faults(&[source("a.rhai", "fn f() { g(1,")]).is_empty());
+    assert_eq!(next(), alone);
+}
+
+#[test]
+fn loop_is_a_name_in_a_map_and_a_word_elsewhere() {
+    for (text, sound) in [
+        ("fn f(e) { e.leg.play(\"a\", #{loop: true}); }", true),
+        ("fn f(e) { e.leg.play(\"a\", # {loop: true}); }", false),
+        (
+            "fn f(e) { e.leg.play(\"a,\", #{gain_db: 1, /* so, */ loop: true}); }",
+            true,
+        ),
+        (
+            "fn f() { #{a: [1, 2], loop: #{\nloop: `b,${1},`,\n// c,\nloop2: 1}} }",
+            true,
+        ),
+        ("fn f() { let a = \",\"; loop { break; } }", true),
+        ("fn f() { let a = `,${1},`; loop { break; } }", true),
+        (
+            "fn f() { let a = `,${loop { break 1; }},`; loop { break; } }",
+            true,
+        ),
+        ("fn f() { let a = #{}; loop { break; } }", true),
+        ("fn f() { g(1, loop { break 1; }); }\nfn g(a, b) {}", false),
+    ] {
+        assert_eq!(fault(text).is_empty(), sound, "{text}: {}", fault(text));
+    }
+}
