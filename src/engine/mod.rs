@@ -14,7 +14,7 @@
 //! are executed in order. While a job is out, further events of that session wait in its queue, so
 //! that a session sees one event at a time and other sessions never wait for it.
 //!
-//! A [`session::Session`] owns what is its own and handles one input at a time; it never sees
+//! A `Session` owns what is its own and handles one input at a time; it never sees
 //! another session. What it has for another one is a delivery, which the engine carries. The engine
 //! keeps the sessions and the limits over all; indices tell it whose an input is.
 //!

@@ -20,7 +20,7 @@ pub struct MediaSettings {
     pub ducking_db: f32,
     /// Legs of this core; one more is refused by [`Event::LegFailed`].
     pub legs_max: usize,
-    /// Time since 1970 at the instant that [`Core::new`] is given, for sender reports.
+    /// Time since 1970 at the instant that [`new`](super::Core::new) is given, for sender reports.
     pub unix_time: Duration,
     /// Our certificate for WebRTC, one per process; without it there are no such legs.
     pub identity: Option<Identity>,
@@ -41,7 +41,7 @@ impl Default for MediaSettings {
 /// What the shell is to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Bind the sockets of a leg; answered by [`Core::handle_bound`].
+    /// Bind the sockets of a leg; answered by [`handle_bound`](super::Core::handle_bound).
     Bind {
         /// The leg.
         unit: UnitId,
@@ -49,7 +49,8 @@ pub enum Output {
         shared: bool,
     },
     /// Close the sockets of a leg, whether they are bound or not, after what
-    /// [`Core::drain_packets`] gives has been sent: the last packet is a goodbye.
+    /// [`drain_packets`](super::Core::drain_packets) gives has been sent: the last packet is a
+    /// goodbye.
     Unbind {
         /// The leg.
         unit: UnitId,
