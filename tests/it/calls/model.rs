@@ -23,11 +23,21 @@ use talkpath::sim::Setup;
 use super::setup_of;
 use play::Play;
 
-/// As many as take 7 s.
-const CASES: u32 = 32;
+/// As many as take 8 s of a processor.
+const CASES: u32 = 20;
 
 /// Seeds of cases that failed.
 const SEEDS: &str = "tests/it/calls/model/seeds.txt";
+
+/// The number of the scenario that does what it is told.
+const COMMANDS: &str = "300";
+const COMMANDS_RULE: &str = r#"
+[[rule]]
+name = "commands"
+pattern = '300'
+source = ["phone"]
+scenarios = ["surface.rhai"]
+"#;
 
 /// The shipped rules, with rooms that are soon full.
 fn setup() -> Setup {
@@ -41,8 +51,12 @@ fn setup() -> Setup {
     let scripts = ["conference", "gatekeeper", "pstn_gatekeeper", "p2p"];
     let names = scripts.map(|name| format!("{name}.rhai"));
     let texts = names.each_ref().map(|name| script(name.as_str()));
-    let texts = texts.each_ref().map(|(name, text)| (*name, text.as_str()));
-    setup_of(&rules, &texts)
+    let mut all: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    all.push(("surface.rhai", include_str!("model/surface.rhai")));
+    setup_of(&format!("{rules}{COMMANDS_RULE}"), &all)
 }
 
 #[test]

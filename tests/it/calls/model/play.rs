@@ -9,7 +9,7 @@ use talkpath::sim::{PhoneId, PhoneState, World};
 
 use super::super::{ACCESS_NUMBER, RUN_OUT};
 use super::reference::{Kind, Life, Reference, SURELY_GONE, SURELY_HERE, WEB_MAX};
-use super::step::{Case, Step};
+use super::step::{Case, ORDERS, Step};
 
 /// More phones would share their tones.
 const PHONES: usize = 22;
@@ -57,6 +57,11 @@ impl Play {
             self.hang_up(index)?;
         }
         self.world.advance(RUN_OUT + Duration::from_secs(20));
+        let count = |line: &str| self.world.logs.iter().filter(|log| *log == line).count();
+        let (begun, ended) = (count("recorder"), count("recorder ended"));
+        if ended > begun {
+            return Err(format!("{begun} recorders, {ended} ends"));
+        }
         match self.world.leftovers().as_slice() {
             [] => Ok(()),
             left => Err(format!("left: {left:?}")),
@@ -67,6 +72,15 @@ impl Play {
         match *step {
             Step::Dial { room } => self.dial(Kind::Phone { room }),
             Step::Misdial => self.dial(Kind::Stray),
+            Step::Command => self.dial(Kind::Commander),
+            Step::Order { who, order } => {
+                let text = ORDERS[usize::from(order)];
+                return self.pick(who, Play::is_commander, |play, index| {
+                    let phone = play.model.calls[index].phone;
+                    play.world.message(phone, text);
+                    Ok(())
+                });
+            }
             Step::Join { user, room } => self.join(user, room),
             Step::Direct => self.direct(),
             Step::HangUp { who } => return self.pick(who, |_, _| true, Play::hang_up),
@@ -121,13 +135,19 @@ impl Play {
         call.is_web() && !matches!(call.life, Life::Dying(_))
     }
 
+    fn is_commander(&self, index: usize) -> bool {
+        let kind = self.model.calls[index].kind;
+        kind == Kind::Commander && self.state(index) == PhoneState::Connected
+    }
+
     fn has_flow(&self, index: usize) -> bool {
         let call = &self.model.calls[index];
         call.is_web() && call.is_in() && call.away.is_none()
     }
 
     fn is_away(&self, index: usize) -> bool {
-        self.model.calls[index].away.is_some()
+        let call = &self.model.calls[index];
+        call.is_in() && call.away.is_some()
     }
 
     fn is_awake(&self, index: usize) -> bool {
@@ -156,7 +176,12 @@ impl Play {
             .world
             .phone(&format!("+1555{:04}", self.model.calls.len()));
         self.model.add(self.world.elapsed(), phone, kind);
-        self.world.dial(phone, ACCESS_NUMBER);
+        let number = if kind == Kind::Commander {
+            super::COMMANDS
+        } else {
+            ACCESS_NUMBER
+        };
+        self.world.dial(phone, number);
     }
 
     fn page(&mut self, name: &str, header: &str, value: &str) -> PhoneId {
@@ -210,18 +235,16 @@ impl Play {
         if over || dying || state == PhoneState::Idle {
             return Ok(());
         }
+        if self.is_away(index) {
+            // Its BYE would go nowhere.
+            return self.kill(index);
+        }
         match state {
             PhoneState::Connected => self.world.hang_up(phone),
             PhoneState::Calling | PhoneState::Ringing => self.world.cancel(phone),
             PhoneState::Idle | PhoneState::Ended(_) => {}
         }
         self.model.calls[index].left = true;
-        if self.model.calls[index].away.is_some() {
-            // Its BYE went nowhere.
-            self.world.lose_media(phone);
-            self.model.calls[index].life = Life::Dying(now + SURELY_GONE);
-            return Ok(());
-        }
         let settles = self.model.has_pair(&self.model.calls[index]);
         self.model.end(index, now);
         if let Kind::Direct { other } = kind {
@@ -299,12 +322,19 @@ impl Play {
         };
         let there = |at: &usize| {
             let call = &self.model.calls[*at];
-            call.is_in() && call.page() == Some((other, room))
+            let here = call
+                .page()
+                .is_some_and(|page| page.1 == room && page.0 != user);
+            here && call.is_in() && self.model.rivals(*at).next().is_none()
         };
-        let found = (0..self.model.calls.len()).find(there);
-        let lone = found.is_some_and(|at| self.model.rivals(at).next().is_none());
-        let counts = self.model.counts_report(now, (room, user, other));
-        if user == other || !lone || failed && !counts {
+        let others: Vec<usize> = (0..self.model.calls.len()).filter(there).collect();
+        let Some(at) = usize::from(other).checked_rem(others.len()) else {
+            return Ok(());
+        };
+        let Some((other, _)) = self.model.calls[others[at]].page() else {
+            return Ok(());
+        };
+        if failed && !self.model.counts_report(now, (room, user, other)) {
             return Ok(());
         }
         let kind = if failed {
@@ -351,7 +381,7 @@ impl Play {
             let text = match call.kind {
                 Kind::Phone { room } => format!("{}#", PINS[usize::from(room)]),
                 Kind::Stray => "7#".to_owned(),
-                Kind::Page { .. } | Kind::Direct { .. } => continue,
+                Kind::Commander | Kind::Page { .. } | Kind::Direct { .. } => continue,
             };
             let phone = self.world.at(call.phone);
             let asked = phone.said.iter().any(|it| it.contains("conference PIN"));

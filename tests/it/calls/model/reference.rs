@@ -27,6 +27,8 @@ pub enum Kind {
     Phone { room: u8 },
     /// A telephone that is in no room.
     Stray,
+    /// A telephone whose scenario does what it says.
+    Commander,
     /// A page of a user in a room.
     Page { user: u8, room: u8 },
     /// One side of a direct call; the other one is that call.
@@ -96,14 +98,14 @@ impl Call {
     pub fn room(&self) -> Option<u8> {
         match self.kind {
             Kind::Phone { room } | Kind::Page { room, .. } => Some(room),
-            Kind::Stray | Kind::Direct { .. } => None,
+            Kind::Stray | Kind::Commander | Kind::Direct { .. } => None,
         }
     }
 
     pub fn page(&self) -> Option<(u8, u8)> {
         match self.kind {
             Kind::Page { user, room } => Some((user, room)),
-            Kind::Phone { .. } | Kind::Stray | Kind::Direct { .. } => None,
+            Kind::Phone { .. } | Kind::Stray | Kind::Commander | Kind::Direct { .. } => None,
         }
     }
 
@@ -199,7 +201,7 @@ impl Reference {
             let hears = match kind {
                 Kind::Page { room, .. } => call.page().is_some_and(|page| page.1 == room),
                 Kind::Direct { other } => index == other,
-                Kind::Phone { .. } | Kind::Stray => false,
+                Kind::Phone { .. } | Kind::Stray | Kind::Commander => false,
             };
             if hears && call.is_in() {
                 call.owed.push(number);
