@@ -11,13 +11,8 @@ use crate::id::{PlaybackId, UnitId};
 /// An order to the media core. Orders for a unit that does not exist are ignored.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Creates a leg without sockets, which can be connected, silenced and recorded already.
-    AddLeg {
-        /// The unit.
-        unit: UnitId,
-    },
-    /// Asks for the sockets of a leg, which is created when it is not there; answered by
-    /// [`Event::LegReady`] or [`Event::LegFailed`].
+    /// Creates a leg, which can be connected, silenced and recorded at once, and asks for its
+    /// sockets; answered by [`Event::LegReady`] or [`Event::LegFailed`].
     OpenLeg {
         /// The unit.
         unit: UnitId,
@@ -172,7 +167,7 @@ impl Command {
     // tidy: table
     pub(super) fn about(&self) -> (UnitId, &'static str) {
         match self {
-            Command::AddLeg { unit } | Command::OpenLeg { unit, .. } => (*unit, "open"),
+            Command::OpenLeg { unit, .. } => (*unit, "open"),
             Command::UpdateLeg { unit, .. } => (*unit, "update"),
             Command::AddMixer { unit } => (*unit, "conference"),
             Command::AddPlayer { unit } => (*unit, "player"),

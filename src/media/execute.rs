@@ -24,9 +24,6 @@ impl Core {
     // tidy: table
     pub(super) fn execute(&mut self, now: Instant, command: Command) -> Result<(), Refused> {
         match command {
-            Command::AddLeg { unit } => {
-                self.add_leg(unit)?;
-            }
             Command::OpenLeg { unit, kind } => self.open_leg(unit, kind)?,
             Command::UpdateLeg { unit, stream } => self.update_leg(now, unit, *stream)?,
             Command::AddMixer { unit } => self.add_player(unit, Kind::Mixer)?,
@@ -144,18 +141,10 @@ impl Core {
         self.changed = true;
     }
 
-    fn add_leg(&mut self, unit: UnitId) -> Result<Node, Refused> {
+    fn open_leg(&mut self, unit: UnitId, kind: LegKind) -> Result<(), Refused> {
         if self.legs >= self.settings.legs_max {
             return Err(Refused::Legs(self.settings.legs_max));
         }
-        let node = self.units.graph.add(unit, Kind::Leg)?;
-        self.units.forget(node);
-        self.units.legs.insert(node, RtpLeg::new(unit));
-        self.legs += 1;
-        Ok(node)
-    }
-
-    fn open_leg(&mut self, unit: UnitId, kind: LegKind) -> Result<(), Refused> {
         let (transport, ufrag) = match kind {
             LegKind::Rtp => (Transport::plain(), None),
             LegKind::WebRtc { ice } => match self.settings.identity.clone() {
@@ -168,16 +157,12 @@ impl Core {
                 }
             },
         };
-        let node = match self.units.graph.node(unit) {
-            Some(node) => node,
-            None => self.add_leg(unit)?,
-        };
-        let leg = self.units.legs.get_mut(node).ok_or(Refused::WrongKind)?;
-        if leg.opened {
-            return Err(GraphError::Exists.into());
-        }
-        leg.opened = true;
+        let node = self.units.graph.add(unit, Kind::Leg)?;
+        self.units.forget(node);
+        let mut leg = RtpLeg::new(unit);
         leg.transport = transport;
+        self.units.legs.insert(node, leg);
+        self.legs += 1;
         let shared = ufrag.is_some();
         if let Some(ufrag) = ufrag {
             self.shared.claim_ufrag(&ufrag, node);
@@ -283,9 +268,7 @@ impl Core {
                 unit,
                 stats: leg.totals(),
             });
-            if leg.opened {
-                self.outputs.push(Output::Unbind { unit });
-            }
+            self.outputs.push(Output::Unbind { unit });
         }
         if self.units.recorders.get(node).is_some() {
             self.outputs.push(Output::RecordEnd { unit });

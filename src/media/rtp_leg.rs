@@ -107,8 +107,6 @@ pub(super) struct Stream {
 /// An RTP leg.
 pub(super) struct RtpLeg {
     pub(super) unit: UnitId,
-    /// Its sockets have been asked for.
-    pub(super) opened: bool,
     /// How loud it is in this tick, whatever its gain.
     pub(super) level_dbov: i8,
     pub(super) stream: Option<Box<Stream>>,
@@ -140,7 +138,6 @@ impl RtpLeg {
     pub(super) fn new(unit: UnitId) -> RtpLeg {
         RtpLeg {
             unit,
-            opened: false,
             level_dbov: SILENCE_DBOV,
             stream: None,
             signal: Signal::new(Rate::Hz8000),

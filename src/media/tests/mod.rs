@@ -186,11 +186,16 @@ impl World {
     }
 
     pub(super) fn phone_with(&mut self, params: StreamParams, id: u64, voice: Option<usize>) {
-        let codec = params.codec;
         self.tell(Command::OpenLeg {
             unit: unit(id),
             kind: LegKind::Rtp,
         });
+        self.negotiate(params, id, voice);
+    }
+
+    /// A leg that has been opened agrees with its phone.
+    pub(super) fn negotiate(&mut self, params: StreamParams, id: u64, voice: Option<usize>) {
+        let codec = params.codec;
         self.tell(Command::UpdateLeg {
             unit: unit(id),
             stream: Box::new(params),

@@ -185,7 +185,10 @@ fn an_end_of_a_wire_is_recorded_with_what_it_says_left_and_what_it_hears_right()
 fn what_a_leg_is_told_before_its_sockets_are_there_holds_from_the_first_packet_on() {
     let mut world = World::new();
     world.phone(2, "PCMU", Some(1));
-    world.tell(Command::AddLeg { unit: unit(1) });
+    world.tell(Command::OpenLeg {
+        unit: unit(1),
+        kind: LegKind::Rtp,
+    });
     world.connect(&[(2, 1), (1, 2)]);
     world.tell(Command::Silence {
         unit: unit(1),
@@ -202,11 +205,7 @@ fn what_a_leg_is_told_before_its_sockets_are_there_holds_from_the_first_packet_o
         source: RecordSource::Leg(unit(1)),
         stereo: false,
     });
-    assert!(!world.outputs.contains(&Output::Bind {
-        unit: unit(1),
-        shared: false
-    }));
-    world.phone(1, "PCMU", Some(0));
+    world.negotiate(World::params(1, codec("PCMU")), 1, Some(0));
     world.run(1000);
     world.listen(1000);
     let level = world.level(1, TONES[1]);
