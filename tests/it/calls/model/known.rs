@@ -3,29 +3,73 @@
 use std::time::Duration;
 
 use super::step::Case;
-use super::step::Step::{self, Dial, Direct, Join, Lose};
+use super::step::Step::{
+    self, Check, Command, Dial, Direct, Join, Lose, Order, Report, Return, Say,
+};
 
 /// What each one found.
 pub fn cases() -> Vec<(&'static str, Case)> {
     let join = |user, room| Join { user, room };
-    let lose = Lose { who: 0 };
+    let lose = || Lose { who: 0 };
     let twice = vec![
         join(3, 0),
         join(1, 0),
         wait(2915),
-        lose.clone(),
-        lose.clone(),
+        lose(),
+        lose(),
         Direct,
         Dial { room: 0 },
         join(0, 0),
         join(0, 1),
-        lose,
+        lose(),
         join(1, 0),
     ];
-    vec![(
-        "a user who came again was counted twice, and the room was full for others",
-        case(400, 902, twice),
-    )]
+    let who = 0;
+    let report = || Report {
+        who,
+        other: 0,
+        failed: true,
+    };
+    let relayed = vec![
+        join(0, 0),
+        join(1, 0),
+        Check,
+        report(),
+        wait(6000),
+        report(),
+        Check,
+        join(0, 0),
+        Check,
+        report(),
+    ];
+    let gap = vec![
+        join(0, 0),
+        join(1, 0),
+        Check,
+        lose(),
+        Say { who: 1 },
+        Return { who },
+    ];
+    let order = |order| Order { who, order };
+    let ended = vec![Command, Check, order(1), order(7), order(2)];
+    vec![
+        (
+            "a user who came again was counted twice, and the room was full for others",
+            case(400, 902, twice),
+        ),
+        (
+            "a relayed pair was not relayed again after one of the two came again",
+            case(0, 0, relayed),
+        ),
+        (
+            "a message to a page without a WebSocket was lost",
+            case(0, 0, gap),
+        ),
+        (
+            "a command to what has ended ended the session",
+            case(0, 0, ended),
+        ),
+    ]
 }
 
 fn wait(ms: u16) -> Step {
