@@ -59,7 +59,7 @@ impl Play {
         self.world.advance(RUN_OUT + Duration::from_secs(20));
         let count = |line: &str| self.world.logs.iter().filter(|log| *log == line).count();
         let (begun, ended) = (count("recorder"), count("recorder ended"));
-        if ended > begun {
+        if ended != begun {
             return Err(format!("{begun} recorders, {ended} ends"));
         }
         match self.world.leftovers().as_slice() {
