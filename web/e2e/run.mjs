@@ -5,7 +5,6 @@
 
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
@@ -37,4 +36,4 @@ const tests = run({ files, concurrency: Math.max(1, Math.floor(concurrency)) });
 tests.on('test:fail', () => {
   process.exitCode = 1;
 });
-await finished(tests.compose(new spec()).pipe(process.stdout, { end: false })).catch(() => undefined);
+tests.compose(new spec()).pipe(process.stdout);
