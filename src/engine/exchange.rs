@@ -5,8 +5,10 @@
 //! |---|---|---|---|---|---|
 //! | Offered | answer → Settled | – | – | – | – |
 //! | Unoffered | our offer → AnswerDue | – | – | – | – |
-//! | AnswerDue | the same offer | answer → Settled | refused | a new offer | → Settled |
+//! | AnswerDue | the same offer | answer → Settled | refused | a new offer | → Settled (†) |
 //! | Settled | the same body | – | answer | our offer → AnswerDue | – |
+//!
+//! † When something was agreed before; the offer of a first 200 goes on waiting.
 //!
 //! A description that is refused leaves the state and what was agreed before.
 
@@ -47,7 +49,7 @@ impl Exchange {
         }
     }
 
-    /// Nothing of ours has been sent.
+    /// Our side has been made, and may have been sent.
     pub(super) fn has_begun(&self) -> bool {
         matches!(self.state, State::AnswerDue(_) | State::Settled(_))
     }
