@@ -29,9 +29,13 @@ mod wires;
 
 /// The level of each tone.
 pub(super) const TONE_DBOV: f32 = -20.0;
-/// Tones of peers. A-law and µ-law make products of third order, a ± b ± c, of which the
-/// louder ones are above what counts as silence: none of them lies within 29 Hz of another tone,
-/// and no tone within 29 Hz of a frequency of DTMF.
+/// How far below its level a tone counts as not heard, in dB. Codecs put products of the tones
+/// that they are given, and noise, on other tones: with A-law and µ-law up to −48.4 dB in 4,000
+/// random conferences. One frame of 20 ms that leaks into 600 ms of listening is at −29.5 dB.
+const SILENT_DB: f32 = -42.0;
+/// Tones of peers. The products of A-law and µ-law that are loudest are those of third order,
+/// a ± b ± c: none of them lies within 29 Hz of another tone, and no tone within 29 Hz of a
+/// frequency of DTMF.
 pub(super) const TONES: [f32; 8] = [453.0, 605.0, 980.0, 1165.0, 1845.0, 2326.0, 2631.0, 2970.0];
 
 /// A telephone.
@@ -361,12 +365,8 @@ impl World {
                     "{about}: {id} hears tone {tone} at {level} dBov"
                 );
             } else {
-                // Opus itself puts noise between the tones that it is given.
-                let codec = self.peers[&id].codec.name;
-                let most = if codec == "opus" { -42.0 } else { -50.0 };
-                let above = level - TONE_DBOV;
                 assert!(
-                    above <= most,
+                    level - TONE_DBOV <= SILENT_DB,
                     "{about}: {id} hears tone {tone} at {level} dBov"
                 );
             }
