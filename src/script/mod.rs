@@ -20,6 +20,7 @@ mod program;
 mod random;
 mod reference;
 mod spelling;
+mod support;
 mod trace;
 mod turn;
 
@@ -37,3 +38,4 @@ pub use instance::{Instance, SessionInfo};
 pub use limits::Limits;
 pub use program::{Idle, Program, Source, check_idle, check_syntax};
 pub use reference::reference;
+pub use support::{COLUMNS, LegKind, SUPPORT, Support, support};

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use super::api;
 use super::event::{self, CALLS, EventWord, LEG_EVENTS, UNIT_EVENTS};
 use super::limits::Limits;
+use super::support::support;
 
 const INTRODUCTION: &str = include_str!("reference/introduction.md");
 const VOXENGINE: &str = include_str!("reference/voxengine.md");
@@ -51,14 +52,17 @@ pub fn reference() -> String {
     for (heading, of, about) in CHAPTERS {
         let of_legs = *of == "leg";
         let head = match of_legs {
-            true => "| write | what it does | legs |\n|---|---|---|\n",
+            true => {
+                "| write | what it does | phone | browser | internal | forwarded |\n\
+                 |---|---|---|---|---|---|\n"
+            }
             false => "| write | what it does |\n|---|---|\n",
         };
         text += &format!("\n## {heading}\n\n{about}\n\n{head}");
         for entry in api::entries().filter(|entry| entry.of == *of) {
             text += &format!("| `{}` | {} |", entry.signature, entry.text);
             if of_legs {
-                text += &format!(" {} |", api::legs_of(entry));
+                text += &legs(entry.signature);
             }
             text += "\n";
         }
@@ -72,6 +76,21 @@ pub fn reference() -> String {
     }
     limits(&mut text, &Limits::default());
     text + VOXENGINE
+}
+
+/// The cells of a command, a kind of leg each; empty ones for a property.
+fn legs(signature: &str) -> String {
+    let name = signature.split('(').next().unwrap_or_default();
+    let Some(support) = support(name) else {
+        return " | | | |".to_owned();
+    };
+    let cell = |when: &[&str]| match when {
+        ["", ""] => " always |",
+        ["", _] => " before |",
+        [_, ""] => " after |",
+        _ => " never |",
+    };
+    support.codes.chunks(2).map(cell).collect()
 }
 
 fn events(text: &mut String, of: &str, words: &[EventWord]) {

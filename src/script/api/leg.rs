@@ -65,12 +65,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "leg",
         "play(source, #{loop, gain_db})",
         "Plays a file below the prompts folder, a finished recording by its `url`, or a tone \
-         (`tone:busy`, `tone:ringback:us`), instead of what plays.",
+         (`tone:busy`, `tone:ringback:us`), instead of what plays. A telephone or browser hears it \
+         before the answer too, from `start_early_media()` on.",
     ),
     entry(
         "leg",
         "say(text, #{voice, language, rate})",
-        "Speaks a text, instead of what plays.",
+        "Speaks a text, instead of what plays; before the answer like `play`.",
     ),
     entry(
         "leg",
@@ -118,23 +119,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Adds a handler; several run in order.",
     ),
     entry("leg", "off(event)", "Removes all handlers of that event."),
-];
-
-/// For which legs commands work, where that is not all of them, before and after the answer.
-pub(super) const LEGS: &[(&[&str], &str)] = &[
-    (&["answer", "ring"], "all that called us, before"),
-    (&["reject"], "all that called us, before; forwarded"),
-    (&["hangup", "on", "off"], "all, before and after; forwarded"),
-    (&["start_early_media"], "phone, browser, before"),
-    (
-        &["play", "say"],
-        "all, after; phone and browser from `start_early_media()` on, internal at any time",
-    ),
-    (&["send_digits"], "all, after; internal at any time"),
-    (
-        &["send_message", "send_info"],
-        "all, after; internal at any time; forwarded",
-    ),
 ];
 
 /// Digits that can be sent.

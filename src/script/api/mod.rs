@@ -61,23 +61,6 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
         .flatten()
 }
 
-/// For which legs a command of a leg works, and when.
-pub(super) fn legs_of(entry: &Entry) -> &'static str {
-    let name = entry.signature.split('(').next().unwrap_or_default();
-    let is_property = name == entry.signature;
-    leg::LEGS
-        .iter()
-        .find(|(names, _)| names.contains(&name))
-        .map_or(
-            if is_property {
-                ""
-            } else {
-                "all, before and after"
-            },
-            |(_, legs)| legs,
-        )
-}
-
 /// The name under which `curry` is registered.
 pub(super) const CURRY: &str = "carry";
 /// Values that one function carries at most.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::api;
 use super::super::handle;
+use super::super::support;
 use super::{Host, Limits, World, connected, disconnected, incoming};
 
 /// What a handler does with leg 1 (`l`, connected), an internal leg (`o`, 100), a conference (`c`,
@@ -598,6 +599,16 @@ fn reference_names_what_is_registered_and_nothing_else() {
         );
     }
     assert!(handle::fixed_object("session").is_some());
+}
+
+#[test]
+fn the_table_of_kinds_of_legs_has_each_command_of_a_leg() {
+    let commands: Vec<&str> = api::entries()
+        .filter(|entry| entry.of == "leg" && entry.signature.contains('('))
+        .filter_map(|entry| entry.signature.split('(').next())
+        .collect();
+    let rows: Vec<&str> = support::SUPPORT.iter().map(|row| row.command).collect();
+    assert_eq!(commands, rows);
 }
 
 #[test]
