@@ -10,7 +10,7 @@ use crate::display_name::cleaned;
 use crate::id::{LegId, SessionId};
 use crate::media::Command;
 use crate::routing::{CallInfo, Source, Variable};
-use crate::script::{Event, Headers, Instance, LegInfo, SessionInfo};
+use crate::script::{Headers, Instance, LegInfo, SessionInfo};
 use crate::sip::{CallKey, Flow, Request};
 use crate::termination::Reason;
 
@@ -175,7 +175,7 @@ impl Engine {
         opened.ok_or(Reason::NotFound)
     }
 
-    /// Starts a session; its `started` event is queued first. Nothing for a rule without program.
+    /// Makes a session, which starts with the call that follows. Nothing for a rule without program.
     fn open_session(
         &mut self,
         catalog: &Catalog,
@@ -206,8 +206,7 @@ impl Engine {
         }
         let instance = Instance::new(program, about);
         let names = (id, application, rule.name.clone());
-        let mut session = Session::new(names, conference_name, instance, self.cx.now);
-        session.tell(&mut self.cx, Event::Started);
+        let session = Session::new(names, conference_name, instance, self.cx.now);
         self.sessions.insert(id, session);
         Some(id)
     }

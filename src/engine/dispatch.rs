@@ -51,10 +51,7 @@ impl Engine {
             Input::RemoveUser(name) => sip.remove_user(&name),
             Input::FlowClosed(flow) => sip.handle_flow_closed(now, flow),
             Input::Media(event) => self.handle_media(event),
-            Input::Script(done) => {
-                let input = SessionInput::Turn(done.instance, done.outcome);
-                self.give(done.session, input);
-            }
+            Input::Script(done) => self.give(done.session, SessionInput::Turn(done)),
             Input::Clip { id, result } => {
                 if let Some(unit) = self.cx.index.clips.remove(&id) {
                     self.give_unit(unit, SessionInput::Clip { unit, id, result });

@@ -122,7 +122,7 @@ pub enum Output {
     },
 }
 
-/// One event for one session, with the session's script state.
+/// One turn of one session, with the session's script state.
 #[derive(Debug)]
 pub struct ScriptJob {
     /// The session.
@@ -131,19 +131,36 @@ pub struct ScriptJob {
     pub instance: Box<Instance>,
     /// What happened.
     pub event: script::Event,
+    /// The call that began the session, when `event` says that it has started: a caller waits
+    /// for one turn, not for two.
+    pub then: Option<script::Event>,
     /// Clock and free ids.
     pub turn: Turn,
 }
 
 impl ScriptJob {
-    /// Runs it here and now, for simulations and tests: a panic of the host goes through.
+    /// Runs it on this thread. A panic of the host goes through.
     pub fn run(self, host: &script::Host) -> ScriptDone {
-        let mut instance = self.instance;
-        let outcome = Ok(host.handle(&mut instance, &self.event, self.turn));
+        let (mut instance, mut then) = (self.instance, self.then);
+        let (now_ms, ids_end) = (self.turn.now_ms, self.turn.ids.end);
+        let mut outcome = host.handle(&mut instance, &self.event, self.turn);
+        if let Some(event) = then.take_if(|_| outcome.goes_on()) {
+            let turn = Turn {
+                now_ms,
+                ids: outcome.next_id..ids_end,
+            };
+            let second = host.handle(&mut instance, &event, turn);
+            outcome.commands.extend(second.commands);
+            outcome = Outcome {
+                commands: outcome.commands,
+                ..second
+            };
+        }
         ScriptDone {
             session: self.session,
             instance: Some(instance),
-            outcome,
+            left: then,
+            outcome: Ok(outcome),
         }
     }
 }
@@ -155,8 +172,22 @@ pub struct ScriptDone {
     pub session: SessionId,
     /// The script state; absent when the host panicked.
     pub instance: Option<Box<Instance>>,
+    /// [`ScriptJob::then`], when the event before it failed or ended the session.
+    pub left: Option<script::Event>,
     /// Commands and error, or the text of the panic.
     pub outcome: Result<Outcome, String>,
+}
+
+impl ScriptDone {
+    /// A turn whose script state is lost, and why.
+    pub fn lost(session: SessionId, why: String) -> ScriptDone {
+        ScriptDone {
+            session,
+            instance: None,
+            left: None,
+            outcome: Err(why),
+        }
+    }
 }
 
 /// Numbers for metrics and for the shell's drain.

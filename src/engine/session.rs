@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::deadlines::Deadlines;
 use crate::id::{LegId, PlaybackId, SessionId, TimerId, UnitId};
 use crate::media::{self, Clip};
-use crate::script::{Event, Instance, LegInfo, Outcome, Turn};
+use crate::script::{Event, Instance, LegInfo, Turn};
 use crate::sip;
 use crate::termination::Reason;
 
@@ -30,7 +30,7 @@ use super::leg::Leg;
 use super::limits::{IDS_PER_TURN, RECORDINGS_END_MAX};
 use super::refused::Told;
 use super::unit::{RecordOf, Unit};
-use super::{Output, ScriptJob};
+use super::{Output, ScriptDone, ScriptJob};
 
 /// A session.
 #[derive(Debug)]
@@ -66,9 +66,8 @@ pub(super) enum SessionInput {
     Sip(LegId, Box<sip::Event>),
     /// A fact about the media of a leg or unit.
     Media(media::Event),
-    /// The script state is back, absent when the host panicked, with the outcome of the event or
-    /// the text of the panic.
-    Turn(Option<Box<Instance>>, Result<Outcome, String>),
+    /// A turn is over.
+    Turn(Box<ScriptDone>),
     /// A sound for a unit, or why there is none.
     Clip {
         unit: UnitId,
@@ -120,7 +119,7 @@ pub(super) enum Phase {
 }
 
 impl Session {
-    /// A session that has not been told of anything.
+    /// A session whose script is told that it has started with the first event that follows.
     pub(super) fn new(
         (id, application, rule): (SessionId, String, String),
         conference_name: Option<String>,
@@ -133,7 +132,7 @@ impl Session {
             rule,
             conference_name,
             script: Script::Here(Box::new(instance)),
-            queue: VecDeque::new(),
+            queue: VecDeque::from([Event::Started]),
             legs: BTreeMap::new(),
             direct: BTreeMap::new(),
             units: BTreeMap::new(),
@@ -158,7 +157,7 @@ impl Session {
             }
             SessionInput::Sip(leg, event) => self.handle_sip(cx, leg, *event),
             SessionInput::Media(event) => self.handle_media(cx, event),
-            SessionInput::Turn(instance, outcome) => self.handle_turn(cx, instance, outcome),
+            SessionInput::Turn(done) => self.handle_turn(cx, *done),
             SessionInput::Clip { unit, id, result } => self.handle_clip(cx, unit, id, result),
             SessionInput::RecordingOpened { unit, url } => {
                 self.handle_recording_opened(cx, unit, url);
@@ -232,30 +231,37 @@ impl Session {
         let Script::Here(instance) = std::mem::replace(&mut self.script, Script::Out) else {
             return;
         };
-        let first = cx.take_ids(IDS_PER_TURN);
+        let mut then = None;
+        if matches!(event, Event::Started)
+            && let Some(Event::Incoming { .. }) = self.queue.front()
+        {
+            then = self.queue.pop_front();
+        }
+        let ids = IDS_PER_TURN * if then.is_some() { 2 } else { 1 };
+        let first = cx.take_ids(ids);
         let turn = Turn {
             now_ms: cx.clock_ms(),
-            ids: first..first + IDS_PER_TURN,
+            ids: first..first + ids,
         };
         let job = ScriptJob {
             session: self.id,
             instance,
             event,
+            then,
             turn,
         };
         cx.outputs.push_back(Output::Script(Box::new(job)));
     }
 
     /// Takes back the script state, carries out what the turn asked for, goes on.
-    fn handle_turn(
-        &mut self,
-        cx: &mut Context,
-        instance: Option<Box<Instance>>,
-        outcome: Result<Outcome, String>,
-    ) {
-        self.script = instance.map_or(Script::Lost, Script::Here);
+    fn handle_turn(&mut self, cx: &mut Context, done: ScriptDone) {
+        self.script = done.instance.map_or(Script::Lost, Script::Here);
         let phase = self.phase;
-        match outcome {
+        // A session that ended meanwhile is told about its recordings only.
+        if let Some(event) = done.left.filter(|_| phase == Phase::Running) {
+            self.queue.push_front(event);
+        }
+        match done.outcome {
             Ok(outcome) => {
                 match phase {
                     Phase::Running | Phase::Apologising => {

@@ -21,7 +21,7 @@ use crate::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Stats};
 use crate::id::{PlaybackId, SessionId};
 use crate::media;
 use crate::net::{self, IncomingQueue, Transports};
-use crate::script::{Host, Instance, Outcome, Sound};
+use crate::script::{Host, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
@@ -49,7 +49,7 @@ const QUESTIONS_MAX: usize = 64;
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// A script turn, ready to run on a thread.
-pub type Turn = Box<dyn FnOnce() -> (Box<Instance>, Outcome) + Send>;
+pub type Turn = Box<dyn FnOnce() -> Box<ScriptDone> + Send>;
 
 /// What the engine task is told from outside.
 #[derive(Clone, Debug, Default)]
@@ -379,27 +379,14 @@ impl EngineLoop {
     }
 
     fn run_turn(&mut self, job: ScriptJob) {
-        let host = self.shells.host.clone();
-        let ScriptJob {
-            session,
-            mut instance,
-            event,
-            turn,
-        } = job;
+        let (host, session) = (self.shells.host.clone(), job.session);
         if self.jobs.len() >= TURNS_WAITING_MAX {
             warn!(session_id = %session, "A session ends: the script threads take no turns");
-            let failed = ScriptDone {
-                session,
-                instance: None,
-                outcome: Err("the script threads take no turns".to_owned()),
-            };
-            let failed = Input::Script(Box::new(failed));
+            let why = "the script threads take no turns".to_owned();
+            let failed = Input::Script(Box::new(ScriptDone::lost(session, why)));
             return self.engine.handle(Instant::now(), failed);
         }
-        let run: Turn = Box::new(move || {
-            let outcome = host.handle(&mut instance, &event, turn);
-            (instance, outcome)
-        });
+        let run: Turn = Box::new(move || Box::new(job.run(&host)));
         self.jobs.push_back((session, run));
     }
 

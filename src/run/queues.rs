@@ -8,16 +8,15 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::recordings::{News, Recorded as RecordedFile, URL_PREFIX};
-use super::script_pool::Finished;
+use super::script_pool::{Finished, JobPanicked};
 use crate::audio::Clip;
 use crate::engine::{Input, Recorded, ScriptDone};
 use crate::id::{PlaybackId, SessionId};
 use crate::media;
 use crate::net::{Incoming, IncomingQueue};
-use crate::script::{Instance, Outcome};
 
 /// What comes back from the script threads.
-pub type TurnDone = Finished<SessionId, (Box<Instance>, Outcome)>;
+pub type TurnDone = Finished<SessionId, Box<ScriptDone>>;
 /// A sound, or why there is none.
 pub type ClipDone = (PlaybackId, Result<Arc<Clip>, String>);
 
@@ -96,20 +95,8 @@ fn sip_input(incoming: Incoming) -> Input {
 }
 
 fn turn_input(done: TurnDone) -> Input {
-    let session = done.tag;
-    let done = match done.outcome {
-        Ok((instance, outcome)) => ScriptDone {
-            session,
-            instance: Some(instance),
-            outcome: Ok(outcome),
-        },
-        Err(panic) => ScriptDone {
-            session,
-            instance: None,
-            outcome: Err(panic.message),
-        },
-    };
-    Input::Script(Box::new(done))
+    let lost = |panicked: JobPanicked| Box::new(ScriptDone::lost(done.tag, panicked.message));
+    Input::Script(done.outcome.unwrap_or_else(lost))
 }
 
 fn clip_input((id, result): (PlaybackId, Result<Arc<Clip>, String>)) -> Input {

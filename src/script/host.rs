@@ -72,6 +72,14 @@ pub struct Outcome {
     pub fatal: bool,
 }
 
+impl Outcome {
+    /// Nothing failed, and the session was not ended.
+    pub fn goes_on(&self) -> bool {
+        let ends = |placed: &Placed| matches!(placed.command, Command::Terminate);
+        self.error.is_none() && !self.commands.iter().any(ends)
+    }
+}
+
 /// A handler that is to be called.
 struct Call {
     handler: FnPtr,

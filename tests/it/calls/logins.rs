@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use talkpath::engine::{Engine, Input, Output, ScriptDone, Settings};
+use talkpath::engine::{Engine, Input, Output, Settings};
 use talkpath::id::FlowId;
 use talkpath::sip::{Flow, Transport, User};
 
@@ -27,13 +27,7 @@ fn drain(engine: &mut Engine, host: &talkpath::script::Host, now: Instant) -> Ve
     while let Some(output) = engine.poll_output() {
         match output {
             Output::Script(job) => {
-                let mut instance = job.instance;
-                let outcome = Ok(host.handle(&mut instance, &job.event, job.turn));
-                let done = ScriptDone {
-                    session: job.session,
-                    instance: Some(instance),
-                    outcome,
-                };
+                let done = job.run(host);
                 engine.handle(now, Input::Script(Box::new(done)));
             }
             Output::Sip { bytes, .. } => {

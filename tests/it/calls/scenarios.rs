@@ -211,8 +211,12 @@ scenarios = ["main.rhai"]
 #[test]
 fn an_answer_waits_for_its_script_and_its_ports_at_the_same_time() {
     let longest = Duration::from_millis(40);
-    let script = "fn on_incoming(e) { e.leg.answer(); }";
+    let scripts = [
+        "fn on_incoming(e) { e.leg.answer(); }",
+        "fn on_started(e) { this.n = 1; } fn on_incoming(e) { this.n += 1; e.leg.answer(); }",
+    ];
     for seed in 0..20 {
+        let script = scripts[seed as usize % scripts.len()];
         let mut setup = setup_of(ONE_RULE, &[("main.rhai", script)]);
         setup.latency = Latency::of(longest);
         setup.seed = seed;
@@ -223,6 +227,61 @@ fn an_answer_waits_for_its_script_and_its_ports_at_the_same_time() {
         assert_eq!(world.at(a).state, PhoneState::Connected, "seed {seed}");
         world.hang_up(a);
         assert_empty(&mut world);
+    }
+}
+
+#[test]
+fn a_call_comes_after_the_start_of_its_session_or_not_at_all() {
+    let rows: [(&str, &str, PhoneState, &[&str]); 5] = [
+        (
+            "log(\"start\");",
+            "",
+            PhoneState::Connected,
+            &["start", "call"],
+        ),
+        (
+            "throw \"broken\";",
+            "fn on_error(e) { log(`error ${e.text}`); }",
+            PhoneState::Connected,
+            &["error broken", "call"],
+        ),
+        ("throw \"broken\";", "", PhoneState::Ended(500), &[]),
+        (
+            "terminate();",
+            "fn on_terminating(e) { log(\"over\"); }",
+            PhoneState::Ended(480),
+            &["over"],
+        ),
+        (
+            "after(1, |e| log(\"later\"));",
+            "",
+            PhoneState::Connected,
+            &["call", "later"],
+        ),
+    ];
+    for (started, others, state, logs) in rows {
+        for seed in 0..4 {
+            let script = format!(
+                "fn on_started(e) {{ {started} }} {others}
+                 fn on_incoming(e) {{ log(\"call\"); e.leg.answer(); }}"
+            );
+            let mut setup = setup_of(ONE_RULE, &[("main.rhai", &script)]);
+            setup.latency = Latency::of(Duration::from_millis(40));
+            setup.seed = seed;
+            let mut world = tested(setup);
+            let a = world.phone("+15550100");
+            world.dial(a, "100");
+            world.advance(Duration::from_secs(1));
+            assert_eq!(world.at(a).state, state, "{started} {others}");
+            let written: Vec<&String> = world
+                .logs
+                .iter()
+                .filter(|line| !line.contains("main.rhai"))
+                .collect();
+            assert_eq!(written, logs, "{started} {others}");
+            world.hang_up(a);
+            assert_empty(&mut world);
+        }
     }
 }
 
