@@ -100,6 +100,11 @@ class Phone {
     }, 500).unref();
   }
 
+  /** Whether the last second was not silent. */
+  hearsSound() {
+    return this.#heard.some((sample) => Math.abs(sample) > LOUD);
+  }
+
   /** Which of the tones have been in the last second. */
   heardTones(tones) {
     return tones.filter((hz) => amplitude(this.#heard, hz) > LOUD);

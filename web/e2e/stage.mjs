@@ -69,6 +69,8 @@ class Stage {
   /** A telephone in a room. */
   async dialIn(room, toneHz, at = this.engine) {
     const phone = await callAsPhone({ port: at.sipPort, number: '31201234567', toneHz });
+    // Keys that are pressed before the prompt begins are nobody's, and a busy machine begins late.
+    await until(() => phone.hearsSound(), 'the phone hears the prompt');
     phone.press(`${room}#`);
     return phone;
   }
