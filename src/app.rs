@@ -3,6 +3,7 @@
 
 mod backup;
 mod http;
+mod replay;
 mod rules;
 mod threads;
 mod users;
@@ -26,6 +27,7 @@ use crate::config::{
     Config, DigestAlgorithm, ListenTransport, LogFormat, LogPersonal, SpeechEngine,
 };
 use crate::engine::{self, Catalog, Engine};
+use crate::journal::{Feed, Header};
 use crate::load::{self, Plan};
 use crate::media::{Core, Identity, MediaSettings};
 use crate::net::{IncomingQueue, Listen, NetSettings, Transports, own_address};
@@ -34,6 +36,7 @@ use crate::routing::{CallInfo, Source};
 use crate::run::clips::{ClipSettings, Clips};
 use crate::run::engine_loop::{EngineLoop, Inputs, Shells, Wish};
 use crate::run::identity;
+use crate::run::journal_file::JournalFile;
 use crate::run::script_pool::over_budget;
 use crate::run::sounds::Sounds;
 use crate::run::speech::{Speaker, Speech, SpeechSettings};
@@ -46,6 +49,7 @@ use crate::web::Pages;
 use rules::Rules;
 
 pub use backup::backup;
+pub use replay::replay;
 pub use rules::{Question, check, route};
 pub use users::{UserTask, user};
 
@@ -108,7 +112,7 @@ async fn serve_async(config: Config, lenient: bool) -> anyhow::Result<ExitCode> 
     let http_address = listener.local_addr()?;
     let usual_number = takes_access_number(&rules.catalog).then_some(ACCESS_NUMBER);
     let (api, fresh_key, users) = http::open(&config, usual_number).await?;
-    let (engine, seed) = make_engine(&config, rules.catalog.clone())?;
+    let (engine, journal, seed) = make_engine(&config, rules.catalog.clone())?;
     let identity = identity::generate()?;
     let settings = media_settings(&config, identity);
     let core = Core::new(settings, Instant::now(), seed);
@@ -131,6 +135,7 @@ async fn serve_async(config: Config, lenient: bool) -> anyhow::Result<ExitCode> 
         recordings: ends.sink,
         removals: http::remover(api.clone()),
         health: api.health(),
+        journal,
     };
     let inputs = Inputs {
         sip,
@@ -283,7 +288,11 @@ fn make_host(config: &Config) -> Host {
     Host::new(limits, over_budget)
 }
 
-fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine, [u8; 32])> {
+/// The engine, its journal where one is asked for, and the seed of the media core.
+fn make_engine(
+    config: &Config,
+    catalog: Arc<Catalog>,
+) -> anyhow::Result<(Feed, Option<JournalFile>, [u8; 32])> {
     let mut seed = [0; 32];
     OsRng
         .try_fill_bytes(&mut seed)
@@ -308,9 +317,29 @@ fn make_engine(config: &Config, catalog: Arc<Catalog>) -> anyhow::Result<(Engine
         ..engine::Settings::default()
     };
     let epoch = (Instant::now(), unix_time().as_millis() as u64);
-    let mut engine = Engine::new(settings, epoch, seed);
-    engine.handle(Instant::now(), engine::Input::Catalog(catalog));
-    Ok((engine, media_seed))
+    let header = Header {
+        epoch_ms: epoch.1,
+        seed,
+        settings,
+    };
+    let journal = begin_journal(config, &header)?;
+    let mut feed = Feed::new(Engine::new(header.settings, epoch, seed), epoch.0);
+    if journal.is_some() {
+        feed.write();
+    }
+    feed.handle(epoch.0, engine::Input::Catalog(catalog));
+    Ok((feed, journal, media_seed))
+}
+
+fn begin_journal(config: &Config, header: &Header) -> anyhow::Result<Option<JournalFile>> {
+    let Some(folder) = &config.log.journal_dir else {
+        return Ok(None);
+    };
+    let bytes_max = u64::from(config.log.journal_mb) * 1_000_000;
+    let journal = JournalFile::begin(folder, header, bytes_max);
+    let journal = journal
+        .with_context(|| format!("log.journal_dir: cannot write in {}", folder.display()))?;
+    Ok(Some(journal))
 }
 
 fn algorithm(configured: &DigestAlgorithm) -> Algorithm {

@@ -376,6 +376,12 @@ part! {
         /// Numbers, names, rooms and addresses of clients: masked so that one recognises what one
         /// knows, or in full. What is keyed in is never logged.
         personal: LogPersonal = LogPersonal::Masked, "\"masked\" or \"full\"";
+        /// Where all that goes into the engine is written down for `talkpath replay`, a file for
+        /// each start. It holds whole SIP messages, names and hashed passwords: it is for finding a
+        /// fault, and nobody but its owner can read it. Not set: nothing is written.
+        journal_dir: Option<PathBuf> = None, "a directory, such as \"var/journal\"";
+        /// Megabytes after which a journal ends.
+        journal_mb: u32 = 1_000, 1..=1_000_000;
     }
 }
 

@@ -31,6 +31,7 @@ pub mod deadlines;
 pub mod display_name;
 pub mod engine;
 pub mod id;
+pub mod journal;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod load;
 pub mod media;

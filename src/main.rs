@@ -32,6 +32,9 @@ enum Command {
     User(User),
     /// Copy users, rooms and secrets into one file, also while the engine runs.
     Backup(Backup),
+    /// Feed a journal (`log.journal_dir`) into the engine again, with the rules and scenarios of
+    /// today.
+    Replay(ReplayArgs),
     /// Call a running engine with many phones, and report cost and who hears whom.
     Load(Load),
 }
@@ -118,6 +121,15 @@ struct Backup {
 }
 
 #[derive(Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The journal.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args)]
 struct Load {
     /// The engine's SIP address (UDP).
     #[arg(long, default_value = "127.0.0.1:5060")]
@@ -195,6 +207,10 @@ fn main() -> ExitCode {
             .common
             .read()
             .and_then(|config| app::backup(&config, &backup.file, backup.force)),
+        Command::Replay(replay) => replay
+            .common
+            .read()
+            .and_then(|config| app::replay(&config, &replay.file)),
         Command::Load(load) => load.run(),
     };
     match result {

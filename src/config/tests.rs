@@ -543,5 +543,7 @@ fn the_example_file_is_valid_as_it_stands_and_with_every_key_set() {
     assert_eq!(number, Some(PhoneNumber("+15550100".to_owned())));
     let url = config.http.public_url.take().map(|url| url.to_string());
     assert_eq!(url.as_deref(), Some("https://talk.example.org"));
+    let journal = config.log.journal_dir.take();
+    assert_eq!(journal, Some("var/journal".into()));
     assert_eq!(config, Config::default());
 }

@@ -453,6 +453,16 @@ impl TomlText for Option<IpAddr> {
     }
 }
 
+impl TomlText for Option<PathBuf> {
+    fn toml(&self) -> Option<String> {
+        self.as_ref().and_then(TomlText::toml)
+    }
+
+    fn sample() -> String {
+        quoted("var/journal")
+    }
+}
+
 impl TomlText for Option<String> {
     fn toml(&self) -> Option<String> {
         self.as_deref().map(quoted)

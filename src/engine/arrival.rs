@@ -175,7 +175,8 @@ impl Engine {
         opened.ok_or(Reason::NotFound)
     }
 
-    /// Makes a session, which starts with the call that follows. Nothing for a rule without program.
+    /// Makes a session, which starts with the call that follows. Nothing for a rule without
+    /// program.
     fn open_session(
         &mut self,
         catalog: &Catalog,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{FlowId, PlaybackId, SessionId, UnitId};
 use crate::media::{self, Clip};
@@ -69,7 +70,7 @@ pub enum Input {
 }
 
 /// A finished recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
     /// What a scenario plays it by.
     pub url: String,

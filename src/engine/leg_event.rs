@@ -68,7 +68,7 @@ impl Session {
                 duration_ms,
                 ..
             } => self.handle_digit_released(cx, leg, (digit, kind), duration_ms),
-            M::Refused { what, error, .. } => self.media_refused(cx, unit, what, &error),
+            M::Refused { what, error, .. } => self.media_refused(cx, unit, &what, &error),
             M::ActiveSpeaker { speaker, .. } => {
                 let leg = speaker.map(crate::id::UnitId::leg);
                 self.tell_unit(cx, unit, UnitEvent::ActiveSpeaker { leg });

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sip::Algorithm;
 
 /// How the names of guests begin, and of nobody else.
 pub const GUEST_PREFIX: &str = "guest-";
 
 /// Settings of the engine. The defaults are those of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     /// Greatest number of calls at once; more get 503.
     pub calls_max: usize,

@@ -14,7 +14,7 @@ impl Session {
         &mut self,
         cx: &mut Context,
         unit: UnitId,
-        what: &'static str,
+        what: &str,
         error: &str,
     ) {
         let leg = self.legs.get(&unit.leg());

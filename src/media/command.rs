@@ -1,8 +1,11 @@
 //! What `engine` tells `media`, and what `media` tells `engine`. The two never call each other;
 //! these values are all that passes between them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::audio::Clip;
 use crate::codec::CodecInfo;
@@ -165,7 +168,7 @@ pub enum Command {
 impl Command {
     /// The unit that it is for, and a word for what it asks.
     // tidy: table
-    pub(super) fn about(&self) -> (UnitId, &'static str) {
+    pub fn about(&self) -> (UnitId, &'static str) {
         match self {
             Command::OpenLeg { unit, .. } => (*unit, "open"),
             Command::UpdateLeg { unit, .. } => (*unit, "update"),
@@ -271,19 +274,19 @@ pub struct WebRtcParams {
 }
 
 /// What the peer of a WebRTC leg must be told beside addresses and credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebRtcReady {
     /// Hash and value of our certificate: `sha-256 AA:BB…`.
     pub fingerprint: String,
 }
 
 /// Why a WebRTC leg can carry nothing any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
     /// No valid check for 13 s, and so no connection.
     Consent,
     /// The DTLS association cannot be trusted or does not come about: it …
-    Dtls(&'static str),
+    Dtls(Cow<'static, str>),
     /// The peer has closed it.
     Closed,
 }
@@ -300,7 +303,7 @@ pub struct TelephoneEventParams {
 }
 
 /// A fact from the media core.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// The sockets of a leg are bound.
     LegReady {
@@ -325,7 +328,7 @@ pub enum Event {
         /// The unit that it was for.
         unit: UnitId,
         /// What it asked for, in a word.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// Why not.
         error: String,
     },
@@ -458,7 +461,7 @@ impl Event {
 }
 
 /// How a digit came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DigitKind {
     /// RFC 4733.
     TelephoneEvent,
@@ -469,7 +472,7 @@ pub enum DigitKind {
 }
 
 /// How well a leg is heard by us, over the last interval.
-#[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Quality {
     /// Lost packets, 0 to 1.
     pub loss: f32,
@@ -482,7 +485,7 @@ pub struct Quality {
 }
 
 /// Totals of a leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LegStats {
     /// RTP packets received and accepted.
     pub packets_in: u64,

@@ -98,6 +98,7 @@ impl Core {
             self.outputs.push(Output::Event(if opens {
                 Event::LegFailed { unit, error }
             } else {
+                let what = what.into();
                 Event::Refused { unit, what, error }
             }));
         }

@@ -299,7 +299,7 @@ impl WebRtcLeg {
                 self.srtp = Some(srtp);
                 self.facts.push_back(Fact::Connected);
             }
-            DtlsOutcome::Failed(problem) => self.lose(Loss::Dtls(problem)),
+            DtlsOutcome::Failed(problem) => self.lose(Loss::Dtls(problem.into())),
             DtlsOutcome::Closed => self.lose(Loss::Closed),
         }
     }

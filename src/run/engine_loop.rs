@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::engine::{Engine, Input, Output, ScriptDone, ScriptJob, Stats};
+use crate::engine::{Input, Output, ScriptDone, ScriptJob, Stats};
 use crate::id::{PlaybackId, SessionId};
+use crate::journal::Feed;
 use crate::media;
 use crate::net::{self, IncomingQueue, Transports};
 use crate::script::{Host, Sound};
@@ -26,6 +27,7 @@ use crate::sip;
 use crate::telemetry::Metric;
 
 use super::health::{Beat, Health, Part};
+use super::journal_file::JournalFile;
 use super::media_loop::MediaHandle;
 use super::queues::{ClipDone, Queues, TurnDone, Users};
 use super::recordings::{Recorded as RecordedFile, RecordingSink};
@@ -182,6 +184,8 @@ pub struct Shells {
     pub removals: mpsc::Sender<String>,
     /// Is told when draining begins.
     pub health: Health,
+    /// Where what goes into the engine is written down.
+    pub journal: Option<JournalFile>,
 }
 
 /// The engine's ends of all channels.
@@ -212,7 +216,7 @@ enum Woken {
 
 /// The task.
 pub struct EngineLoop {
-    engine: Engine,
+    feed: Feed,
     shells: Shells,
     queues: Queues,
     wishes: watch::Receiver<Wish>,
@@ -221,20 +225,24 @@ pub struct EngineLoop {
     jobs: VecDeque<(SessionId, Turn)>,
     commands: VecDeque<media::Command>,
     commands_lost: u64,
+    /// Turns that were not taken, to be told to the engine.
+    failed: VecDeque<ScriptDone>,
     beat: Beat,
     drain_until: Option<Instant>,
+    /// The drain time is over, and everything has been hung up.
+    hung_up: bool,
     /// Since when a draining engine has had no session.
     empty_since: Option<Instant>,
 }
 
 impl EngineLoop {
     /// The loop and the way to ask it. Must be made inside a tokio runtime.
-    pub fn new(engine: Engine, shells: Shells, inputs: Inputs) -> (EngineLoop, Asker) {
+    pub fn new(feed: Feed, shells: Shells, inputs: Inputs) -> (EngineLoop, Asker) {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let (clips, clips_in) = mpsc::channel(REPLIES_MAX);
         let beat = shells.health.beat(Part::Engine, TURN_MAX);
         let this = EngineLoop {
-            engine,
+            feed,
             beat,
             shells,
             queues: Queues {
@@ -252,7 +260,9 @@ impl EngineLoop {
             jobs: VecDeque::new(),
             commands: VecDeque::new(),
             commands_lost: 0,
+            failed: VecDeque::new(),
             drain_until: None,
+            hung_up: false,
             empty_since: None,
         };
         (this, Asker { questions })
@@ -260,19 +270,19 @@ impl EngineLoop {
 
     /// Runs until the engine has been drained or the transports are gone.
     pub async fn run(mut self) {
+        // One reading of the clock is for all of a turn: for what goes in and for what is due.
+        let mut now = Instant::now();
         loop {
             // Priority 1: carry out what the engine asks for.
             self.perform();
             // Priority 2: end when the last call has gone.
-            if self.drained() {
+            if self.drained(now) {
                 break;
             }
             // Priority 3: wait for the next input or deadline; take what is there up to the budget.
-            let deadline = self.engine.poll_timeout();
             self.beat.rest();
-            let woken = self.wait(deadline).await;
-            // One reading of the clock is for all inputs of the turn.
-            let now = Instant::now();
+            let woken = self.wait(now).await;
+            now = Instant::now();
             self.beat.begin(now);
             match woken {
                 Woken::Input(input) => self.take(now, *input),
@@ -281,21 +291,31 @@ impl EngineLoop {
                 Woken::Time => {}
                 Woken::Closed => break,
             }
+            while let Some(failed) = self.failed.pop_front() {
+                self.feed.handle(now, Input::Script(Box::new(failed)));
+            }
+            if !self.hung_up && self.drain_until.is_some_and(|at| at <= now) {
+                self.hung_up = true;
+                self.feed.handle(now, Input::HangUpAll);
+            }
             // Priority 4: deadlines.
-            if self.engine.poll_timeout().is_some_and(|at| at <= now) {
-                self.engine.handle_timeout(now);
+            if self.feed.poll_timeout().is_some_and(|at| at <= now) {
+                self.feed.handle_timeout(now);
             }
         }
         self.perform();
         self.shells.transports.close().await;
     }
 
-    /// Waits for one input or the deadline.
-    async fn wait(&mut self, deadline: Option<Instant>) -> Woken {
-        let drain_check = self
-            .drain_until
-            .map(|at| at.min(Instant::now() + DRAIN_CHECK));
-        let wake = [deadline, drain_check].into_iter().flatten().min();
+    /// Waits for one input or the next deadline; `now` is the time of the last turn.
+    async fn wait(&mut self, now: Instant) -> Woken {
+        let drain_check = self.drain_until.map(|at| match self.hung_up {
+            true => now + DRAIN_CHECK,
+            false => at.min(now + DRAIN_CHECK),
+        });
+        let at_once = (!self.failed.is_empty()).then_some(now);
+        let wake = [self.feed.poll_timeout(), drain_check, at_once];
+        let wake = wake.into_iter().flatten().min();
         tokio::select! {
             input = self.queues.recv() => match input {
                 Some(input) => Woken::Input(Box::new(input)),
@@ -314,19 +334,25 @@ impl EngineLoop {
             let Some(user) = self.queues.next_user() else {
                 break;
             };
-            self.engine.handle(now, user);
+            self.feed.handle(now, user);
         }
-        self.engine.handle(now, first);
+        self.feed.handle(now, first);
         for _ in 0..BUDGET {
             let Some(input) = self.queues.next_ready() else {
                 return;
             };
-            self.engine.handle(now, input);
+            self.feed.handle(now, input);
         }
     }
 
     fn perform(&mut self) {
-        while let Some(output) = self.engine.poll_output() {
+        if let Some(journal) = &mut self.shells.journal {
+            let entries: Vec<_> = std::iter::from_fn(|| self.feed.poll_entry()).collect();
+            if !entries.is_empty() {
+                journal.put(entries);
+            }
+        }
+        while let Some(output) = self.feed.poll_output() {
             match output {
                 Output::Sip { flow, bytes } => self.shells.transports.send(&flow, bytes),
                 Output::Media(command) => self.queue_command(command),
@@ -383,8 +409,7 @@ impl EngineLoop {
         if self.jobs.len() >= TURNS_WAITING_MAX {
             warn!(session_id = %session, "A session ends: the script threads take no turns");
             let why = "the script threads take no turns".to_owned();
-            let failed = Input::Script(Box::new(ScriptDone::lost(session, why)));
-            return self.engine.handle(Instant::now(), failed);
+            return self.failed.push_back(ScriptDone::lost(session, why));
         }
         let run: Turn = Box::new(move || Box::new(job.run(&host)));
         self.jobs.push_back((session, run));
@@ -401,8 +426,8 @@ impl EngineLoop {
 
     fn answer(&self, question: oneshot::Sender<Report>) {
         let report = Report {
-            stats: self.engine.stats(),
-            sip: *self.engine.sip_counters(),
+            stats: self.feed.engine().stats(),
+            sip: *self.feed.engine().sip_counters(),
             net: self.shells.transports.counters(),
             websockets: self.shells.transports.websockets(),
             media: self.shells.media.core_counters(),
@@ -416,7 +441,7 @@ impl EngineLoop {
     fn take_wish(&mut self, now: Instant) {
         let wish = self.wishes.borrow_and_update().clone();
         if let Some(catalog) = wish.catalog {
-            self.engine.handle(now, Input::Catalog(catalog));
+            self.feed.handle(now, Input::Catalog(catalog));
         }
         let Some(at) = wish.drain_until else {
             return;
@@ -425,34 +450,26 @@ impl EngineLoop {
         let before = self.drain_until.replace(at);
         if before.is_none() {
             self.shells.health.set_draining();
-            self.engine.handle(now, Input::Drain);
-            let stats = self.engine.stats();
+            self.feed.handle(now, Input::Drain);
+            let stats = self.feed.engine().stats();
             info!(sessions = stats.sessions, "Draining: new calls get 503");
         }
     }
 
     /// Whether draining is over: no session left and its last messages repeated where need be, or
     /// the time is up and everything has been hung up.
-    fn drained(&mut self) -> bool {
+    fn drained(&mut self, now: Instant) -> bool {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let now = Instant::now();
-        if self.engine.stats().sessions == 0 {
+        if self.feed.engine().stats().sessions == 0 {
             // Ended transactions linger for 32 s in case a packet was lost; nobody waits for that.
             let since = *self.empty_since.get_or_insert(now);
-            if self.engine.poll_timeout().is_none() || now >= since + FLUSH_MAX {
+            if self.feed.poll_timeout().is_none() || now >= since + FLUSH_MAX {
                 return true;
             }
         }
-        if now >= until + FLUSH_MAX {
-            return true;
-        }
-        if now >= until {
-            self.engine.handle(now, Input::HangUpAll);
-            self.perform();
-        }
-        false
+        now >= until + FLUSH_MAX
     }
 }
 

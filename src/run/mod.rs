@@ -8,6 +8,7 @@ pub mod engine_loop;
 mod file_work;
 pub mod health;
 pub mod identity;
+pub mod journal_file;
 pub mod media_loop;
 pub mod media_ports;
 mod media_sockets;

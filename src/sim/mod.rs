@@ -7,9 +7,11 @@
 
 mod ear;
 mod flows;
+mod journal;
 mod late;
 mod network;
 mod phone;
+mod sockets;
 mod world;
 
 pub use ear::{hears_tone, tone_of};

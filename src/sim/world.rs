@@ -9,15 +9,18 @@ use crate::audio::{Clip, Rate};
 use crate::codec::{CodecInfo, g711};
 use crate::engine::{self, Catalog, Engine, Recorded};
 use crate::id::{FlowId, PlaybackId, UnitId};
+use crate::journal::Feed;
 use crate::media::{self, Core, MediaSettings};
 use crate::script::{Host, Sound};
 use crate::sip::login::User;
 use crate::sip::{Flow, Transport};
 
 use super::ear::{TONES, hears_tone, tone_of};
+use super::journal::Journal;
 use super::late::{Late, Latency, Lates};
 use super::network::{Faults, Network, Parcel};
 use super::phone::{Phone, PhoneId, PhoneOptions, PhoneState};
+use super::sockets::Sockets;
 
 /// Unix time at which every simulation begins: 2026-01-01 12:00:00 UTC.
 const EPOCH_MS: u64 = 1_767_268_800_000;
@@ -44,6 +47,8 @@ pub struct Setup {
     pub latency: Latency,
     /// Makes everything that is random.
     pub seed: u64,
+    /// Whether [`World::replay`] works; it costs time.
+    pub journal: bool,
 }
 
 impl Setup {
@@ -57,6 +62,7 @@ impl Setup {
             faults: Faults::NONE,
             latency: Latency::NONE,
             seed: 1,
+            journal: false,
         }
     }
 }
@@ -65,16 +71,13 @@ impl Setup {
 pub struct World {
     pub(super) now: Instant,
     start: Instant,
-    pub(super) engine: Engine,
+    pub(super) engine: Feed,
     pub(super) core: Core,
     pub(super) host: Host,
     network: Network,
     lates: Lates,
     pub(super) phones: Vec<Phone>,
-    /// Where the sockets of each leg are, and the other way round.
-    sockets: BTreeMap<UnitId, (SocketAddr, SocketAddr)>,
-    units: BTreeMap<SocketAddr, (UnitId, media::Channel)>,
-    next_port: u16,
+    sockets: Sockets,
     /// WebSockets that are open, and the number of the last one that came after the phones' first.
     pub(super) open_flows: BTreeSet<FlowId>,
     pub(super) next_flow: u64,
@@ -91,6 +94,7 @@ pub struct World {
     pub logs: Vec<String>,
     /// Guests that scenarios had removed.
     pub removed_users: Vec<String>,
+    pub(super) journal: Option<Journal>,
 }
 
 impl World {
@@ -100,7 +104,11 @@ impl World {
         let now = Instant::now();
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&setup.seed.to_le_bytes());
-        let mut engine = Engine::new(setup.engine, (now, EPOCH_MS), seed);
+        let journal = Journal::of(&setup, EPOCH_MS, seed);
+        let mut engine = Feed::new(Engine::new(setup.engine, (now, EPOCH_MS), seed), now);
+        if setup.journal {
+            engine.write();
+        }
         engine.handle(now, engine::Input::Catalog(setup.catalog));
         World {
             now,
@@ -111,9 +119,7 @@ impl World {
             network: Network::new(setup.faults, setup.seed),
             lates: Lates::new(setup.latency, setup.seed),
             phones: Vec::new(),
-            sockets: BTreeMap::new(),
-            units: BTreeMap::new(),
-            next_port: 20_000,
+            sockets: Sockets::default(),
             open_flows: BTreeSet::new(),
             next_flow: 1_000_000,
             cut: BTreeSet::new(),
@@ -123,6 +129,7 @@ impl World {
             timeline: Vec::new(),
             logs: Vec::new(),
             removed_users: Vec::new(),
+            journal,
         }
     }
 
@@ -268,6 +275,9 @@ impl World {
 
     /// Other rules and programs, from here on.
     pub fn reload(&mut self, catalog: Arc<Catalog>) {
+        if let Some(journal) = &mut self.journal {
+            journal.note_catalog(&catalog);
+        }
         self.engine
             .handle(self.now, engine::Input::Catalog(catalog));
         self.settle();
@@ -286,17 +296,17 @@ impl World {
 
     /// What the engine counts.
     pub fn stats(&self) -> engine::Stats {
-        self.engine.stats()
+        self.engine.engine().stats()
     }
 
     /// What is left in the tables of engine, media core and simulator: nothing, some minutes after
     /// the last call has ended.
     pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
-        let mut left = self.engine.leftovers();
+        let mut left = self.engine.engine().leftovers();
         left.extend(self.core.leftovers());
         let own = [
-            ("sockets", self.sockets.len()),
-            ("addresses", self.units.len()),
+            ("sockets", self.sockets.counts().0),
+            ("addresses", self.sockets.counts().1),
             ("open recordings", self.recordings.len()),
             ("work that is not done", self.lates.len()),
         ];
@@ -444,7 +454,7 @@ impl World {
             let Some(remote) = phone.remote_rtp else {
                 continue;
             };
-            let Some(&(unit, channel)) = self.units.get(&remote) else {
+            let Some((unit, channel)) = self.sockets.at(remote) else {
                 continue;
             };
             for bytes in packets {
@@ -537,6 +547,7 @@ impl World {
 
     fn perform(&mut self, output: engine::Output) {
         let now = self.now;
+        self.note_output(&output);
         match output {
             engine::Output::Sip { flow, bytes } => {
                 let phone = self
@@ -589,21 +600,10 @@ impl World {
                 unit,
                 shared: false,
             } => {
-                let host = Ipv4Addr::new(10, 0, 0, 1);
-                let rtp = SocketAddr::from((host, self.next_port));
-                let rtcp = SocketAddr::from((host, self.next_port + 1));
-                self.next_port += 2;
-                self.units.insert(rtp, (unit, media::Channel::Rtp));
-                self.units.insert(rtcp, (unit, media::Channel::Rtcp));
-                self.sockets.insert(unit, (rtp, rtcp));
-                self.lates.begin(now, Late::Bound(unit, Ok((rtp, rtcp))));
+                let bound = self.sockets.bind(unit);
+                self.lates.begin(now, Late::Bound(unit, Ok(bound)));
             }
-            media::Output::Unbind { unit } => {
-                if let Some((rtp, rtcp)) = self.sockets.remove(&unit) {
-                    self.units.remove(&rtp);
-                    self.units.remove(&rtcp);
-                }
-            }
+            media::Output::Unbind { unit } => self.sockets.unbind(unit),
             media::Output::Event(event) => {
                 if let media::Event::PlaybackStarted { unit, playback } = &event {
                     self.note_said(*unit, *playback);
@@ -674,13 +674,13 @@ impl World {
         listeners.sort_unstable();
         listeners.dedup();
         for listener in listeners {
-            let Some((rtp, _)) = self.sockets.get(&listener) else {
+            let Some(rtp) = self.sockets.rtp_of(listener) else {
                 continue;
             };
             let found = self
                 .phones
                 .iter()
-                .find(|phone| phone.remote_rtp == Some(*rtp));
+                .find(|phone| phone.remote_rtp == Some(rtp));
             let Some(phone) = found.map(|phone| phone.id) else {
                 continue;
             };

@@ -11,6 +11,7 @@ pub mod nonce;
 use std::fmt;
 
 use hmac::digest::Digest as _;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::error::Fault;
@@ -23,7 +24,7 @@ use super::uri::Uri;
 const PARAMS_MAX: usize = 32;
 
 /// A hash function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RFC 2617, what every client knows.
     Md5,

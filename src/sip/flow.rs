@@ -7,11 +7,13 @@
 
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::wire::Framing;
 use crate::id::FlowId;
 
 /// How SIP messages are carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Transport {
     /// One message a datagram.
     Udp,
@@ -73,7 +75,7 @@ impl Transport {
 }
 
 /// A way to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flow {
     /// The connection, or the UDP listener with this peer.
     pub id: FlowId,

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::digest::nonce::{Freshness, Nonces};
@@ -33,7 +34,7 @@ const CREDENTIALS_MAX: usize = 4;
 const OPAQUE: &str = "talkpath";
 
 /// Somebody who can log in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The user part of its address-of-record; compared without regard to case.
     pub name: String,
@@ -44,7 +45,7 @@ pub struct User {
 }
 
 /// One hashed password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ha1 {
     /// The hash function.
     pub algorithm: Algorithm,

@@ -13,6 +13,7 @@ mod messages;
 mod model;
 mod reconnect;
 mod recordings;
+mod replay;
 mod scenarios;
 
 use std::ops::{Deref, DerefMut};

@@ -10,6 +10,7 @@ use serde_json::Value;
 use talkpath::api::{self, Api, IceSettings, Settings, SipWebSocket};
 use talkpath::engine::{self, Engine};
 use talkpath::id::{SessionId, UnitId, WorkerId};
+use talkpath::journal::Feed;
 use talkpath::media::{Channel, Command, Counters, Output};
 use talkpath::net::{NetSettings, Transports};
 use talkpath::run::clips::{ClipSettings, Clips};
@@ -125,6 +126,7 @@ impl Program {
             recordings: sink,
             removals: mpsc::channel(1).0,
             health: health.clone(),
+            journal: None,
         };
         let (wishes_out, wishes) = watch::channel(Wish::default());
         let inputs = Inputs {
@@ -137,7 +139,7 @@ impl Program {
         };
         let epoch = (Instant::now(), 0);
         let engine = Engine::new(engine::Settings::default(), epoch, [3; 32]);
-        let (engine, asker) = EngineLoop::new(engine, shells, inputs);
+        let (engine, asker) = EngineLoop::new(Feed::new(engine, epoch.0), shells, inputs);
         let (killed, watchdog) = watch(health, wishes_out);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let http = listener.local_addr().expect("bound");

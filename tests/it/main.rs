@@ -14,6 +14,7 @@ mod loopback_load;
 mod loopback_logins;
 mod loopback_media;
 mod loopback_net;
+mod loopback_replay;
 mod loopback_sipp;
 mod loopback_store;
 mod loopback_webrtc;

@@ -413,7 +413,7 @@ impl Web {
     fn lost(&self) -> Vec<(u64, Loss)> {
         let events = self.world.events.iter();
         let lost = events.filter_map(|(_, event)| match event {
-            Event::LegLost { unit, loss } => Some((unit.0, *loss)),
+            Event::LegLost { unit, loss } => Some((unit.0, loss.clone())),
             _ => None,
         });
         lost.collect()
@@ -537,7 +537,7 @@ fn another_certificate_than_the_descriptions_is_refused() {
         web.browsers.push(browser);
         web.run(3000);
         let problem = "certificate is not the one of the description";
-        assert_eq!(web.lost(), [(1, Loss::Dtls(problem))]);
+        assert_eq!(web.lost(), [(1, Loss::Dtls(problem.into()))]);
         assert_eq!(web.connected(), 0);
         let sent = web.of(1).peer.payloads.len();
         assert_eq!(sent, 0, "no audio for strangers");

@@ -300,7 +300,10 @@ fn a_page_that_was_closed_hung_up_and_a_silent_one_is_missed() {
         browser.answer();
         browser.send("ACK", "");
         let unit = browser.unit;
-        browser.handle(Input::Media(Event::LegLost { unit, loss }));
+        browser.handle(Input::Media(Event::LegLost {
+            unit,
+            loss: loss.clone(),
+        }));
         let bye = browser
             .messages
             .iter()

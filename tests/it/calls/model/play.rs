@@ -18,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(40);
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const PINS: [&str; 2] = ["1234", "5678"];
 
+/// Of so many cases one is replayed.
+const REPLAYED: u64 = 3;
+
 /// What was found, or nothing.
 pub type Found = Result<(), String>;
 
@@ -26,6 +29,8 @@ pub struct Play {
     model: Reference,
     latency: Duration,
     said: u32,
+    /// What went into the engine is fed in again at the end.
+    journal: bool,
 }
 
 impl Play {
@@ -35,6 +40,8 @@ impl Play {
         setup.seed = case.seed;
         setup.latency = talkpath::sim::Latency::of(case.latency);
         setup.media.legs_max = case.legs_max;
+        let journal = case.seed.is_multiple_of(REPLAYED);
+        setup.journal = journal;
         let mut model = Reference::default();
         model.scarce = case.legs_max < PHONES;
         let mut play = Play {
@@ -42,6 +49,7 @@ impl Play {
             model,
             latency: case.latency,
             said: 0,
+            journal,
         };
         let found = play.all(&case.steps);
         found.map_err(|text| format!("{text}\n{}", play.world.timeline()))
@@ -62,9 +70,12 @@ impl Play {
         if ended != begun {
             return Err(format!("{begun} recorders, {ended} ends"));
         }
-        match self.world.leftovers().as_slice() {
-            [] => Ok(()),
-            left => Err(format!("left: {left:?}")),
+        if let left @ [_, ..] = self.world.leftovers().as_slice() {
+            return Err(format!("left: {left:?}"));
+        }
+        match self.journal {
+            true => self.world.replay(),
+            false => Ok(()),
         }
     }
 
