@@ -3,6 +3,7 @@
 //! limits on what a file may hold. Reads bytes, not files; the caller keeps it off the event loop.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::time::Duration;
 
 use rubato::{FftFixedIn, Resampler};
@@ -20,6 +21,8 @@ use crate::audio::{Clip, Rate};
 const CHANNELS_MAX: usize = 8;
 /// Sample rates that a file may have, in Hz.
 const SOURCE_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=192_000;
+/// Samples beyond are taken for that: far above full scale, and far from the end of the numbers.
+const LOUDEST: f32 = 64.0;
 /// Input frames that the resampler takes at a time.
 const CHUNK_FRAMES: usize = 1024;
 /// Damaged packets in a row that are skipped before a file is given up.
@@ -68,12 +71,12 @@ pub fn decode(
     let sink = if bytes.starts_with(b"RIFF") {
         repair_wav_lengths(&mut bytes);
         match decode_wav(&bytes, format) {
-            Err(WavFailure::OtherEncoding) => decode_any(bytes, "wav", format)?,
+            Err(WavFailure::OtherEncoding) => decode_guarded(bytes, "wav", format)?,
             Err(WavFailure::Decode(error)) => return Err(error),
             Ok(sink) => sink,
         }
     } else {
-        decode_any(bytes, extension, format)?
+        decode_guarded(bytes, extension, format)?
     };
     let (rate, samples) = sink.finish()?;
     if samples.is_empty() {
@@ -181,6 +184,17 @@ fn decode_wav(bytes: &[u8], target: Target) -> Result<MonoSink, WavFailure> {
         }
     }
     Ok(sink)
+}
+
+/// [`decode_any`], whose library panics at some files: divides by a count of zero, or calculates
+/// with lengths that do not fit.
+fn decode_guarded(
+    bytes: Vec<u8>,
+    extension: &str,
+    target: Target,
+) -> Result<MonoSink, DecodeError> {
+    catch_unwind(|| decode_any(bytes, extension, target))
+        .unwrap_or_else(|_| Err(DecodeError::Content("damaged beyond repair".to_owned())))
 }
 
 fn decode_any(bytes: Vec<u8>, extension: &str, target: Target) -> Result<MonoSink, DecodeError> {
@@ -300,7 +314,9 @@ impl MonoSink {
     }
 
     fn push(&mut self, sample: f32) -> Result<(), DecodeError> {
-        self.sum += sample;
+        // The resampler panics on what is no number.
+        let sample = if sample.is_nan() { 0.0 } else { sample };
+        self.sum += sample.clamp(-LOUDEST, LOUDEST);
         self.channel += 1;
         if self.channel < self.channels {
             return Ok(());

@@ -179,6 +179,11 @@ fn what_is_no_sound_is_refused_with_the_reason() {
             "the file holds no sound",
         ),
         ("1 Hz", odd_rate, "unusable sound"),
+        (
+            "blocks shorter than their head",
+            include_bytes!("../../fixtures/fuzz/sound/adpcm-short-block.wav").to_vec(),
+            "unusable sound",
+        ),
         ("no channels", no_channels, "unusable sound"),
     ] {
         let refused = decode("x", bytes, "", None, short)
@@ -208,6 +213,33 @@ fn damaged_files_never_panic() {
             bytes.truncate(bytes.len() - state as usize / 3 % 500);
             // Either outcome is fine; that it returns is what counts.
             let _ = decode("x", bytes, "", Some(Rate::Hz8000), MINUTE);
+        }
+    }
+}
+
+#[test]
+fn samples_that_are_no_numbers_or_beyond_all_measure_are_silent_or_loud() {
+    let format = spec(1, 48_000, 33);
+    let good = wav(format, 4_800);
+    let data = good.len() - 4 * 4_800;
+    for (sample, loudest) in [
+        (f32::NAN, 0),
+        (f32::INFINITY, i16::MAX),
+        (f32::NEG_INFINITY, i16::MAX),
+        (f32::MAX, i16::MAX),
+    ] {
+        let mut bytes = good.clone();
+        for place in bytes[data..].chunks_exact_mut(4) {
+            place.copy_from_slice(&sample.to_le_bytes());
+        }
+        for rate in [Rate::Hz8000, Rate::Hz48000] {
+            let clip = decode("x", bytes.clone(), "wav", Some(rate), MINUTE).expect("a WAV");
+            let found = clip
+                .samples
+                .iter()
+                .map(|sample| sample.saturating_abs())
+                .max();
+            assert_eq!(found, Some(loudest), "{sample} at {rate:?}");
         }
     }
 }

@@ -280,6 +280,16 @@ pub fn check_syntax(host: &Host, source: &Source) -> Vec<Diagnostic> {
 }
 
 fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {
+    if let Some(at) = lone_return(text) {
+        let before = text.get(..at).unwrap_or_default();
+        let line = first_line + before.matches('\n').count();
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let number = |number| u16::try_from(number).unwrap_or(u16::MAX);
+        let position = Position::new(number(line), number(column));
+        let message = "a carriage return without a line feed".to_owned();
+        let hint = "save the file with line ends of one kind, LF or CR LF".to_owned();
+        return Err(files.diagnostic(position, message, Some(hint)));
+    }
     let padded = format!("{}{text}", "\n".repeat(first_line - 1));
     host::begin_text();
     let ast = engine.compile(padded).map_err(|error| {
@@ -308,4 +318,13 @@ fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Resul
         }
     }
     Ok(ast)
+}
+
+/// Where a carriage return stands that ends no line. Rhai takes it for the end of a comment and for
+/// a blank elsewhere, so that what an editor shows as a comment would run, and every place behind
+/// it would be wrong.
+fn lone_return(text: &str) -> Option<usize> {
+    let mut returns = text.match_indices('\r');
+    let is_lone = |at: &usize| text.as_bytes().get(at + 1) != Some(&b'\n');
+    returns.find_map(|(at, _)| Some(at).filter(is_lone))
 }

@@ -1,6 +1,8 @@
 //! Messages, WebSockets that are lost and opened again, pages that are busy, phones without a
 //! network.
 
+use bytes::Bytes;
+
 use crate::engine;
 use crate::id::FlowId;
 
@@ -69,6 +71,19 @@ impl World {
             self.phones[phone.0].handle_sip(now, bytes);
         }
         self.settle();
+    }
+
+    /// Sends bytes as they are. With [`World::set_busy`], which keeps the phone from answering by
+    /// itself, the phone is whatever the caller makes of it.
+    pub fn send_sip(&mut self, phone: PhoneId, bytes: impl Into<Bytes>) {
+        self.phones[phone.0].outbox.push(bytes.into());
+        self.settle();
+    }
+
+    /// Takes what has come to a phone that is busy, in order.
+    pub fn take_sip(&mut self, phone: PhoneId) -> Vec<Bytes> {
+        let inbox = self.phones[phone.0].inbox.as_mut();
+        inbox.map(std::mem::take).unwrap_or_default()
     }
 
     /// Everything that a phone sends, or is sent, is lost from here on, or no longer.

@@ -6,6 +6,7 @@ mod api;
 mod calls;
 mod dependencies;
 mod front_door;
+mod fuzz;
 mod loopback_baresip;
 mod loopback_drain;
 mod loopback_health;

@@ -626,3 +626,27 @@ fn loop_is_a_name_in_a_map_and_a_word_elsewhere() {
         assert_eq!(fault(text).is_empty(), sound, "{text}: {}", fault(text));
     }
 }
+
+#[test]
+fn carriage_returns_end_lines_only_before_a_line_feed() {
+    let lone = "a carriage return without a line feed";
+    for (text, expected) in [
+        ("fn f(e) {}\r\nfn g(e) {}\r\n", ""),
+        ("// f\rfn f(e) { g(); }", "b.rhai:1:5"),
+        ("fn f(e) {}\r\n// x\r\r\n", "b.rhai:2:5"),
+        ("fn f(e) { log(`é\r`); }", "b.rhai:1:17"),
+        ("fn f(e) {}\r", "b.rhai:1:11"),
+    ] {
+        let files = [
+            source("a.rhai", "fn on_started(e) {}"),
+            source("b.rhai", text),
+        ];
+        let found = faults(&files).join("\n");
+        let first = found.lines().next().unwrap_or_default();
+        let expected = match expected {
+            "" => String::new(),
+            place => format!("{place}: {lone}"),
+        };
+        assert_eq!(first, expected, "{text:?}");
+    }
+}

@@ -10,6 +10,8 @@ use crate::sip::message::Request;
 pub(in crate::sip) const SDP: &str = "application/sdp";
 /// Most parts of a multipart body that are looked at.
 const PARTS_MAX: usize = 16;
+/// Longest boundary between parts (RFC 2046 §5.1.1).
+const BOUNDARY_BYTES_MAX: usize = 70;
 
 /// Reduces the body of an INVITE to its session description: a `multipart/mixed` body with one
 /// `application/sdp` part is replaced by that part. False when there is a body and no such part:
@@ -52,14 +54,23 @@ pub(in crate::sip) fn accepts_sdp(headers: &Headers) -> bool {
     }
 }
 
-/// The first part of type `application/sdp` without a transfer encoding.
+/// The first part of type `application/sdp` without a transfer encoding. Delimiters stand at the
+/// start of a line, so that no two of them lie over each other.
 fn sdp_part(body: &Bytes, boundary: &str) -> Option<Bytes> {
+    if boundary.is_empty() || boundary.len() > BOUNDARY_BYTES_MAX {
+        return None;
+    }
     let delimiter = format!("--{boundary}");
-    let starts = find_all(body, delimiter.as_bytes());
+    let starts_line = |at: &usize| *at == 0 || body.get(at - 1) == Some(&b'\n');
+    let starts = places(body, delimiter.as_bytes()).filter(starts_line);
+    let starts: Vec<usize> = starts.take(PARTS_MAX).collect();
     for pair in starts.windows(2) {
         let &[start, end] = pair else { continue };
-        let part = body.slice(start + delimiter.len()..end);
-        let Some(head_end) = find_all(&part, b"\r\n\r\n").first().copied() else {
+        let Some(part) = body.get(start + delimiter.len()..end) else {
+            continue;
+        };
+        let part = body.slice_ref(part);
+        let Some(head_end) = places(&part, b"\r\n\r\n").next() else {
             continue;
         };
         let head = String::from_utf8_lossy(part.get(..head_end)?).to_ascii_lowercase();
@@ -76,12 +87,48 @@ fn sdp_part(body: &Bytes, boundary: &str) -> Option<Bytes> {
     None
 }
 
-/// Where `needle` stands at the start of a line or inside, at most [`PARTS_MAX`] places.
-fn find_all(body: &[u8], needle: &[u8]) -> Vec<usize> {
-    let places = body.windows(needle.len().max(1)).enumerate();
-    places
-        .filter(|(_, w)| *w == needle)
+/// Where `needle` stands.
+fn places<'b>(body: &'b [u8], needle: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
+    let windows = body.windows(needle.len().max(1)).enumerate();
+    windows
+        .filter(move |(_, window)| *window == needle)
         .map(|(at, _)| at)
-        .take(PARTS_MAX)
-        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PART: &str = "\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
+
+    #[test]
+    fn parts_lie_between_delimiters_at_the_start_of_lines() {
+        for (boundary, body, expected) in [
+            ("b", format!("--b{PART}--b--\r\n"), Some("v=0")),
+            ("b", format!("before\r\n--b{PART}--b--"), Some("v=0")),
+            ("b", format!("--b{PART}--b"), Some("v=0")),
+            ("b", format!("--b{PART}"), None),
+            ("b", format!("--b{PART}x--b--"), None),
+            ("b", format!("x--b{PART}--b--"), None),
+            // Delimiters that would lie over each other.
+            ("", "----\r\n\r\n--".to_owned(), None),
+            ("", format!("--{PART}--"), None),
+            ("-", "-----".to_owned(), None),
+            ("--", "--------\r\n------".to_owned(), None),
+            ("-", format!("---{PART}-----"), Some("v=0")),
+            (
+                &"b".repeat(71),
+                format!("--{0}{PART}--{0}--", "b".repeat(71)),
+                None,
+            ),
+        ] {
+            let body = Bytes::from(body);
+            let part = sdp_part(&body, boundary);
+            assert_eq!(
+                part.as_deref(),
+                expected.map(str::as_bytes),
+                "{boundary} {body:?}"
+            );
+        }
+    }
 }
