@@ -147,6 +147,7 @@ fn went_out(output: &Output) -> Option<String> {
         Output::OpenRecording { name, .. } => format!("recording: {name}"),
         Output::Log { session, text, .. } => format!("{session}: {text}"),
         Output::RemoveUser { name } => format!("user removed: {name}"),
+        Output::Notice(notice) => format!("told: {notice:?}"),
         Output::Script(_) => return None,
     })
 }

@@ -4,22 +4,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use crate::display_name::cleaned;
 use crate::id::{LegId, SessionId};
 use crate::media::Command;
+use crate::pii::Pii;
 use crate::routing::{CallInfo, Source, Variable};
 use crate::script::{Headers, Instance, LegInfo, SessionInfo};
 use crate::sip::{CallKey, Flow, Request};
 use crate::termination::Reason;
 
 use super::Engine;
-use super::call_log::{log_arrival, log_join};
 use super::catalog::{Catalog, RoutingDecision};
 use super::delivery::{ConferenceCall, FromPeer};
 use super::end::reason_header;
 use super::leg::{Leg, Link, SipLink};
+use super::notice::{CallArrived, ConferenceUnrouted, InternalCall, Notice, SessionStarted};
 use super::session::{Session, SessionInput};
 use super::trace_id::TraceId;
 
@@ -41,10 +42,7 @@ impl Engine {
         let question = CallInfo {
             destination: &info.destination,
             caller: &info.caller_id,
-            source: match flow.transport.is_web() {
-                true => Source::Web,
-                false => Source::Phone,
-            },
+            source: source_of(flow),
             headers: &headers,
             now_unix_s: (self.cx.clock_ms() / 1000) as i64,
         };
@@ -53,7 +51,9 @@ impl Engine {
             Ok(decision) => decision,
             Err(traces) => {
                 let (now, stats) = (self.cx.now, &mut self.cx.stats);
-                self.unrouted.note(now, &info, flow, &traces, stats);
+                if let Some(told) = self.unrouted.note(now, &info, flow, traces, stats) {
+                    self.cx.notice(Notice::CallUnrouted(Box::new(told)));
+                }
                 self.refuse_call(call, Reason::NotFound);
                 return;
             }
@@ -63,13 +63,25 @@ impl Engine {
             return;
         }
         let rule = decision.rule.name.clone();
-        let Some(session) = self.open_session(&catalog, decision, None) else {
+        let source = question.source;
+        let Some(session) = self.open_session(&catalog, decision, (source, None)) else {
             self.refuse_call(call, Reason::InternalError);
             return;
         };
         let sip = SipLink::new(call, request, flow, self.cx.next_seed());
-        log_arrival(&info, flow, &sip.sip_call_id, (session, &rule));
-        let leg = Leg::new(&info, Link::Sip(Box::new(sip)), TraceId::of(flow, info.id));
+        let trace = TraceId::of(flow, info.id);
+        let sip_call_id = sip.sip_call_id.clone();
+        let link = Link::Sip(Box::new(sip));
+        let leg = Leg::new(self.cx.now, &info, link, (trace, source));
+        self.cx.notice(Notice::CallArrived(Box::new(CallArrived {
+            trace,
+            session,
+            leg: leg.id,
+            sip_call_id,
+            rule,
+            address: flow.remote.ip(),
+            parties: leg.parties.clone(),
+        })));
         self.give(session, SessionInput::Call(Box::new(leg), info));
     }
 
@@ -86,14 +98,10 @@ impl Engine {
             .unwrap_or_default();
         let display_name = from.and_then(|from| from.display_name);
         let destination = request.uri.user_unescaped().unwrap_or_default();
-        let source = match flow.transport.is_web() {
-            true => "web",
-            false => "phone",
-        };
         LegInfo {
             id: LegId(self.cx.take_ids(1)),
             incoming: true,
-            source: source.to_owned(),
+            source: source_of(flow).label().to_owned(),
             number: caller_id.clone(),
             caller_id,
             display_name: cleaned(&display_name.unwrap_or_default()),
@@ -121,7 +129,7 @@ impl Engine {
             hops,
             trace,
         } = call;
-        let callee = match self.conference_session(caller, &far) {
+        let callee = match self.conference_session((caller, own), &far) {
             Ok(callee) => callee,
             Err(reason) => {
                 self.cx.media(Command::Close {
@@ -132,15 +140,23 @@ impl Engine {
                 return;
             }
         };
-        log_join(trace, (caller, own), (callee, far.id), &far);
-        let leg = Leg::new(&far, Link::Internal { peer: own, hops }, trace);
+        let link = Link::Internal { peer: own, hops };
+        let leg = Leg::new(self.cx.now, &far, link, (trace, Source::Internal));
+        self.cx.notice(Notice::InternalCall(Box::new(InternalCall {
+            trace,
+            session: caller,
+            leg: own,
+            to_session: callee,
+            to_leg: leg.id,
+            parties: leg.parties.clone(),
+        })));
         self.give(callee, SessionInput::Call(Box::new(leg), far));
     }
 
     /// The live session of a conference name, or a new one by the caller's own rules.
     fn conference_session(
         &mut self,
-        caller: SessionId,
+        (caller, leg): (SessionId, LegId),
         info: &LegInfo,
     ) -> Result<SessionId, Reason> {
         let name = &info.destination;
@@ -164,14 +180,20 @@ impl Engine {
         let own = catalog.application(&application);
         let (rule, trace) = own.ok_or(Reason::NotFound)?.router.decide(&question);
         let Some(rule) = rule else {
-            info!(application, trace = %trace.masked(), "No rule matches an internal call");
+            self.cx
+                .notice(Notice::ConferenceUnrouted(Box::new(ConferenceUnrouted {
+                    session: caller,
+                    leg,
+                    application,
+                    tried: trace,
+                })));
             return Err(Reason::NotFound);
         };
         let decision = RoutingDecision { application, rule };
         if let Some(reason) = self.refuses_session(&decision) {
             return Err(reason);
         }
-        let opened = self.open_session(&catalog, decision, Some(name));
+        let opened = self.open_session(&catalog, decision, (Source::Internal, Some(name)));
         opened.ok_or(Reason::NotFound)
     }
 
@@ -181,7 +203,7 @@ impl Engine {
         &mut self,
         catalog: &Catalog,
         decision: RoutingDecision,
-        conference_name: Option<String>,
+        (source, conference_name): (Source, Option<String>),
     ) -> Option<SessionId> {
         let RoutingDecision { application, rule } = decision;
         let programs = &catalog.application(&application)?.programs;
@@ -199,8 +221,13 @@ impl Engine {
                 .collect(),
             seed: self.cx.next_seed(),
         };
-        let conference = conference_name.as_deref().map(crate::pii::Pii);
-        info!(session_id = %id, rule = %rule.name, ?conference, "Session started");
+        self.cx.notice(Notice::SessionStarted(SessionStarted {
+            session: id,
+            application: application.clone(),
+            rule: rule.name.clone(),
+            source,
+            conference: conference_name.clone().map(Pii),
+        }));
         if let Some(name) = &conference_name {
             let key = (application.clone(), name.clone());
             self.cx.index.conferences.insert(key, id);
@@ -213,10 +240,13 @@ impl Engine {
     }
 
     /// Why no session of the rule may begin: it is kept out, or has as many as its limit allows.
-    fn refuses_session(&self, decision: &RoutingDecision) -> Option<Reason> {
+    fn refuses_session(&mut self, decision: &RoutingDecision) -> Option<Reason> {
         let RoutingDecision { application, rule } = decision;
         if rule.kept_out {
-            warn!(application, rule = %rule.name, "Rule is kept out until it is mended");
+            self.cx.notice(Notice::RuleKeptOut {
+                application: application.clone(),
+                rule: rule.name.clone(),
+            });
             return Some(Reason::RuleKeptOut);
         }
         let max = rule.limits.sessions_max?;
@@ -224,8 +254,19 @@ impl Engine {
         if self.sessions.values().filter(of_rule).count() < max as usize {
             return None;
         }
-        info!(application, rule = %rule.name, "Rule has as many sessions as it may");
+        self.cx.notice(Notice::RuleFull {
+            application: application.clone(),
+            rule: rule.name.clone(),
+        });
         Some(Reason::Overload)
+    }
+}
+
+/// Where a call comes from that comes in over SIP.
+pub(super) fn source_of(flow: Flow) -> Source {
+    match flow.transport.is_web() {
+        true => Source::Web,
+        false => Source::Phone,
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::id::LegId;
 use crate::media::{Command, LegKind, StreamParams, TelephoneEventParams, WebRtcReady};
@@ -18,9 +18,10 @@ use crate::sip::{Body, CallKey, Flow, Request, RequestKey};
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::context::Context;
+use super::context::{Context, ms_between};
 use super::exchange::Exchange;
 use super::leg::{self, Invite, Leg, LegState, MediaState, SipLink, Wanted};
+use super::notice::{LegAnswered, Notice, Trouble};
 use super::refused::Refused;
 use super::session::Session;
 
@@ -71,7 +72,7 @@ impl Session {
 
     /// There are no sockets for a leg. Who is rejected or forwarded does not need them.
     pub(super) fn handle_leg_failed(&mut self, cx: &mut Context, id: LegId, error: &str) {
-        info!(leg_id = %id, error, "No media port for a leg");
+        self.trouble(cx, id, Trouble::NoMediaPort(error.to_owned()));
         let Some(sip) = self.sip_mut(id) else { return };
         sip.media = MediaState::Failed;
         if sip.wanted.is_some() {
@@ -172,7 +173,7 @@ impl Session {
                 Some((call, body))
             }
             Err(refusal) => {
-                info!(leg_id = %id, %refusal, "Offer refused");
+                self.trouble(cx, id, Trouble::OfferRefused(refusal.to_string()));
                 self.hang_up(cx, id, refusal.reason(), &[]);
                 None
             }
@@ -223,7 +224,7 @@ impl Session {
             Ok(None) => {}
             Ok(Some(agreed)) => self.apply_stream(cx, id, &agreed),
             Err(refusal) => {
-                info!(leg_id = %id, %refusal, "Answer in ACK refused");
+                self.trouble(cx, id, Trouble::AnswerRefused(refusal.to_string()));
                 self.hang_up(cx, id, refusal.reason(), &[]);
                 return;
             }
@@ -238,8 +239,15 @@ impl Session {
             return;
         };
         leg.state = LegState::Connected(now);
+        let waited_ms = ms_between(leg.begun, now);
         self.alarms.set(Alarm::Unanswered(id), None);
         self.alarms.set(Alarm::EarlyMedia(id), None);
+        cx.notice(Notice::LegAnswered(LegAnswered {
+            session: self.id,
+            leg: id,
+            at_ms: self.at_ms(cx),
+            waited_ms,
+        }));
         self.tell_leg(cx, id, LegEvent::Connected { code: 200, headers });
     }
 
@@ -270,7 +278,7 @@ impl Session {
                 cx.respond(key, 200, Vec::new(), Some(sdp_body(body)));
             }
             Err(refusal) => {
-                info!(leg_id = %id, %refusal, "Offer of a re-INVITE refused, call goes on");
+                self.trouble(cx, id, Trouble::ReinviteRefused(refusal.to_string()));
                 let warning = ("Warning".to_owned(), format!("399 talkpath \"{refusal}\""));
                 cx.respond(key, 488, vec![warning], None);
             }

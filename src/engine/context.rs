@@ -16,8 +16,8 @@ use crate::sdp::IceCredentials;
 use crate::sip::{self, Body, CallKey, Endpoint, RequestKey};
 
 use super::delivery::{Delivery, FromPeer};
-use super::ended_leg::EndedLeg;
-use super::{Output, Settings, Stats};
+use super::notice::{EndedLink, LegEnded};
+use super::{Notice, Output, Settings, Stats};
 
 /// The one SIP endpoint, the indices, ids, randomness and the clock of the turn.
 pub(super) struct Context {
@@ -31,7 +31,7 @@ pub(super) struct Context {
     pub(super) deliveries: VecDeque<Delivery>,
     pub(super) stats: Stats,
     /// Legs whose media totals are still to come; their session may be gone by then.
-    pub(super) ended: BTreeMap<UnitId, EndedLeg>,
+    pub(super) ended: BTreeMap<UnitId, Box<LegEnded>>,
     next_id: u64,
     random: ChaCha12Rng,
     epoch: (Instant, u64),
@@ -107,6 +107,11 @@ impl Context {
         self.outputs.push_back(Output::Media(command));
     }
 
+    /// Tells a fact to whoever wants to know.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
     /// Tells the other end of an internal call.
     pub(super) fn tell_peer(&mut self, peer: LegId, said: FromPeer) {
         self.deliveries.push_back(Delivery::ToPeer(peer, said));
@@ -123,9 +128,13 @@ impl Context {
 
     /// The media totals of a leg that has ended are there.
     pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
-        if let Some(ended) = self.ended.remove(&unit) {
-            ended.report(unit, stats);
+        let Some(mut ended) = self.ended.remove(&unit) else {
+            return;
+        };
+        if let EndedLink::Sip { stats: totals, .. } = &mut ended.link {
+            *totals = stats;
         }
+        self.notice(Notice::LegEnded(ended));
     }
 
     /// Answers a request of a peer. One that has been answered or has timed out is left alone.
@@ -157,8 +166,18 @@ impl Context {
         IceCredentials::from_random(std::array::from_fn(|_| random.next_u64()))
     }
 
+    /// How long ago something was, in milliseconds.
+    pub(super) fn ms_since(&self, before: Instant) -> u64 {
+        ms_between(before, self.now)
+    }
+
     /// Unix time of the turn in milliseconds.
     pub(super) fn clock_ms(&self) -> u64 {
-        self.epoch.1 + self.now.saturating_duration_since(self.epoch.0).as_millis() as u64
+        self.epoch.1 + self.ms_since(self.epoch.0)
     }
+}
+
+/// Milliseconds from `before` to `now`.
+pub(super) fn ms_between(before: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(before).as_millis() as u64
 }

@@ -16,7 +16,7 @@
 //! A side whose WebSocket is lost may come back, and the other one hears nothing of it: INFO to it
 //! is answered with 200 and waits, in the endpoint. Who does not come back in time ends the call.
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::id::LegId;
 use crate::pii::Pii;
@@ -28,6 +28,7 @@ use super::bridge::{Bridge, Relay, better_refusal};
 use super::context::Context;
 use super::delivery::Farewell;
 use super::leg::{LegState, x_headers};
+use super::notice::Trouble;
 use super::refused::{Refused, refuse};
 use super::session::Session;
 
@@ -65,11 +66,11 @@ impl Session {
             };
             match cx.sip.invite(cx.now, binding.flow, binding.contact, params) {
                 Ok(call) => branches.push(call),
-                Err(error) => info!(leg_id = %id, %error, "Direct call could not be placed"),
+                Err(error) => self.trouble(cx, id, Trouble::BranchFailed(error.to_string())),
             }
         }
         if branches.is_empty() {
-            info!(leg_id = %id, user = %Pii(&user), "User is not registered");
+            self.trouble(cx, id, Trouble::UserUnregistered(Pii(user)));
             self.hang_up(cx, id, Reason::Unavailable, &[]);
             return Ok(());
         }
@@ -164,7 +165,7 @@ impl Session {
                 }
             }
             Err(error) => {
-                info!(leg_id = %leg, %error, "Answer of a direct call cannot be passed on");
+                self.trouble(cx, leg, Trouble::AnswerNotPassed(error.to_string()));
                 self.hang_up(cx, leg, Reason::InternalError, &[]);
             }
         }

@@ -24,7 +24,7 @@ pub struct Engine {
     pub(super) sessions: BTreeMap<SessionId, Session>,
     /// When each session's next deadline is.
     due: Deadlines<SessionId>,
-    pub(super) unrouted: super::call_log::Unrouted,
+    pub(super) unrouted: super::unrouted::Unrouted,
 }
 
 impl Engine {
@@ -36,7 +36,7 @@ impl Engine {
             catalog: Arc::new(Catalog::default()),
             sessions: BTreeMap::new(),
             due: Deadlines::default(),
-            unrouted: super::call_log::Unrouted::default(),
+            unrouted: super::unrouted::Unrouted::default(),
         }
     }
 

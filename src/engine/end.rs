@@ -10,11 +10,10 @@ use crate::sip::Request;
 use crate::termination::Reason;
 
 use super::alarm::Alarm;
-use super::call_log::log_internal_end;
 use super::context::Context;
 use super::delivery::{Farewell, FromPeer};
-use super::ended_leg::EndedLeg;
-use super::leg::{Leg, LegState, Link, MediaState, SipLink, x_headers};
+use super::leg::{Leg, LegState, Link, MediaState, x_headers};
+use super::notice::{EndedLink, LegEnded, Notice};
 use super::session::Session;
 
 impl Session {
@@ -103,26 +102,25 @@ impl Session {
         };
         cx.index.units.remove(&id.unit());
         self.take_back_alarms_of(id);
-        let duration_ms = match leg.state {
-            LegState::Connected(since) => {
-                cx.now.saturating_duration_since(since).as_millis() as u64
-            }
-            LegState::Alerting | LegState::Early | LegState::Answered => 0,
+        let answered_ms = match leg.state {
+            LegState::Connected(since) => Some(cx.ms_since(since)),
+            LegState::Alerting | LegState::Early | LegState::Answered => None,
         };
         let code = said.code.or(heard.code);
+        let duration_ms = answered_ms.unwrap_or_default();
         let event = end_event(&leg, reason, heard, (code, duration_ms));
         self.drop_direct(cx, id);
         self.close_sound(cx, &leg);
         self.leave_conferences(cx, id);
         cx.media(Command::Close { unit: leg.unit() });
         self.tell(cx, Event::Leg { leg: id, event });
+        self.note_ended(cx, &leg, reason, answered_ms);
         match &leg.link {
             Link::Sip(sip) => {
                 cx.index.calls.remove(&sip.call);
-                self.note_ended(cx, &leg, sip, (reason, duration_ms));
+                cx.stats.note_ended(reason);
             }
             Link::Internal { peer, .. } => {
-                log_internal_end(self.id, &leg, reason);
                 let by_script = matches!(reason, Reason::ScriptHangup | Reason::ScriptTerminate);
                 let mirrored = match (by_script, leg.incoming) {
                     (true, true) => Reason::CalleeHangup,
@@ -146,31 +144,38 @@ impl Session {
         }
     }
 
-    fn note_ended(
-        &self,
-        cx: &mut Context,
-        leg: &Leg,
-        sip: &SipLink,
-        (reason, duration_ms): (Reason, u64),
-    ) {
-        cx.stats.note_ended(reason);
-        let agreed = sip.exchange.current();
-        let ended = EndedLeg {
+    /// Tells the end of a leg; that of a leg with media when their totals are there.
+    fn note_ended(&self, cx: &mut Context, leg: &Leg, reason: Reason, answered_ms: Option<u64>) {
+        let (link, totals_follow) = match &leg.link {
+            Link::Internal { peer, .. } => (EndedLink::Internal { peer: *peer }, false),
+            Link::Sip(sip) => {
+                let agreed = sip.exchange.current();
+                let link = EndedLink::Sip {
+                    sip_call_id: sip.sip_call_id.clone(),
+                    codec: agreed.map(|agreed| agreed.codec.name),
+                    stats: LegStats::default(),
+                };
+                let has_media = matches!(sip.media, MediaState::Opening | MediaState::Ready(_));
+                (link, has_media)
+            }
+        };
+        let ended = Box::new(LegEnded {
             trace: leg.trace,
             session: self.id,
-            sip_call_id: sip.sip_call_id.clone(),
-            caller_id: leg.caller_id.clone(),
-            codec: agreed.map_or("none", |agreed| agreed.codec.name),
+            leg: leg.id,
+            incoming: leg.incoming,
+            parties: leg.parties.clone(),
             reason,
-            duration_ms,
-        };
-        match sip.media {
-            MediaState::Closed | MediaState::Failed => {
-                ended.report(leg.unit(), LegStats::default());
-            }
-            MediaState::Opening | MediaState::Ready(_) => {
+            at_ms: self.at_ms(cx),
+            lived_ms: cx.ms_since(leg.begun),
+            answered_ms,
+            link,
+        });
+        match totals_follow {
+            true => {
                 cx.ended.insert(leg.unit(), ended);
             }
+            false => cx.notice(Notice::LegEnded(ended)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::termination::Reason;
 
 use super::Output;
 use super::context::Context;
+use super::notice::{ConferenceOpened, Notice};
 use super::refused::{Refused, refuse};
 use super::session::{Phase, Session};
 use super::unit::{Conference, RecordOf, UnitKind};
@@ -119,9 +120,15 @@ impl Session {
             }
             Command::RemoveUser { name } => return remove_guest(cx, name),
             Command::Leg { leg, command } => return self.execute_leg(cx, leg, command, place),
-            Command::CreateConference { unit, label: _ } => {
+            Command::CreateConference { unit, label } => {
                 let kind = UnitKind::Conference(Conference::default());
                 self.add_unit(cx, unit, kind, place);
+                cx.notice(Notice::ConferenceOpened(ConferenceOpened {
+                    session: self.id,
+                    conference: unit,
+                    label,
+                    at_ms: self.at_ms(cx),
+                }));
                 cx.media(media::Command::AddMixer { unit });
             }
             Command::CreatePlayer {

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 
 use crate::id::LegId;
 use crate::media::{Command, DigitKind};
+use crate::routing::Source;
 use crate::script::{CallOptions, Event, LegEvent, LegInfo};
 use crate::termination::Reason;
 
 use super::context::Context;
 use super::delivery::{ConferenceCall, Delivery, Farewell, FromPeer};
 use super::leg::{Leg, Link};
+use super::notice::{ConferenceCalled, Notice};
 use super::refused::{Refused, refuse};
 use super::session::Session;
 use super::trace_id::TraceId;
@@ -69,7 +71,15 @@ impl Session {
         };
         let trace = self.trace().unwrap_or(TraceId::Phone(leg));
         let link = Link::Internal { peer: far.id, hops };
-        self.add_leg(cx, Leg::new(&own, link, trace));
+        let called = Leg::new(cx.now, &own, link, (trace, Source::Internal));
+        cx.notice(Notice::ConferenceCalled(ConferenceCalled {
+            trace,
+            session: self.id,
+            leg,
+            at_ms: self.at_ms(cx),
+            parties: called.parties.clone(),
+        }));
+        self.add_leg(cx, called);
         // The script may connect its end in the same turn, so the wire is there at once.
         cx.media(Command::AddWire {
             a: leg.unit(),

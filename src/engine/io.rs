@@ -11,7 +11,7 @@ use crate::script::{self, Instance, Outcome, Sound, Turn};
 use crate::sip::{Flow, User};
 use crate::termination::Reason;
 
-use super::Catalog;
+use super::{Catalog, Notice};
 
 /// Something that happened outside.
 #[derive(Debug)]
@@ -112,6 +112,8 @@ pub enum Output {
         /// Its user name.
         name: String,
     },
+    /// A fact to be told to whoever wants to know.
+    Notice(Notice),
     /// A line that a scenario wrote.
     Log {
         /// The session.

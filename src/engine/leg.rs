@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use crate::id::{LegId, PlaybackId, UnitId};
 use crate::media::{self, WebRtcParams, WebRtcReady};
+use crate::routing::Source;
 use crate::script::{Headers, LegInfo, Place};
 use crate::sdp::{Agreed, IceCredentials, Local, LocalWebRtc, RemoteWebRtc, Setup};
 use crate::sip::{Body, CallKey, NameAddr, Request, RequestKey, Uri};
 
 use super::exchange::Exchange;
+use super::notice::Parties;
 use super::trace_id::TraceId;
 
 /// A leg.
@@ -20,8 +22,9 @@ pub(super) struct Leg {
     pub(super) incoming: bool,
     pub(super) link: Link,
     pub(super) state: LegState,
-    pub(super) caller_id: String,
-    /// What all lines of the log about its caller have.
+    pub(super) begun: Instant,
+    pub(super) parties: Parties,
+    /// What all notices of its caller have.
     pub(super) trace: TraceId,
     pub(super) digits: DigitChoice,
     /// Its media is missing, and may come back.
@@ -234,14 +237,20 @@ pub(super) fn webrtc_params(agreed: &RemoteWebRtc) -> Box<WebRtcParams> {
 }
 
 impl Leg {
-    /// A leg at its beginning.
-    pub(super) fn new(info: &LegInfo, link: Link, trace: TraceId) -> Leg {
+    /// A leg that begins now.
+    pub(super) fn new(
+        now: Instant,
+        info: &LegInfo,
+        link: Link,
+        (trace, source): (TraceId, Source),
+    ) -> Leg {
         Leg {
             id: info.id,
             incoming: info.incoming,
             link,
             state: LegState::Alerting,
-            caller_id: info.caller_id.clone(),
+            begun: now,
+            parties: Parties::of(source, info),
             trace,
             digits: DigitChoice::default(),
             away: false,

@@ -1,6 +1,6 @@
 //! What happens to a leg from outside: events of its dialog and of its media.
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::id::LegId;
 use crate::media;
@@ -10,6 +10,7 @@ use crate::termination::Reason;
 
 use super::alarm::Alarm;
 use super::context::Context;
+use super::notice::{Notice, Trouble};
 use super::session::Session;
 
 impl Session {
@@ -18,6 +19,7 @@ impl Session {
         if self.direct.contains_key(&id) {
             return self.handle_direct(cx, id, event);
         }
+        let session = self.id;
         match event {
             sip::Event::Cancelled { .. } => self.drop_leg(cx, id, Reason::Cancelled),
             sip::Event::Acked { body, .. } => self.handle_acked(cx, id, body),
@@ -31,8 +33,8 @@ impl Session {
             sip::Event::RequestAnswered {
                 key, response_code, ..
             } => self.handle_request_answered(cx, id, key, response_code),
-            sip::Event::FlowLost { .. } => self.note_flow(id, "WebSocket of a call lost"),
-            sip::Event::FlowBack { .. } => self.note_flow(id, "WebSocket of a call is back"),
+            sip::Event::FlowLost { .. } => cx.notice(Notice::FlowLost { session, leg: id }),
+            sip::Event::FlowBack { .. } => cx.notice(Notice::FlowBack { session, leg: id }),
             sip::Event::Ended { reason, .. } => self.drop_leg(cx, id, reason),
             // No scenario places calls yet, and an INVITE is of no leg.
             sip::Event::Invite { call, .. }
@@ -42,8 +44,14 @@ impl Session {
         }
     }
 
-    fn note_flow(&self, leg: LegId, what: &'static str) {
-        info!(leg_id = %leg, session_id = %self.id, "{what}");
+    /// Something about a leg did not work.
+    pub(super) fn trouble(&self, cx: &mut Context, leg: LegId, trouble: Trouble) {
+        let session = self.id;
+        cx.notice(Notice::LegTrouble {
+            session,
+            leg,
+            trouble,
+        });
     }
 
     /// A fact about the media of a leg, conference, player or recorder.
@@ -82,7 +90,7 @@ impl Session {
             M::PlaybackStarted { playback, .. } => self.handle_playback(cx, unit, playback, false),
             M::PlaybackFinished { playback, .. } => self.handle_playback(cx, unit, playback, true),
             M::LegLost { loss, .. } => {
-                info!(leg_id = %leg, ?loss, "WebRTC leg lost");
+                self.trouble(cx, leg, Trouble::MediaLost(loss.clone()));
                 self.handle_leg_lost(cx, leg, loss);
             }
             M::MediaTimeout { .. } => self.handle_media_missing(cx, leg),

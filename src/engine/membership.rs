@@ -5,6 +5,7 @@ use crate::media::Command;
 use crate::script::{Event, Place, UnitCommand, UnitEvent};
 
 use super::context::Context;
+use super::notice::{ConferenceClosed, Member, Notice};
 use super::refused::{Refused, refuse};
 use super::session::Session;
 use super::unit::{Conference, RecordOf, Unit, UnitKind};
@@ -29,7 +30,18 @@ impl Session {
     /// Removes a conference, player or recorder.
     pub(super) fn remove_unit(&mut self, cx: &mut Context, unit: UnitId) {
         self.stop_playback(cx, unit);
-        self.units.remove(&unit);
+        if let Some(entry) = self.units.remove(&unit)
+            && let UnitKind::Conference(conference) = entry.kind
+        {
+            for leg in conference.members.into_keys() {
+                cx.notice(Notice::LegLeft(self.member(cx, unit, leg)));
+            }
+            cx.notice(Notice::ConferenceClosed(ConferenceClosed {
+                session: self.id,
+                conference: unit,
+                at_ms: self.at_ms(cx),
+            }));
+        }
         cx.index.units.remove(&unit);
         cx.media(Command::Close { unit });
     }
@@ -163,8 +175,11 @@ impl Session {
                 _ => conference.members.insert(leg, after),
             };
             match (before, after) {
-                (0, 1) => self.tell_unit(cx, unit, UnitEvent::MemberJoined { leg }),
-                (1, 0) => self.tell_unit(cx, unit, UnitEvent::MemberLeft { leg }),
+                (0, 1) => {
+                    cx.notice(Notice::LegJoined(self.member(cx, unit, leg)));
+                    self.tell_unit(cx, unit, UnitEvent::MemberJoined { leg });
+                }
+                (1, 0) => self.tell_left(cx, unit, leg),
                 _ => {}
             }
         }
@@ -181,7 +196,21 @@ impl Session {
             }
         }
         for unit in left {
-            self.tell_unit(cx, unit, UnitEvent::MemberLeft { leg });
+            self.tell_left(cx, unit, leg);
+        }
+    }
+
+    fn tell_left(&mut self, cx: &mut Context, unit: UnitId, leg: LegId) {
+        cx.notice(Notice::LegLeft(self.member(cx, unit, leg)));
+        self.tell_unit(cx, unit, UnitEvent::MemberLeft { leg });
+    }
+
+    fn member(&self, cx: &Context, conference: UnitId, leg: LegId) -> Member {
+        Member {
+            session: self.id,
+            conference,
+            leg,
+            at_ms: self.at_ms(cx),
         }
     }
 }

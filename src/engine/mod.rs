@@ -19,18 +19,18 @@
 //! keeps the sessions and the limits over all; indices tell it whose an input is.
 //!
 //! Files. The engine: `dispatch` (who gets an input), `arrival` (calls that need a session),
-//! `context` (what sessions share), `io` (inputs and outputs), `limits` (settings), `catalog`
-//! (rules with their programs). Values: `leg`, `exchange`, `unit`, `bridge`, `alarm`, `delivery`,
-//! `refused`, `ended_leg`, `trace_id`. A session: `session` (its life and its script), `execute`,
-//! `leg_command` and `membership` (commands of scenarios), `refusal` (those that are not carried
-//! out), `leg_event`, `call_in` (SIP calls), `internal_call`, `direct` (calls between users),
-//! `end` (of any leg), `sound` (playing and recording), `message` (INFO), `digits`, `timeout`.
+//! `unrouted` (those that get none), `context` (what sessions share), `io` (inputs and outputs),
+//! `limits` (settings), `catalog` (rules with their programs). Values: `leg`, `exchange`, `unit`,
+//! `bridge`, `alarm`, `delivery`, `refused`, `trace_id`, `notice` (facts that are told). A session:
+//! `session` (its life and its script), `execute`, `leg_command` and `membership` (commands of
+//! scenarios), `refusal` (those that are not carried out), `leg_event`, `call_in` (SIP calls),
+//! `internal_call`, `direct` (calls between users), `end` (of any leg), `sound` (playing and
+//! recording), `message` (INFO), `digits`, `timeout`.
 
 mod alarm;
 mod arrival;
 mod bridge;
 mod call_in;
-mod call_log;
 mod catalog;
 mod context;
 mod delivery;
@@ -38,7 +38,6 @@ mod digits;
 mod direct;
 mod dispatch;
 mod end;
-mod ended_leg;
 mod exchange;
 mod execute;
 mod internal_call;
@@ -49,6 +48,7 @@ mod leg_event;
 mod limits;
 mod membership;
 mod message;
+pub mod notice;
 mod refusal;
 mod refused;
 mod session;
@@ -56,8 +56,11 @@ mod sound;
 mod timeout;
 mod trace_id;
 mod unit;
+mod unrouted;
 
 pub use catalog::{Application, Catalog};
 pub use dispatch::Engine;
 pub use io::{Input, Output, Recorded, ScriptDone, ScriptJob, Stats};
 pub use limits::{GUEST_PREFIX, Settings};
+pub use notice::Notice;
+pub use trace_id::TraceId;

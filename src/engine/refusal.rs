@@ -53,6 +53,7 @@ impl Session {
         self.refused = Some(told);
         cx.warn_scenario(self.id, format!("{place}: {code}: {text}"));
         if self.is_crowded(cx) {
+            self.events_shed += 1;
             return;
         }
         let event = Event::Refused {

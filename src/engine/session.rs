@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{info, warn};
-
 use crate::deadlines::Deadlines;
 use crate::id::{LegId, PlaybackId, SessionId, TimerId, UnitId};
 use crate::media::{self, Clip};
@@ -28,6 +26,7 @@ use super::delivery::FromPeer;
 use super::io::Recorded;
 use super::leg::Leg;
 use super::limits::{IDS_PER_TURN, RECORDINGS_END_MAX};
+use super::notice::{Notice, ScenarioFailed, SessionEnded};
 use super::refused::Told;
 use super::unit::{RecordOf, Unit};
 use super::{Output, ScriptDone, ScriptJob};
@@ -54,6 +53,8 @@ pub(super) struct Session {
     pub(super) custom_data: String,
     /// The last command that was not carried out.
     pub(super) refused: Option<Told>,
+    /// Events that it was not told of because it could not keep up.
+    pub(super) events_shed: u64,
     born: Instant,
 }
 
@@ -142,6 +143,7 @@ impl Session {
             phase: Phase::Running,
             custom_data: String::new(),
             refused: None,
+            events_shed: 0,
             born,
         }
     }
@@ -189,6 +191,11 @@ impl Session {
         self.legs.is_empty() && self.queue.is_empty() && matches!(self.script, Script::Here(_))
     }
 
+    /// How long the session has lived, in milliseconds.
+    pub(super) fn at_ms(&self, cx: &Context) -> u64 {
+        cx.ms_since(self.born)
+    }
+
     /// Half of the events that may wait do so: a session that cannot keep up is told less rather
     /// than ended for it.
     pub(super) fn is_crowded(&self, cx: &Context) -> bool {
@@ -205,7 +212,10 @@ impl Session {
             Phase::Apologising | Phase::Closing(_) | Phase::Terminating | Phase::Over => return,
         }
         if self.queue.len() >= events_max {
-            warn!(session_id = %self.id, events_max, "Session cannot keep up with its events");
+            cx.notice(Notice::EventsOverflowed {
+                session: self.id,
+                events_max,
+            });
             self.end(cx, Reason::LimitReached);
             return;
         }
@@ -275,9 +285,14 @@ impl Session {
                 }
                 if let Some(error) = outcome.error {
                     cx.stats.script_errors += 1;
-                    warn!(session_id = %self.id, place = %error.place, function = %error.function,
-                        message = %error.message, "Scenario failed");
-                    cx.warn_scenario(self.id, error.to_string());
+                    let text = error.to_string();
+                    cx.notice(Notice::ScenarioFailed(ScenarioFailed {
+                        session: self.id,
+                        place: error.place.to_string(),
+                        function: error.function,
+                        message: error.message,
+                    }));
+                    cx.warn_scenario(self.id, text);
                     if outcome.fatal {
                         self.fail(cx);
                     }
@@ -285,12 +300,13 @@ impl Session {
             }
             Err(panic) => {
                 cx.stats.script_errors += 1;
-                warn!(session_id = %self.id, %panic, "Script host panicked");
+                let session = self.id;
+                cx.notice(Notice::HostPanicked { session, panic });
                 self.fail(cx);
             }
         }
         if phase == Phase::Terminating {
-            self.forget(cx);
+            self.phase = Phase::Over;
         } else {
             self.finish_or_go_on(cx);
         }
@@ -306,7 +322,8 @@ impl Session {
                 let waits = !self.queue.is_empty() || !self.recordings.is_empty();
                 match self.script {
                     Script::Out => {}
-                    Script::Lost => self.forget(cx),
+                    Script::Lost if !self.recordings.is_empty() => {}
+                    Script::Lost => self.phase = Phase::Over,
                     Script::Here(_) if waits => {}
                     Script::Here(_) => {
                         self.phase = Phase::Terminating;
@@ -314,7 +331,7 @@ impl Session {
                         self.queue.push_back(Event::Terminating { reason });
                         self.hand_out(cx);
                         if matches!(self.script, Script::Here(_)) {
-                            self.forget(cx);
+                            self.phase = Phase::Over;
                         }
                     }
                 }
@@ -357,9 +374,15 @@ impl Session {
             Phase::Running | Phase::Apologising => {}
             Phase::Closing(_) | Phase::Terminating | Phase::Over => return,
         }
-        info!(session_id = %self.id, rule = %self.rule, reason = %reason,
-            custom_data = self.custom_data,
-            duration_ms = cx.now.duration_since(self.born).as_millis() as u64, "Session ends");
+        cx.notice(Notice::SessionEnded(SessionEnded {
+            session: self.id,
+            application: self.application.clone(),
+            rule: self.rule.clone(),
+            reason,
+            custom_data: self.custom_data.clone(),
+            events_shed: self.events_shed,
+            duration_ms: self.at_ms(cx),
+        }));
         self.phase = Phase::Closing(reason);
         self.queue.retain(Event::is_of_recording);
         self.leave_directory(cx);
@@ -391,11 +414,6 @@ impl Session {
         if cx.index.conferences.get(&key) == Some(&self.id) {
             cx.index.conferences.remove(&key);
         }
-    }
-
-    fn forget(&mut self, cx: &mut Context) {
-        self.forget_recordings(cx);
-        self.phase = Phase::Over;
     }
 
     /// Puts a leg into the session and starts the time in which it must be answered.

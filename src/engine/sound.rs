@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use tracing::info;
-
 use crate::id::{LegId, PlaybackId, UnitId};
 use crate::media::{self, Clip};
 use crate::script::{Event, LegEvent, Place, RecordOptions, Sound, UnitEvent};
 
 use super::context::Context;
 use super::leg::{Leg, LegState, Playing};
+use super::notice::{Notice, RecordingBegun, RecordingEnded, SoundFailed};
 use super::refused::{Refused, refuse, refuse_direct};
 use super::session::{Phase, Session};
 use super::unit::{RecordOf, UnitKind};
@@ -122,7 +121,12 @@ impl Session {
             Err(error) => {
                 let source = playing.source.clone();
                 *slot = None;
-                tracing::warn!(%unit, source, error, "Sound cannot be played");
+                cx.notice(Notice::SoundFailed(SoundFailed {
+                    session: self.id,
+                    unit,
+                    source: source.clone(),
+                    error: error.clone(),
+                }));
                 cx.media(media::Command::StopPlay { unit });
                 self.tell_playback(cx, unit, source, Some(Some(error)));
             }
@@ -212,7 +216,12 @@ impl Session {
     /// The file of a recording has been made, and has its name.
     pub(super) fn handle_recording_opened(&mut self, cx: &mut Context, unit: UnitId, url: String) {
         if let Some(of) = self.recordings.get(&unit).copied() {
-            info!(session_id = %self.id, %unit, url, "Recording begins");
+            cx.notice(Notice::RecordingBegun(RecordingBegun {
+                session: self.id,
+                recorder: unit,
+                url: url.clone(),
+                at_ms: self.at_ms(cx),
+            }));
             self.tell_recording(cx, unit, of, Written::Started(url));
         }
     }
@@ -242,6 +251,12 @@ impl Session {
         result: Result<Recorded, String>,
     ) {
         if let Some(of) = self.recordings.remove(&unit) {
+            cx.notice(Notice::RecordingEnded(RecordingEnded {
+                session: self.id,
+                recorder: unit,
+                result: result.clone(),
+                at_ms: self.at_ms(cx),
+            }));
             self.tell_recording(cx, unit, of, Written::Ended(result));
             self.finish_or_go_on(cx);
         }
@@ -249,17 +264,13 @@ impl Session {
 
     /// The end of a session does not wait for its recordings any longer.
     pub(super) fn give_up_recordings(&mut self, cx: &mut Context) {
-        let recordings = self.recordings.len();
-        tracing::warn!(session_id = %self.id, recordings, "Recordings take too long to end");
-        self.forget_recordings(cx);
-        self.finish_or_go_on(cx);
-    }
-
-    /// Nobody is told any more what becomes of the recordings.
-    pub(super) fn forget_recordings(&mut self, cx: &mut Context) {
-        for unit in std::mem::take(&mut self.recordings).into_keys() {
-            cx.index.recordings.remove(&unit);
+        let recorders: Vec<UnitId> = std::mem::take(&mut self.recordings).into_keys().collect();
+        for unit in &recorders {
+            cx.index.recordings.remove(unit);
         }
+        let session = self.id;
+        cx.notice(Notice::RecordingsGivenUp { session, recorders });
+        self.finish_or_go_on(cx);
     }
 
     fn tell_recording(&mut self, cx: &mut Context, unit: UnitId, of: RecordOf, what: Written) {

@@ -78,6 +78,7 @@ impl Session {
                 self.alarms.set(Alarm::Timer(timer), Some(next));
                 // A session that cannot keep up loses beats of its clock rather than its life.
                 if self.is_crowded(cx) {
+                    self.events_shed += 1;
                     return;
                 }
             }

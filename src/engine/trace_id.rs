@@ -8,13 +8,15 @@ use crate::sip::Flow;
 /// What the lines about one caller have in common: the WebSocket, with all that goes over it, or
 /// the leg of a phone. Internal calls have that of the leg which they were made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TraceId {
+pub enum TraceId {
+    /// A WebSocket.
     WebSocket(FlowId),
+    /// A leg of a phone.
     Phone(LegId),
 }
 
 impl TraceId {
-    pub fn of(flow: Flow, leg: LegId) -> Self {
+    pub(super) fn of(flow: Flow, leg: LegId) -> Self {
         match flow.transport.is_web() {
             true => TraceId::WebSocket(flow.id),
             false => TraceId::Phone(leg),

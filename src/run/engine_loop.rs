@@ -26,6 +26,7 @@ use crate::script::{Host, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
+use super::call_log;
 use super::health::{Beat, Health, Part};
 use super::journal_file::JournalFile;
 use super::media_loop::MediaHandle;
@@ -364,6 +365,7 @@ impl EngineLoop {
                     }
                 }
                 Output::OpenRecording { unit, name } => self.shells.recordings.open(unit, &name),
+                Output::Notice(notice) => call_log::write(&notice),
                 Output::Log {
                     session,
                     warn: true,

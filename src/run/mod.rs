@@ -2,6 +2,7 @@
 //! across the border and decide nothing about calls.
 
 pub mod cache;
+pub mod call_log;
 pub mod clips;
 pub mod decode;
 pub mod engine_loop;

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
 use crate::audio::Clip;
-use crate::engine::{self, Recorded, ScriptJob};
+use crate::engine::{self, Recorded, ScriptDone, ScriptJob};
 use crate::id::{PlaybackId, UnitId};
 
 use super::World;
@@ -104,8 +104,12 @@ impl World {
         let now = self.now;
         match work {
             Late::Script(job) => {
-                let done = Box::new(job.run(&self.host));
-                self.engine.handle(now, engine::Input::Script(done));
+                let done = match self.host_panics {
+                    false => job.run(&self.host),
+                    true => ScriptDone::lost(job.session, "the host is to panic".to_owned()),
+                };
+                self.engine
+                    .handle(now, engine::Input::Script(Box::new(done)));
             }
             Late::Clip(id, result) => {
                 self.engine.handle(now, engine::Input::Clip { id, result });

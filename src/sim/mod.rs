@@ -6,6 +6,7 @@
 //! that who hears whom is measured in the sound that arrives.
 
 mod ear;
+mod files;
 mod flows;
 mod journal;
 mod late;

@@ -5,17 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::audio::{Clip, Rate};
+use crate::audio::Rate;
 use crate::codec::{CodecInfo, g711};
-use crate::engine::{self, Catalog, Engine, Recorded};
+use crate::engine::{self, Catalog, Engine, Notice};
 use crate::id::{FlowId, PlaybackId, UnitId};
 use crate::journal::Feed;
 use crate::media::{self, Core, MediaSettings};
-use crate::script::{Host, Sound};
+use crate::script::Host;
 use crate::sip::login::User;
 use crate::sip::{Flow, Transport};
 
 use super::ear::{TONES, hears_tone, tone_of};
+use super::files::Files;
 use super::journal::Journal;
 use super::late::{Late, Latency, Lates};
 use super::network::{Faults, Network, Parcel};
@@ -24,10 +25,6 @@ use super::sockets::Sockets;
 
 /// Unix time at which every simulation begins: 2026-01-01 12:00:00 UTC.
 const EPOCH_MS: u64 = 1_767_268_800_000;
-/// Simulated speech takes so long per character of text.
-const SPEECH_MS_PER_CHARACTER: u64 = 40;
-/// Frequency of simulated speech, which no marker tone has.
-const SPEECH_HZ: f64 = 310.0;
 /// Turns of the world at one instant; more is a loop without progress.
 const TURNS_MAX: usize = 1_000_000;
 
@@ -83,13 +80,13 @@ pub struct World {
     pub(super) next_flow: u64,
     /// Phones without a network.
     pub(super) cut: BTreeSet<PhoneId>,
-    sounds: BTreeMap<PlaybackId, String>,
-    /// Each open recording with its URL and its samples.
-    recordings: BTreeMap<UnitId, (String, u64)>,
-    /// URLs of finished recordings.
-    recorded: BTreeSet<String>,
+    files: Files,
+    /// Every turn of a script brings the script host down.
+    pub host_panics: bool,
     /// What happened, for people: one line per fact.
     timeline: Vec<String>,
+    /// Facts that the engine told.
+    pub notices: Vec<Notice>,
     /// Lines that scenarios logged.
     pub logs: Vec<String>,
     /// Guests that scenarios had removed.
@@ -123,10 +120,10 @@ impl World {
             open_flows: BTreeSet::new(),
             next_flow: 1_000_000,
             cut: BTreeSet::new(),
-            sounds: BTreeMap::new(),
-            recordings: BTreeMap::new(),
-            recorded: BTreeSet::new(),
+            files: Files::default(),
+            host_panics: false,
             timeline: Vec::new(),
+            notices: Vec::new(),
             logs: Vec::new(),
             removed_users: Vec::new(),
             journal,
@@ -307,7 +304,7 @@ impl World {
         let own = [
             ("sockets", self.sockets.counts().0),
             ("addresses", self.sockets.counts().1),
-            ("open recordings", self.recordings.len()),
+            ("open recordings", self.files.open()),
             ("work that is not done", self.lates.len()),
         ];
         left.extend(own.into_iter().filter(|(_, count)| *count > 0));
@@ -568,12 +565,11 @@ impl World {
                 self.lates.begin(now, Late::Script(job));
             }
             engine::Output::Clip { id, sound } => {
-                let result = self.make_clip(id, sound);
+                let result = self.files.make_clip(id, sound);
                 self.lates.begin(now, Late::Clip(id, result));
             }
             engine::Output::OpenRecording { unit, name } => {
-                let url = format!("recording:{name}.wav");
-                self.recordings.insert(unit, (url.clone(), 0));
+                let url = self.files.record(unit, &name);
                 self.lates.begin(now, Late::Opened(unit, url));
             }
             engine::Output::RemoveUser { name } => {
@@ -581,6 +577,7 @@ impl World {
                     .handle(now, engine::Input::RemoveUser(name.clone()));
                 self.removed_users.push(name);
             }
+            engine::Output::Notice(notice) => self.notices.push(notice),
             engine::Output::Log { text, .. } => {
                 let line = format!("{:>9.3} s  script  {text}", self.elapsed().as_secs_f64());
                 self.timeline.push(line);
@@ -616,53 +613,18 @@ impl World {
                 samples,
                 ..
             } => {
-                if let Some((_, taken)) = self.recordings.get_mut(&unit) {
-                    *taken += samples.len() as u64 * 8000 / u64::from(rate.hz());
-                }
+                self.files.write(unit, rate, samples.len());
             }
             media::Output::RecordEnd { unit } => {
-                let (url, samples) = self.recordings.remove(&unit).unwrap_or_default();
-                self.recorded.insert(url.clone());
-                let recorded = Recorded {
-                    url,
-                    duration_ms: samples / 8,
-                };
+                let recorded = self.files.end(unit);
                 self.lates.begin(now, Late::Recorded(unit, Ok(recorded)));
             }
         }
     }
 
-    /// Speech of a length that fits its text, so that a simulated prompt takes its time.
-    fn make_clip(&mut self, id: PlaybackId, sound: Sound) -> Result<Arc<Clip>, String> {
-        let (name, length_ms) = match sound {
-            Sound::Speech { text, .. } => {
-                let length = text.chars().count() as u64 * SPEECH_MS_PER_CHARACTER;
-                (text, length)
-            }
-            Sound::File { path }
-                if path.contains("missing")
-                    || path.starts_with("recording:") && !self.recorded.contains(&path) =>
-            {
-                return Err(format!("{path}: no such file"));
-            }
-            Sound::File { path } => (path, 1000),
-            Sound::Tone { name, .. } => (name, 1000),
-        };
-        let step = std::f64::consts::TAU * SPEECH_HZ / 8000.0;
-        let samples = (0..length_ms * 8)
-            .map(|n| ((n as f64 * step).sin() * 8000.0) as i16)
-            .collect();
-        self.sounds.insert(id, name.clone());
-        Ok(Arc::new(Clip {
-            name,
-            rate: Rate::Hz8000,
-            samples,
-        }))
-    }
-
     /// Everybody who hears the unit is told what plays on it.
     fn note_said(&mut self, unit: UnitId, playback: PlaybackId) {
-        let Some(text) = self.sounds.get(&playback).cloned() else {
+        let Some(text) = self.files.said(playback) else {
             return;
         };
         let mut listeners = vec![unit];

@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod direct;
 mod faults;
+mod laws;
 mod legs;
 mod log;
 mod logins;
@@ -26,7 +27,8 @@ use talkpath::sim::{PhoneId, PhoneState, Setup, World};
 
 const ACCESS_NUMBER: &str = "31201234567";
 
-/// A world that is asked at its end whether anything is left in any table.
+/// A world that is asked at its end whether anything is left in any table, and whether what was
+/// told of it holds together.
 struct Tested(World);
 
 fn tested(setup: Setup) -> Tested {
@@ -53,6 +55,7 @@ impl Drop for Tested {
             self.hang_up_all();
             self.advance(RUN_OUT);
             assert_eq!(self.leftovers(), [], "{}", self.timeline());
+            expect(laws::check(&self.0));
         }
     }
 }

@@ -546,6 +546,12 @@ fn headers_words_and_sleep_are_checked() {
             &[],
         ),
         ("src/run/x.rs", "fn f() { sleep(MS) }", &[]),
+        (
+            "src/engine/x.rs",
+            "fn f() { info!(a, \"b\"); tracing::warn!(\"c\"); debug!(\"d\") }",
+            &["1 notice"; 2],
+        ),
+        ("src/run/x.rs", "fn f() { info!(\"a\") }", &[]),
         ("src/net/x.rs", "fn f() { sleep(MS) }", &[]),
         (
             "src/script/x.rs",

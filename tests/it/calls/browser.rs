@@ -109,6 +109,7 @@ impl Browser {
                 Output::Clip { .. }
                 | Output::OpenRecording { .. }
                 | Output::RemoveUser { .. }
+                | Output::Notice(_)
                 | Output::Log { .. } => {}
             }
         }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::Once;
 use std::time::Duration;
 
+use talkpath::run::call_log;
 use tracing::Level;
 
 use super::{Tested, join, world_of};
@@ -58,6 +59,11 @@ impl Write for Sink {
     }
 }
 
+/// Writes the lines of what the engine has told so far.
+fn write(world: &Tested) {
+    world.notices.iter().for_each(call_log::write);
+}
+
 /// The lines that `run` writes, from INFO on.
 fn logged(run: impl FnOnce()) -> Vec<String> {
     SUBSCRIBER.call_once(|| {
@@ -77,6 +83,7 @@ fn logged(run: impl FnOnce()) -> Vec<String> {
 
 #[test]
 fn one_trace_leads_from_the_invite_into_the_conference_and_to_the_end() {
+    let mut notices = String::new();
     let lines = logged(|| {
         let mut world = world();
         let [first, second] = ["+31612345678", "+31687654321"].map(|number| {
@@ -87,6 +94,8 @@ fn one_trace_leads_from_the_invite_into_the_conference_and_to_the_end() {
         world.hang_up(first);
         world.hang_up(second);
         world.advance(Duration::from_secs(5));
+        write(&world);
+        notices = format!("{:?}", world.notices);
     });
     let all = lines.join("\n");
     let arrivals = lines.iter().filter(|line| line.contains(" Call "));
@@ -116,6 +125,7 @@ fn one_trace_leads_from_the_invite_into_the_conference_and_to_the_end() {
     }
     for secret in ["31612345678", "31687654321", "conf_1234"] {
         assert!(!all.contains(secret), "{secret} in\n{all}");
+        assert!(!notices.contains(secret), "{secret} in\n{notices}");
     }
 }
 
@@ -130,6 +140,7 @@ fn calls_that_no_rule_takes_are_one_line_a_minute_for_each_address() {
             world.advance(Duration::from_secs(1));
         }
         unrouted = world.stats().calls_unrouted_phone;
+        write(&world);
     });
     assert_eq!(unrouted, 5);
     let all = lines.join("\n");

@@ -38,6 +38,7 @@ fn drain(engine: &mut Engine, host: &talkpath::script::Host, now: Instant) -> Ve
             Output::Media(_)
             | Output::Clip { .. }
             | Output::OpenRecording { .. }
+            | Output::Notice(_)
             | Output::RemoveUser { .. } => {}
         }
     }

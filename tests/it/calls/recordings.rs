@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use talkpath::engine::Notice;
 use talkpath::sim::{Latency, PhoneState};
 
 use super::{ONE_RULE, Tested, expect, setup_of, tested};
@@ -175,4 +176,29 @@ fn begin(e) {
     // While it grows it is not there yet.
     let expected = ["played true false", "same true", "played true true"];
     assert_eq!(world.logs, expected);
+}
+
+/// The session waits for its recordings although nobody is there any more to be told of them.
+#[test]
+fn a_host_that_panics_costs_no_recording() {
+    let script = r#"
+fn on_incoming(e) {
+    e.leg.on("connected", |e| e.leg.record());
+    e.leg.on("message", |e| log(e.text));
+    e.leg.answer();
+}
+"#;
+    let mut world = world_with(script, Latency::of(Duration::from_millis(400)), 1);
+    let phone = world.phone("+31612345678");
+    world.dial(phone, "100");
+    expect(world.expect_state(phone, PhoneState::Connected));
+    world.advance(Duration::from_secs(3));
+    world.host_panics = true;
+    world.message(phone, "hello");
+    world.advance(Duration::from_secs(20));
+    let told = |of: fn(&Notice) -> bool| world.notices.iter().filter(|it| of(it)).count();
+    let panicked = told(|notice| matches!(notice, Notice::HostPanicked { .. }));
+    assert_eq!(panicked, 1, "{:#?}", world.notices);
+    let kept = told(|notice| matches!(notice, Notice::RecordingEnded(it) if it.result.is_ok()));
+    assert_eq!(kept, 1, "{:#?}", world.notices);
 }

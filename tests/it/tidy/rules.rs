@@ -216,6 +216,7 @@ pub fn check(source: &Source<'_>) -> Vec<Finding> {
     }
     sleeping(source, &mut findings);
     unfinished(source, &mut findings);
+    silent(source, &mut findings);
     if source.is_test || !source.path.starts_with("src/") {
         return findings;
     }
@@ -407,6 +408,24 @@ fn sleeping(source: &Source<'_>, findings: &mut Vec<Finding>) {
                 line: source.line(offset),
                 rule: "sleep",
                 reason,
+            });
+        }
+    }
+}
+
+/// The engine writes lines for developers only: a fact leaves it as a notice, whose line its
+/// subscriber writes.
+fn silent(source: &Source<'_>, findings: &mut Vec<Finding>) {
+    if source.modules().first() != Some(&"engine") {
+        return;
+    }
+    for (offset, word) in words(&source.live) {
+        let called = next_byte(&source.live, offset + word.len()).is_some_and(|(_, b)| b == b'!');
+        if called && matches!(word, "info" | "warn" | "error") {
+            findings.push(Finding {
+                line: source.line(offset),
+                rule: "notice",
+                reason: format!("{word}! in engine: a fact is a Notice, run/call_log.rs logs it"),
             });
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use talkpath::codec::g711;
 use talkpath::sim::{PhoneId, PhoneState, World};
 
-use super::super::{ACCESS_NUMBER, RUN_OUT};
+use super::super::{ACCESS_NUMBER, RUN_OUT, laws};
 use super::reference::{Kind, Life, Reference, SURELY_GONE, SURELY_HERE, WEB_MAX};
 use super::step::{Case, ORDERS, Step};
 
@@ -73,6 +73,7 @@ impl Play {
         if let left @ [_, ..] = self.world.leftovers().as_slice() {
             return Err(format!("left: {left:?}"));
         }
+        laws::check(&self.world)?;
         match self.journal {
             true => self.world.replay(),
             false => Ok(()),
