@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use talkpath::id::{LegId, SessionId};
+use talkpath::id::{LegId, Run, SessionId};
 use talkpath::script::{
     Event, Host, Instance, LegInfo, Limits, Program, SessionInfo, Source, Turn,
 };
@@ -41,6 +41,7 @@ fn measure(host: &Host, file: &str, program: &Arc<Program>) {
 
 fn begin(host: &Host, program: &Arc<Program>, id: u64) -> Instance {
     let about = SessionInfo {
+        run: Run::default(),
         id: SessionId(id),
         rule: "bench".to_owned(),
         application: "videoconf".to_owned(),

@@ -211,6 +211,7 @@ impl Engine {
         let id = SessionId(self.cx.take_ids(1));
         let variables = rule.variables.iter();
         let about = SessionInfo {
+            run: self.cx.run,
             id,
             rule: rule.name.clone(),
             application: application.clone(),

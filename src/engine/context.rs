@@ -9,7 +9,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 use tracing::debug;
 
-use crate::id::{LegId, PlaybackId, SessionId, UnitId};
+use crate::id::{LegId, PlaybackId, Run, SessionId, UnitId};
 use crate::media::{self, LegStats};
 use crate::script::Headers;
 use crate::sdp::IceCredentials;
@@ -21,6 +21,8 @@ use super::{Notice, Output, Settings, Stats};
 
 /// The one SIP endpoint, the indices, ids, randomness and the clock of the turn.
 pub(super) struct Context {
+    /// What the names of all ids end with.
+    pub(super) run: Run,
     pub(super) settings: Settings,
     pub(super) sip: Endpoint,
     pub(super) index: Index,
@@ -75,6 +77,9 @@ impl Context {
     /// `epoch` pairs an instant with its Unix time in milliseconds; `seed` is the only source of
     /// randomness.
     pub(super) fn new(settings: Settings, epoch: (Instant, u64), seed: [u8; 32]) -> Context {
+        // A stream of its own: what else is drawn has nothing to do with it.
+        let mut naming = ChaCha12Rng::from_seed(seed);
+        naming.set_stream(1);
         let mut random = ChaCha12Rng::from_seed(seed);
         let mut sip_seed = [0; 32];
         random.fill_bytes(&mut sip_seed);
@@ -89,6 +94,7 @@ impl Context {
             ..sip::Settings::default()
         };
         Context {
+            run: Run::new(epoch.1, naming.next_u32()),
             sip: Endpoint::new(sip_settings, sip_seed),
             settings,
             index: Index::default(),

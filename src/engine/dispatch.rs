@@ -7,7 +7,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use crate::deadlines::Deadlines;
-use crate::id::{SessionId, UnitId};
+use crate::id::{Run, SessionId, UnitId};
 use crate::media;
 use crate::sip;
 use crate::termination::Reason;
@@ -29,7 +29,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without rules. `epoch` pairs an instant with its Unix time in milliseconds; `seed`
-    /// is the only source of randomness.
+    /// is the only source of randomness. The two also make its [`Run`].
     pub fn new(settings: Settings, epoch: (Instant, u64), seed: [u8; 32]) -> Engine {
         Engine {
             cx: Context::new(settings, epoch, seed),
@@ -38,6 +38,11 @@ impl Engine {
             due: Deadlines::default(),
             unrouted: super::unrouted::Unrouted::default(),
         }
+    }
+
+    /// What the ids of this engine are named with outside of it.
+    pub fn run(&self) -> Run {
+        self.cx.run
     }
 
     /// Takes in what happened.

@@ -6,6 +6,9 @@
 //! recordings begin and end while their session is there. `tests/it/calls/laws.rs` holds all
 //! of them to that.
 //!
+//! Ids are those of one run; [`Run::name`](crate::id::Run::name) of
+//! [`Engine::run`](super::Engine::run) gives the names that scenarios see, which no other run has.
+//!
 //! The engine has no clock of the wall: `at_ms` counts from the begin of the notice's session, and
 //! who hears of a notice adds the time of day. Notices leave in the order of the facts, but for
 //! [`LegEnded`] of a SIP leg, which waits for the totals of its media, and says when the end was.

@@ -202,7 +202,7 @@ impl Session {
         self.recordings.insert(unit, of);
         cx.index.recordings.insert(unit, self.id);
         let name = match options.name.as_str() {
-            "" => format!("{}-{unit}", self.id),
+            "" => cx.run.name(format_args!("{}-{unit}", self.id)).to_string(),
             name => name.to_owned(),
         };
         cx.outputs.push_back(Output::OpenRecording { unit, name });

@@ -26,7 +26,7 @@ use crate::script::{Host, Sound};
 use crate::sip;
 use crate::telemetry::Metric;
 
-use super::call_log;
+use super::call_log::CallLog;
 use super::health::{Beat, Health, Part};
 use super::journal_file::JournalFile;
 use super::media_loop::MediaHandle;
@@ -218,6 +218,7 @@ enum Woken {
 /// The task.
 pub struct EngineLoop {
     feed: Feed,
+    call_log: CallLog,
     shells: Shells,
     queues: Queues,
     wishes: watch::Receiver<Wish>,
@@ -243,6 +244,7 @@ impl EngineLoop {
         let (clips, clips_in) = mpsc::channel(REPLIES_MAX);
         let beat = shells.health.beat(Part::Engine, TURN_MAX);
         let this = EngineLoop {
+            call_log: CallLog::new(feed.engine().run()),
             feed,
             beat,
             shells,
@@ -365,21 +367,12 @@ impl EngineLoop {
                     }
                 }
                 Output::OpenRecording { unit, name } => self.shells.recordings.open(unit, &name),
-                Output::Notice(notice) => call_log::write(&notice),
+                Output::Notice(notice) => self.call_log.write(&notice),
                 Output::Log {
                     session,
-                    warn: true,
+                    warn,
                     text,
-                } => {
-                    warn!(target: "script", session_id = %session, "{text}");
-                }
-                Output::Log {
-                    session,
-                    warn: false,
-                    text,
-                } => {
-                    info!(target: "script", session_id = %session, "{text}");
-                }
+                } => self.call_log.write_script(session, warn, &text),
             }
         }
         while let Some(command) = self.commands.pop_front() {
@@ -409,7 +402,8 @@ impl EngineLoop {
     fn run_turn(&mut self, job: ScriptJob) {
         let (host, session) = (self.shells.host.clone(), job.session);
         if self.jobs.len() >= TURNS_WAITING_MAX {
-            warn!(session_id = %session, "A session ends: the script threads take no turns");
+            let session_id = self.feed.engine().run().name(session);
+            warn!(%session_id, "A session ends: the script threads take no turns");
             let why = "the script threads take no turns".to_owned();
             return self.failed.push_back(ScriptDone::lost(session, why));
         }

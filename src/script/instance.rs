@@ -11,7 +11,7 @@ use super::command::{LegInfo, Sound};
 use super::handle::HeaderMap;
 use super::program::Program;
 use super::random::Random;
-use crate::id::{LegId, SessionId, TimerId, UnitId};
+use crate::id::{LegId, Run, SessionId, TimerId, UnitId};
 
 /// Ended legs whose properties can still be read; beyond it the oldest is forgotten.
 const ENDED_LEGS_KEPT: usize = 100;
@@ -19,6 +19,8 @@ const ENDED_LEGS_KEPT: usize = 100;
 /// What a session is told about itself when it begins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionInfo {
+    /// What the names of all ids end with.
+    pub run: Run,
     /// Its id.
     pub id: SessionId,
     /// The name of the rule that made it.

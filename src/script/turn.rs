@@ -67,6 +67,11 @@ impl Running {
         self.program.place(ctx.call_position())
     }
 
+    /// What an id is called in scripts.
+    pub(super) fn name(&self, id: impl std::fmt::Display) -> String {
+        self.tables.about.run.name(id).to_string()
+    }
+
     /// A number that no unit, leg or timer has yet.
     pub(super) fn fresh_id(&mut self) -> Answer<u64> {
         match self.ids.next() {

@@ -1,6 +1,6 @@
 //! The world: one engine, one media core, one script host, phones and a network, under one clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::audio::Rate;
 use crate::codec::{CodecInfo, g711};
 use crate::engine::{self, Catalog, Engine, Notice};
-use crate::id::{FlowId, PlaybackId, UnitId};
+use crate::id::{FlowId, PlaybackId, Run, UnitId};
 use crate::journal::Feed;
 use crate::media::{self, Core, MediaSettings};
 use crate::script::Host;
@@ -23,7 +23,7 @@ use super::network::{Faults, Network, Parcel};
 use super::phone::{Phone, PhoneId, PhoneOptions, PhoneState};
 use super::sockets::Sockets;
 
-/// Unix time at which every simulation begins: 2026-01-01 12:00:00 UTC.
+/// Unix time at which a simulation begins unless told otherwise: 2026-01-01 12:00:00 UTC.
 const EPOCH_MS: u64 = 1_767_268_800_000;
 /// Turns of the world at one instant; more is a loop without progress.
 const TURNS_MAX: usize = 1_000_000;
@@ -46,6 +46,8 @@ pub struct Setup {
     pub seed: u64,
     /// Whether [`World::replay`] works; it costs time.
     pub journal: bool,
+    /// Unix time at which it begins, in milliseconds.
+    pub started_ms: u64,
 }
 
 impl Setup {
@@ -60,6 +62,7 @@ impl Setup {
             latency: Latency::NONE,
             seed: 1,
             journal: false,
+            started_ms: EPOCH_MS,
         }
     }
 }
@@ -101,8 +104,11 @@ impl World {
         let now = Instant::now();
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&setup.seed.to_le_bytes());
-        let journal = Journal::of(&setup, EPOCH_MS, seed);
-        let mut engine = Feed::new(Engine::new(setup.engine, (now, EPOCH_MS), seed), now);
+        let journal = Journal::of(&setup, setup.started_ms, seed);
+        let mut engine = Feed::new(
+            Engine::new(setup.engine, (now, setup.started_ms), seed),
+            now,
+        );
         if setup.journal {
             engine.write();
         }
@@ -289,6 +295,11 @@ impl World {
     /// Time since the beginning.
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
+    }
+
+    /// What the ids of the engine are named with.
+    pub fn run(&self) -> Run {
+        self.engine.engine().run()
     }
 
     /// What the engine counts.

@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod direct;
 mod faults;
+mod ids;
 mod laws;
 mod legs;
 mod log;

@@ -12,7 +12,7 @@ use super::session::add_unit;
 use super::{Entry, entry, function, handler, options};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("leg", "id", "Its id, such as `l12`."),
+    entry("leg", "id", "Its id, such as `l12-06dqjvep03zevfqf`."),
     entry("leg", "incoming", "Whether it called us."),
     entry("leg", "source", "`phone`, `web` or `internal`."),
     entry("leg", "caller_id", "Who calls."),
@@ -177,7 +177,10 @@ fn register_properties(engine: &mut Engine) {
     property(engine, "number", |leg| leg.info.number.clone().into());
     property(engine, "user", |leg| leg.info.user.clone().into());
     property(engine, "headers", |leg| Dynamic::from(leg.headers.clone()));
-    engine.register_get("id", |leg: &mut Leg| leg.0.to_string());
+    engine.register_get("id", |leg: &mut Leg| {
+        let id = leg.0;
+        with(|running| Ok(running.name(id)))
+    });
     engine.register_get("state", |leg: &mut Leg| {
         let id = leg.0;
         with(|running| {

@@ -54,7 +54,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "stop_media_between(a, b)",
         "Undoes `send_media_between`.",
     ),
-    entry("session", "id", "Its id, such as `s7`."),
+    entry(
+        "session",
+        "id",
+        "Its id, such as `s7-06dqjvep03zevfqf`, unique over restarts and machines.",
+    ),
     entry("session", "rule", "The rule that made it."),
     entry("session", "application", "The application of the rule."),
     entry(
@@ -140,7 +144,8 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn register_object(engine: &mut Engine) {
     property(engine, "id", |running| {
-        running.tables.about.id.to_string().into()
+        let about = &running.tables.about;
+        about.run.name(about.id).to_string().into()
     });
     property(engine, "rule", |running| {
         running.tables.about.rule.clone().into()

@@ -12,7 +12,7 @@ use super::{Entry, entry, function, handler, leg, options};
 use crate::id::UnitId;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    entry("conference", "id", "Its id, such as `u3`."),
+    entry("conference", "id", "Its id, such as `u3-06dqjvep03zevfqf`."),
     entry("conference", "label", "The label that it was made with."),
     entry(
         "conference",
@@ -137,7 +137,10 @@ fn register_media<T: Unit + Clone>(engine: &mut Engine) {
 }
 
 fn register_unit<T: Unit + Clone>(engine: &mut Engine) {
-    engine.register_get("id", |unit: &mut T| unit.unit().to_string());
+    engine.register_get("id", |unit: &mut T| {
+        let id = unit.unit();
+        with(|running| Ok(running.name(id)))
+    });
     function(engine, "stop", |ctx: NativeCallContext, unit: &mut T| {
         stop(&ctx, unit.unit())
     });

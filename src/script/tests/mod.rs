@@ -20,7 +20,7 @@ use super::{
     Command, Event, Host, Instance, LegCommand, LegEvent, LegInfo, Limits, Outcome, Program,
     SessionInfo, Sound, Source, Turn, UnitCommand, UnitEvent,
 };
-use crate::id::{LegId, SessionId, TimerId, UnitId};
+use crate::id::{LegId, Run, SessionId, TimerId, UnitId};
 
 /// Ids that a world gives to what the script makes begin here.
 const FIRST_ID: u64 = 100;
@@ -43,6 +43,7 @@ fn source(file: &str, text: &str) -> Source {
 
 fn about() -> SessionInfo {
     SessionInfo {
+        run: run(),
         id: SessionId(7),
         rule: "phones".to_owned(),
         application: "demo".to_owned(),
@@ -244,11 +245,19 @@ fn show_headers(headers: &super::Headers) -> String {
         .collect()
 }
 
-/// A command as one line of a story.
+/// The run of every session.
+fn run() -> Run {
+    Run::new(0, 1)
+}
+
+/// A command as one line of a story, which leaves out the run in names of ids.
 fn show(command: &Command) -> String {
     match command {
         Command::Terminate => "terminate".to_owned(),
-        Command::Log { warn, text } => format!("{} {text}", if *warn { "warn" } else { "log" }),
+        Command::Log { warn, text } => {
+            let text = text.replace(&format!("-{}", run()), "");
+            format!("{} {text}", if *warn { "warn" } else { "log" })
+        }
         Command::CallConference { leg, name, options } => format!(
             "{leg} call {name} from {} {:?}{}",
             options.caller_id,

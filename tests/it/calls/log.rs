@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Once;
 use std::time::Duration;
 
-use talkpath::run::call_log;
+use talkpath::run::call_log::CallLog;
 use tracing::Level;
 
 use super::{Tested, join, world_of};
@@ -61,7 +61,8 @@ impl Write for Sink {
 
 /// Writes the lines of what the engine has told so far.
 fn write(world: &Tested) {
-    world.notices.iter().for_each(call_log::write);
+    let log = CallLog::new(world.run());
+    world.notices.iter().for_each(|notice| log.write(notice));
 }
 
 /// The lines that `run` writes, from INFO on.
