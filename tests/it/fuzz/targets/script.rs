@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use talkpath::id::{LegId, SessionId};
+use talkpath::id::{LegId, Run, SessionId};
 use talkpath::script::{
     Command, Event, Host, Instance, LegEvent, LegInfo, Limits, Place, Program, SessionInfo, Source,
     Turn, check_syntax,
@@ -152,6 +152,7 @@ fn story() -> Vec<Event> {
 
 fn about(conference: &str) -> SessionInfo {
     SessionInfo {
+        run: Run::default(),
         id: SessionId(7),
         rule: "fuzz".to_owned(),
         application: "fuzz".to_owned(),
