@@ -12,7 +12,7 @@ node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.ex
 # package:proof that it is there
 wanted="gcc:/usr/bin/cc pkg-config:/usr/bin/pkg-config libopus-dev:/usr/include/opus/opus.h espeak-ng:/usr/bin/espeak-ng"
 if [ "${1:-}" = "--for-tests" ]; then
-    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium firefox-esr:/usr/bin/firefox-esr coturn:/usr/bin/turnserver"
+    wanted="$wanted sip-tester:/usr/bin/sipp baresip-core:/usr/bin/baresip chromium:/usr/bin/chromium chromium-headless-shell:/usr/bin/chromium-headless-shell firefox-esr:/usr/bin/firefox-esr coturn:/usr/bin/turnserver"
 fi
 
 missing=""

@@ -27,7 +27,7 @@ const isOff = (window) =>
 
 /** Anna beside Bob: in one browser, because nobody listens. */
 async function openAnna(t) {
-  bob ??= await stage.open();
+  bob ??= await stage.open({ whole: true });
   const anna = await openBeside(bob);
   t.after(() => anna.close());
   return anna;

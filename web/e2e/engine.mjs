@@ -22,9 +22,6 @@ export async function startEngine(keys = {}) {
     'media.bind': '127.0.0.1',
     'media.webrtc_port': 0,
     'stun.listen': '127.0.0.1:0',
-    // By the clock: with two browsers for each core, a handler of a debug build may wait for longer
-    // than the 50 ms that it has by default, and what it should have done is not done.
-    'script.handler_ms': 10_000,
     data_dir: data,
     recordings_dir: join(data, 'recordings'),
     ...keys,

@@ -21,7 +21,7 @@ let anna;
 before(async () => {
   server = await startServer(0);
   room = `${server.url}/join/482913507`;
-  focus = await openWindow();
+  focus = await openWindow({ whole: true });
   await focus.page.goto(`${server.url}/e2e/focus.html`);
   anna = await open({ viewport: { width: 1440, height: 900 } });
   await anna.page.goto(room);

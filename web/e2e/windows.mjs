@@ -19,9 +19,13 @@ const AUDIBLE_DB = -70;
 /** Without a GPU, a process that imitates one costs more than it draws. */
 const CHEAP = ['--disable-gpu', '--in-process-gpu'];
 
-/** Debian's Chromium, or `CHROMIUM`. */
-export function chromiumPath() {
-  const path = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/**
+ * Debian's Chromium without what draws its own windows, which costs half; `whole`: the one that
+ * people have. `CHROMIUM` names another one for both.
+ */
+export function chromiumPath(whole = false) {
+  const name = whole ? 'chromium' : 'chromium-headless-shell';
+  const path = process.env.CHROMIUM ?? `/usr/bin/${name}`;
   if (!existsSync(path)) throw new Error(`no Chromium at ${path}; tools/install.sh --for-tests`);
   return path;
 }
@@ -29,15 +33,16 @@ export function chromiumPath() {
 /**
  * Opens a browser of its own with one page. `toneHz` is what its microphone hears; 0 for silence.
  * `hasDevices` false: a machine without microphone and camera; `isAllowed` false: the user refuses
- * them. Playwright's own page is `window.page`; `window.close()` ends the browser.
+ * them; `whole`: the browser with its own windows, history and settings. Playwright's own page is
+ * `window.page`; `window.close()` ends the browser.
  */
 export async function openWindow(options = {}) {
-  const { toneHz = 0, hasDevices = true, isAllowed = true, args = [] } = options;
+  const { toneHz = 0, hasDevices = true, isAllowed = true, whole = false, args = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), 'talkpath-e2e-'));
   const wav = join(folder, 'microphone.wav');
   writeFileSync(wav, toneWav(toneHz, 2));
   const browser = await chromium.launch({
-    executablePath: chromiumPath(),
+    executablePath: chromiumPath(whole),
     args: [
       ...CHEAP,
       // Five pictures a second, the fewest that it makes.
@@ -208,9 +213,11 @@ export async function killTab({ page, context }) {
 /** Chromium has one process for all its sockets. `wav` is in the arguments of the browser. */
 function networkPidsOf(wav) {
   const processes = listProcesses();
-  const browser = processes.find(({ args }) => args.includes(wav) && !args.includes('--type='));
+  // The browser, and the script that started it.
+  const browsers = processes.filter(({ args }) => args.includes(wav) && !args.includes('--type='));
   const network = processes.find(
-    ({ parent, args }) => parent === browser?.pid && args.includes('network.mojom.NetworkService'),
+    ({ parent, args }) =>
+      browsers.some(({ pid }) => pid === parent) && args.includes('network.mojom.NetworkService'),
   );
   if (!network) throw new Error('the browser has no network process of its own');
   return [network.pid];
