@@ -16,7 +16,7 @@ use crate::sdp::IceCredentials;
 use crate::sip::{self, Body, CallKey, Endpoint, RequestKey};
 
 use super::delivery::{Delivery, FromPeer};
-use super::notice::{EndedLink, LegEnded};
+use super::ended::Ended;
 use super::{Notice, Output, Settings, Stats};
 
 /// The one SIP endpoint, the indices, ids, randomness and the clock of the turn.
@@ -33,7 +33,7 @@ pub(super) struct Context {
     pub(super) deliveries: VecDeque<Delivery>,
     pub(super) stats: Stats,
     /// Legs whose media totals are still to come; their session may be gone by then.
-    pub(super) ended: BTreeMap<UnitId, Box<LegEnded>>,
+    pub(super) ended: Ended,
     next_id: u64,
     random: ChaCha12Rng,
     epoch: (Instant, u64),
@@ -102,7 +102,7 @@ impl Context {
             outputs: VecDeque::new(),
             deliveries: VecDeque::new(),
             stats: Stats::default(),
-            ended: BTreeMap::new(),
+            ended: Ended::default(),
             next_id: 1,
             random,
             epoch,
@@ -134,13 +134,16 @@ impl Context {
 
     /// The media totals of a leg that has ended are there.
     pub(super) fn report_ended(&mut self, unit: UnitId, stats: LegStats) {
-        let Some(mut ended) = self.ended.remove(&unit) else {
-            return;
-        };
-        if let EndedLink::Sip { stats: totals, .. } = &mut ended.link {
-            *totals = stats;
+        if let Some(ended) = self.ended.complete(unit, stats) {
+            self.notice(Notice::LegEnded(ended));
         }
-        self.notice(Notice::LegEnded(ended));
+    }
+
+    /// Tells the ends of legs that have waited long enough for their totals.
+    pub(super) fn report_overdue(&mut self) {
+        while let Some(ended) = self.ended.pop(self.now) {
+            self.notice(Notice::LegEnded(ended));
+        }
     }
 
     /// Answers a request of a peer. One that has been answered or has timed out is left alone.

@@ -89,6 +89,7 @@ impl Engine {
         if self.cx.sip.poll_timeout().is_some_and(|at| at <= now) {
             self.cx.sip.handle_timeout(now);
         }
+        self.cx.report_overdue();
         while let Some(session) = self.due.pop(now) {
             self.give(session, SessionInput::Timeout);
             self.settle();
@@ -98,10 +99,9 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is due next; nothing when no deadline is set.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.cx.sip.poll_timeout(), self.due.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        let overdue = self.cx.ended.next_deadline();
+        let next = [self.cx.sip.poll_timeout(), self.due.next(), overdue];
+        next.into_iter().flatten().min()
     }
 
     /// The next thing to be done outside; nothing when all has been told.

@@ -4,7 +4,7 @@ use tracing::debug;
 
 use crate::display_name::cleaned;
 use crate::id::LegId;
-use crate::media::{Command, LegStats};
+use crate::media::Command;
 use crate::script::{Event, Headers, LegEvent};
 use crate::sip::Request;
 use crate::termination::Reason;
@@ -13,6 +13,7 @@ use super::alarm::Alarm;
 use super::context::Context;
 use super::delivery::{Farewell, FromPeer};
 use super::leg::{Leg, LegState, Link, MediaState, x_headers};
+use super::limits::TOTALS_WAIT_MAX;
 use super::notice::{EndedLink, LegEnded, Notice};
 use super::session::Session;
 
@@ -153,7 +154,7 @@ impl Session {
                 let link = EndedLink::Sip {
                     sip_call_id: sip.sip_call_id.clone(),
                     codec: agreed.map(|agreed| agreed.codec.name),
-                    stats: LegStats::default(),
+                    stats: None,
                 };
                 let has_media = matches!(sip.media, MediaState::Opening | MediaState::Ready(_));
                 (link, has_media)
@@ -172,9 +173,7 @@ impl Session {
             link,
         });
         match totals_follow {
-            true => {
-                cx.ended.insert(leg.unit(), ended);
-            }
+            true => cx.ended.keep(cx.now + TOTALS_WAIT_MAX, ended),
             false => cx.notice(Notice::LegEnded(ended)),
         }
     }

@@ -84,6 +84,10 @@ impl Default for Settings {
 /// used or not.
 pub(super) const IDS_PER_TURN: u64 = 1024;
 
+/// How long the end of a leg waits to be told for the totals of its media, which the media core
+/// gives at its next tick.
+pub(super) const TOTALS_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// How long a session that ends waits for the ends of its recordings.
 pub(super) const RECORDINGS_END_MAX: Duration = Duration::from_secs(2);
 

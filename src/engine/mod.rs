@@ -21,11 +21,11 @@
 //! Files. The engine: `dispatch` (who gets an input), `arrival` (calls that need a session),
 //! `unrouted` (those that get none), `context` (what sessions share), `io` (inputs and outputs),
 //! `limits` (settings), `catalog` (rules with their programs). Values: `leg`, `exchange`, `unit`,
-//! `bridge`, `alarm`, `delivery`, `refused`, `trace_id`, `notice` (facts that are told). A session:
-//! `session` (its life and its script), `execute`, `leg_command` and `membership` (commands of
-//! scenarios), `refusal` (those that are not carried out), `leg_event`, `call_in` (SIP calls),
-//! `internal_call`, `direct` (calls between users), `end` (of any leg), `sound` (playing and
-//! recording), `message` (INFO), `digits`, `timeout`.
+//! `bridge`, `alarm`, `delivery`, `refused`, `trace_id`, `notice` (facts that are told), `ended`
+//! (those about legs that wait). A session: `session` (its life and its script), `execute`,
+//! `leg_command` and `membership` (commands of scenarios), `refusal` (those that are not carried
+//! out), `leg_event`, `call_in` (SIP calls), `internal_call`, `direct` (calls between users), `end`
+//! (of any leg), `sound` (playing and recording), `message` (INFO), `digits`, `timeout`.
 
 mod alarm;
 mod arrival;
@@ -38,6 +38,7 @@ mod digits;
 mod direct;
 mod dispatch;
 mod end;
+mod ended;
 mod exchange;
 mod execute;
 mod internal_call;

@@ -345,8 +345,9 @@ pub enum EndedLink {
         sip_call_id: String,
         /// The codec that was agreed last; nothing when there was no agreement.
         codec: Option<&'static str>,
-        /// Totals of its media; zeroes when it had none here.
-        stats: LegStats,
+        /// Totals of its media; nothing when it had none here, or when the media core did not tell
+        /// them in time.
+        stats: Option<LegStats>,
     },
     /// The other end of an internal call.
     Internal {

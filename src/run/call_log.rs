@@ -211,24 +211,27 @@ impl CallLog {
                 sip_call_id,
                 codec,
                 stats,
-            } => info!(
-                %trace,
-                %leg_id,
-                %session_id,
-                call_id = sip_call_id,
-                caller = %ended.parties.caller,
-                %reason,
-                class = reason.row().class.label(),
-                duration_ms = ended.answered_ms.unwrap_or_default(),
-                codec = codec.unwrap_or("none"),
-                packets_in = stats.packets_in,
-                packets_out = stats.packets_out,
-                lost = stats.lost,
-                late = stats.late,
-                concealed = stats.concealed,
-                jitter_ms_max = stats.jitter_ms_max,
-                "Leg ended"
-            ),
+            } => {
+                let stats = stats.unwrap_or_default();
+                info!(
+                    %trace,
+                    %leg_id,
+                    %session_id,
+                    call_id = sip_call_id,
+                    caller = %ended.parties.caller,
+                    %reason,
+                    class = reason.row().class.label(),
+                    duration_ms = ended.answered_ms.unwrap_or_default(),
+                    codec = codec.unwrap_or("none"),
+                    packets_in = stats.packets_in,
+                    packets_out = stats.packets_out,
+                    lost = stats.lost,
+                    late = stats.late,
+                    concealed = stats.concealed,
+                    jitter_ms_max = stats.jitter_ms_max,
+                    "Leg ended"
+                );
+            }
         }
     }
 }

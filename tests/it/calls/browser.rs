@@ -4,11 +4,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use talkpath::engine::{Engine, Input, Output, Settings};
+use talkpath::engine::notice::EndedLink;
+use talkpath::engine::{Engine, Input, Notice, Output, Settings};
 use talkpath::id::{FlowId, UnitId};
-use talkpath::media::{Command, Event, LegKind, Loss, WebRtcParams, WebRtcReady};
+use talkpath::media::{Command, Event, LegKind, LegStats, Loss, WebRtcParams, WebRtcReady};
 use talkpath::script::Host;
 use talkpath::sip::{Flow, Transport, User};
 
@@ -36,6 +37,7 @@ struct Browser {
     to: String,
     commands: VecDeque<Command>,
     messages: VecDeque<String>,
+    notices: Vec<Notice>,
 }
 
 impl Browser {
@@ -69,6 +71,7 @@ impl Browser {
             to: "<sip:100@203.0.113.5>".to_owned(),
             commands: VecDeque::new(),
             messages: VecDeque::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -95,6 +98,31 @@ impl Browser {
 
     fn handle(&mut self, input: Input) {
         self.engine.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Lets a second pass.
+    fn pass(&mut self) {
+        self.now += Duration::from_secs(1);
+        self.engine.handle_timeout(self.now);
+        self.drain();
+    }
+
+    /// The ends of legs that were told, with their totals.
+    fn ends(&self) -> Vec<Option<LegStats>> {
+        let ends = self.notices.iter().filter_map(|notice| {
+            let Notice::LegEnded(ended) = notice else {
+                return None;
+            };
+            match ended.link {
+                EndedLink::Sip { stats, .. } => Some(stats),
+                EndedLink::Internal { .. } => None,
+            }
+        });
+        ends.collect()
+    }
+
+    fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Sip { bytes, .. } => {
@@ -106,10 +134,10 @@ impl Browser {
                     let done = Input::Script(Box::new(job.run(&self.host)));
                     self.engine.handle(self.now, done);
                 }
+                Output::Notice(notice) => self.notices.push(notice),
                 Output::Clip { .. }
                 | Output::OpenRecording { .. }
                 | Output::RemoveUser { .. }
-                | Output::Notice(_)
                 | Output::Log { .. } => {}
             }
         }
@@ -311,6 +339,40 @@ fn a_page_that_was_closed_hung_up_and_a_silent_one_is_missed() {
             .find(|text| text.starts_with("BYE "));
         let bye = bye.expect("the other side of SIP is told");
         assert!(bye.contains(reason), "{loss:?}: {bye}");
+    }
+}
+
+/// A media core that is stuck keeps no end from being told.
+#[test]
+fn the_end_of_a_leg_waits_for_its_totals_but_not_for_ever() {
+    let totals = LegStats {
+        packets_in: 7,
+        ..LegStats::default()
+    };
+    // When the totals come, and the ends that are told after 4 s and after 8 s.
+    for (come_s, soon, at_last) in [
+        (Some(1), vec![Some(totals)], vec![Some(totals)]),
+        (None, vec![], vec![None]),
+        (Some(7), vec![], vec![None]),
+    ] {
+        let mut browser = Browser::new(Transport::Tcp);
+        browser.send("INVITE", &fixture("webrtc-chrome-audio.offer.sdp"));
+        browser.open();
+        browser.answer();
+        browser.send("ACK", "");
+        browser.send("BYE", "");
+        assert_eq!(browser.ends(), []);
+        for second in 1..=8 {
+            browser.pass();
+            if come_s == Some(second) {
+                let (unit, stats) = (browser.unit, totals);
+                browser.handle(Input::Media(Event::LegClosed { unit, stats }));
+            }
+            if second == 4 {
+                assert_eq!(browser.ends(), soon, "{come_s:?}");
+            }
+        }
+        assert_eq!(browser.ends(), at_last, "{come_s:?}");
     }
 }
 
