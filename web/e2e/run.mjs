@@ -11,17 +11,17 @@ import { fileURLToPath } from 'node:url';
 
 /** Those that take longest come first, so that no core is idle at the end. */
 const FILES = [
-  'engine-meet',
-  'engine-token',
-  'engine-firefox',
   'engine-survive',
-  'engine-still',
+  'engine-token',
+  'engine-meet',
+  'engine-firefox',
   'engine-plain',
-  'engine-relay',
+  'engine-still',
   'engine-page',
   'engine-turn',
-  'page',
   'engine-firefox-local',
+  'engine-relay',
+  'page',
 ];
 /** Most of the time they wait, for a timer of a browser or of the engine. */
 const FILES_PER_CORE = 1;
