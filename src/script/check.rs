@@ -13,9 +13,9 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Module, Position, Stmt};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Module, Position, Stmt};
 
-use super::api;
+use super::api::Natives;
 use super::diagnostic::Diagnostic;
 use super::event;
 use super::host;
@@ -93,14 +93,14 @@ pub(super) fn begins_a_scenario(function: &str) -> bool {
 
 /// Checks files together.
 pub(super) fn check(
-    engine: &Engine,
+    functions: &Natives,
     files: &Files,
     parsed: &[AST],
     extent: Extent,
 ) -> Vec<Diagnostic> {
     let mut faults = Vec::new();
     let mut twice = Vec::new();
-    let known = gather(engine, files, parsed, &mut faults, &mut twice);
+    let known = gather(functions, files, parsed, &mut faults, &mut twice);
     entry_points(files, &known, &mut faults);
     if extent == Extent::Program {
         faults.append(&mut twice);
@@ -147,7 +147,7 @@ fn before(a: Position, b: Position) -> bool {
 
 /// Gathers what is known; names that are defined twice go to `twice`.
 fn gather(
-    engine: &Engine,
+    functions: &Natives,
     files: &Files,
     parsed: &[AST],
     faults: &mut Vec<Diagnostic>,
@@ -156,8 +156,8 @@ fn gather(
     let mut known = Known {
         functions: BTreeMap::new(),
         constants: BTreeMap::new(),
-        native: api::native_functions(engine, true),
-        host: api::native_functions(engine, false),
+        native: functions.all.clone(),
+        host: functions.host.clone(),
         properties: BTreeSet::new(),
         closure_parameters: BTreeSet::new(),
     };

@@ -5,7 +5,7 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use super::command::Place;
 use super::limits::Limits;
 use super::program::Program;
-use super::trace;
+use super::turn::Step;
 
 /// A failure of a script while it ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,17 +34,19 @@ impl std::fmt::Display for ScriptError {
     }
 }
 
-/// Rhai's error in words, with the innermost place and function.
+/// Rhai's error in words, with the innermost place and function. `traced` is its way through the
+/// functions when a limit raised it.
 pub(super) fn describe(
     program: &Program,
     error: &EvalAltResult,
     handler: &str,
+    traced: Vec<Step>,
     limits: &Limits,
 ) -> ScriptError {
     let innermost = error.unwrap_inner();
     let mut steps = Vec::new();
     if innermost.is_system_exception() {
-        let known = trace::take().into_iter();
+        let known = traced.into_iter();
         steps.extend(known.map(|step| (step.function.to_string(), step.position)));
     }
     if steps.is_empty() {

@@ -1,4 +1,4 @@
-//! The one Rhai engine of the process and the run of one event of one session: which handlers are
+//! The Rhai engines of the process and the run of one event of one session: which handlers are
 //! meant, in which order, what happens when one fails.
 //!
 //! | event | handlers, in order |
@@ -13,9 +13,6 @@
 //! failure in `on_error`, or without one, ends the session. A refused command never does: it may
 //! have been right when it was given.
 
-#![expect(clippy::disallowed_types, reason = "Rhai calls back without our data")]
-
-use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -24,9 +21,9 @@ use rhai::packages::{
     BasicMathPackage, BasicStringPackage, BitFieldPackage, LogicPackage, MoreStringPackage,
     Package,
 };
-use rhai::{CallFnOptions, Dynamic, Engine, FnPtr, Map, OptimizationLevel, Scope, Token};
+use rhai::{CallFnOptions, Dynamic, Engine, EvalAltResult, FnPtr, Map, Scope};
 
-use super::api::{self, Collected};
+use super::api::{self, Collected, Natives};
 use super::command::{Command, Event, LegEvent, LegInfo, Place, Placed, UnitEvent};
 use super::error::{self, ScriptError};
 use super::event;
@@ -35,7 +32,7 @@ use super::instance::{Instance, TimerRecord, UnitKind, estimate_bytes};
 use super::limits::Limits;
 use super::program::Program;
 use super::trace;
-use super::turn::{self, Guard, Running};
+use super::turn::{Guard, Running, Stage, Worker, Workers};
 use crate::id::{LegId, TimerId, UnitId};
 
 /// The state is measured at least every so many events.
@@ -43,11 +40,15 @@ const TURNS_PER_MEASURE: u32 = 16;
 /// … and after an event that took so many operations.
 const OPERATIONS_PER_MEASURE: u64 = 1_000;
 
-/// Runs the scripts of all sessions. Shared by all script threads.
+/// Runs the scripts of all sessions. Shared by all script threads, each of which takes an engine of
+/// its own for the time of an event.
 #[derive(Debug)]
 pub struct Host {
-    pub(super) engine: Engine,
-    limits: Arc<Limits>,
+    /// The functions that scripts may call.
+    pub(super) functions: Natives,
+    pub(super) limits: Arc<Limits>,
+    over_budget: fn() -> bool,
+    workers: Workers,
 }
 
 /// When an event is handled, and which ids are free for what the script makes.
@@ -102,84 +103,54 @@ impl Host {
     /// A host whose sessions keep `limits`. `over_budget` is asked every 100 operations whether the
     /// handler has taken too long: the time of a handler is the caller's business.
     pub fn new(limits: Limits, over_budget: fn() -> bool) -> Self {
-        let mut engine = Engine::new_raw();
-        ArithmeticPackage::new().register_into_engine(&mut engine);
-        LogicPackage::new().register_into_engine(&mut engine);
-        BitFieldPackage::new().register_into_engine(&mut engine);
-        BasicMathPackage::new().register_into_engine(&mut engine);
-        BasicStringPackage::new().register_into_engine(&mut engine);
-        MoreStringPackage::new().register_into_engine(&mut engine);
-        BasicArrayPackage::new().register_into_engine(&mut engine);
-        BasicMapPackage::new().register_into_engine(&mut engine);
-        BasicIteratorPackage::new().register_into_engine(&mut engine);
-        BasicFnPackage::new().register_into_engine(&mut engine);
-        for symbol in ["eval", "import", "export"] {
-            engine.disable_symbol(symbol);
-        }
-        set_limits(&mut engine, &limits);
-        let operations = limits.operations;
-        engine.on_progress(move |_| turn::count_operation(operations, over_budget));
-        // The tree stays as it was written, so that checks see all of it.
-        engine.set_optimization_level(OptimizationLevel::None);
-        #[allow(
-            deprecated,
-            reason = "marked volatile, not deprecated; the version is pinned"
-        )]
-        engine.on_var(|name, index, context| {
-            // A captured local has no index either, and goes first.
-            let free = index == 0 && !context.scope().contains(name);
-            Ok(if free {
-                handle::fixed_object(name)
-            } else {
-                None
-            })
-        });
-        map_tokens(&mut engine);
-        handle::register(&mut engine);
-        api::register(&mut engine);
-        trace::register(&mut engine);
+        let worker = make_worker(&limits, over_budget);
         Host {
-            engine,
+            functions: Natives::of(&worker.engine),
             limits: Arc::new(limits),
+            over_budget,
+            workers: Workers::new(worker),
         }
     }
 
     /// Tells a session of an event and gives what its script asks for.
     pub fn handle(&self, instance: &mut Instance, event: &Event, turn: Turn) -> Outcome {
-        let program = Arc::clone(&instance.program);
-        let Some(tables) = instance.tables.take() else {
+        let Instance {
+            program,
+            state,
+            tables: home,
+            ..
+        } = instance;
+        let Some(tables) = home.take() else {
             return broken(turn.ids.start);
         };
-        let guard = Guard::enter(
-            &mut instance.tables,
-            Running {
-                tables,
-                commands: Vec::new(),
-                now_ms: turn.now_ms,
-                ids: turn.ids,
-                limits: Arc::clone(&self.limits),
-                program: Arc::clone(&program),
-                replaced: VecDeque::new(),
-                replacements: BTreeMap::new(),
-            },
-        );
+        // A first event on one more thread at once pays for one more engine.
+        let worker = self.workers.take();
+        let worker = worker.unwrap_or_else(|| make_worker(&self.limits, self.over_budget));
+        let running = Running {
+            tables,
+            commands: Vec::new(),
+            now_ms: turn.now_ms,
+            ids: turn.ids,
+            limits: Arc::clone(&self.limits),
+            program: Arc::clone(program),
+            replaced: VecDeque::new(),
+            replacements: BTreeMap::new(),
+            steps: Vec::new(),
+        };
         let mut run = Run {
-            host: self,
-            program: &program,
-            state: &mut instance.state,
-            operations: 0,
+            engine: &worker.engine,
+            stage: &worker.stage,
+            session: Guard::new(&worker.stage, home, running),
+            limits: &self.limits,
+            program,
+            state,
             error: None,
             fatal: false,
         };
         run.event(event);
-        let (operations, error, fatal) = (run.operations, run.error, run.fatal);
-        let (commands, next_id) = guard.leave();
-        let mut outcome = Outcome {
-            commands,
-            next_id,
-            error,
-            fatal,
-        };
+        let mut outcome = run.end();
+        let operations = worker.stage.operations();
+        self.workers.give_back(worker);
         instance.turns = instance.turns.wrapping_add(1);
         if operations >= OPERATIONS_PER_MEASURE || instance.turns.is_multiple_of(TURNS_PER_MEASURE)
         {
@@ -222,53 +193,43 @@ fn broken(next_id: u64) -> Outcome {
     }
 }
 
-thread_local! {
-    /// The token before the one being read may be followed by the name of a map entry.
-    static NAME_MAY_FOLLOW: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Forgets how the last text ended, which may have been with a comma.
-pub(super) fn begin_text() {
-    NAME_MAY_FOLLOW.set(false);
-}
-
-/// Reads two words otherwise than Rhai does. `loop` is an option of `play`: `#{loop: true}` is read
-/// as it looks; in exchange a `loop` with a value cannot be an argument after a comma. `curry` is
-/// our own function, because Rhai's copies whatever it carries without a limit.
-fn map_tokens(engine: &mut Engine) {
+/// An engine with all that scripts may call, and its stage.
+fn make_worker(limits: &Limits, over_budget: fn() -> bool) -> Worker {
+    let stage = Stage::default();
+    let mut engine = Engine::new_raw();
+    ArithmeticPackage::new().register_into_engine(&mut engine);
+    LogicPackage::new().register_into_engine(&mut engine);
+    BitFieldPackage::new().register_into_engine(&mut engine);
+    BasicMathPackage::new().register_into_engine(&mut engine);
+    BasicStringPackage::new().register_into_engine(&mut engine);
+    MoreStringPackage::new().register_into_engine(&mut engine);
+    BasicArrayPackage::new().register_into_engine(&mut engine);
+    BasicMapPackage::new().register_into_engine(&mut engine);
+    BasicIteratorPackage::new().register_into_engine(&mut engine);
+    BasicFnPackage::new().register_into_engine(&mut engine);
+    limits.set(&mut engine);
+    // Shared, since Rhai copies it at each call of a function by another one.
+    engine.set_default_tag(Dynamic::from(stage.clone()).into_shared());
+    let (operations, counter) = (limits.operations, stage.clone());
+    engine.on_progress(move |_| counter.count_operation(operations, over_budget));
     #[allow(
         deprecated,
         reason = "marked volatile, not deprecated; the version is pinned"
     )]
-    engine.on_parse_token(|token, _, _| {
-        let opens = matches!(token, Token::MapStart | Token::Comma);
-        let name_may_follow = NAME_MAY_FOLLOW.replace(opens);
-        if name_may_follow && token == Token::Loop {
-            return Token::Identifier(Box::new("loop".into()));
-        }
-        let curry = matches!(
-            &token,
-            Token::Identifier(name) | Token::Reserved(name) if **name == "curry"
-        );
-        if curry {
-            Token::Identifier(Box::new(api::CURRY.into()))
+    engine.on_var(|name, index, context| {
+        // A captured local has no index either, and goes first.
+        let free = index == 0 && !context.scope().contains(name);
+        Ok(if free {
+            handle::fixed_object(name)
         } else {
-            token
-        }
+            None
+        })
     });
-}
-
-fn set_limits(engine: &mut Engine, limits: &Limits) {
-    engine.set_max_operations(limits.operations);
-    engine.set_max_call_levels(limits.call_depth);
-    engine.set_max_expr_depths(limits.expression_depth, limits.expression_depth);
-    engine.set_max_string_size(limits.string_bytes);
-    engine.set_max_array_size(limits.array_items);
-    engine.set_max_map_size(limits.map_entries);
-    engine.set_max_variables(limits.variables);
-    engine.set_max_modules(0);
-    // The interner is a lock that all script threads would share.
-    engine.set_max_strings_interned(0);
+    handle::register(&mut engine);
+    api::register(&mut engine, &stage);
+    trace::register(&mut engine, &stage);
+    let engine = Box::new(engine);
+    Worker { engine, stage }
 }
 
 /// Functions of the host that may be handlers by name, with the number of arguments that they take
@@ -306,10 +267,12 @@ pub(super) fn is_host_function(name: &str) -> bool {
 
 /// One event on its way through the handlers.
 struct Run<'a> {
-    host: &'a Host,
+    engine: &'a Engine,
+    stage: &'a Stage,
+    session: Guard<'a>,
+    limits: &'a Limits,
     program: &'a Program,
     state: &'a mut Dynamic,
-    operations: u64,
     error: Option<ScriptError>,
     fatal: bool,
 }
@@ -334,10 +297,10 @@ impl Run<'_> {
             self.call_replaced();
             return;
         }
-        match turn::with(|running| calls(running, event)) {
+        match self.session.with(|running| calls(running, event)) {
             Ok(calls) => {
                 for call in calls {
-                    self.call(&call);
+                    self.call(call);
                     self.call_replaced();
                     if self.fatal {
                         return;
@@ -345,39 +308,55 @@ impl Run<'_> {
                 }
             }
             Err(failure) => {
-                let error = error::describe(self.program, &failure, "digits", &self.host.limits);
+                let error = self.describe(&failure, "digits");
                 self.failed(error, None);
                 self.call_replaced();
             }
         }
     }
 
+    fn end(self) -> Outcome {
+        let (commands, next_id) = self.session.leave();
+        Outcome {
+            commands,
+            next_id,
+            error: self.error,
+            fatal: self.fatal,
+        }
+    }
+
     /// Calls the handlers of collections that were replaced meanwhile, and by these handlers.
     fn call_replaced(&mut self) {
         while !self.fatal {
-            match turn::with(|running| Ok(running.replaced.pop_front())) {
-                Ok(Some(replaced)) => self.call(&replaced.into()),
+            match self
+                .session
+                .with(|running| Ok(running.replaced.pop_front()))
+            {
+                Ok(Some(replaced)) => self.call(replaced.into()),
                 Ok(None) | Err(_) => return,
             }
         }
     }
 
-    fn call(&mut self, call: &Call) {
-        let result = self.invoke(&call.handler, &call.event);
+    fn call(&mut self, call: Call) {
+        let leg = call
+            .event
+            .get("leg")
+            .and_then(|leg| leg.read_lock::<Leg>().map(|leg| *leg));
+        let result = self.invoke(&call.handler, call.event);
         if let (Some(timer), Ok(())) = (call.timer, &result) {
-            count_failures(timer, None);
+            count_failures(&mut self.session, timer, None);
         }
         if let Err(failure) = result {
             let function = call.handler.fn_name();
-            let mut error = error::describe(self.program, &failure, function, &self.host.limits);
+            let mut error = self.describe(&failure, function);
             let failures = call
                 .timer
-                .and_then(|timer| count_failures(timer, Some(&error.place)));
+                .and_then(|timer| count_failures(&mut self.session, timer, Some(&error.place)));
             if let Some(failures) = failures {
                 error.message +=
                     &format!("; the timer is cancelled, having failed {failures} times in a row");
             }
-            let leg = call.event.get("leg").and_then(|leg| leg.clone().try_cast());
             self.failed(error, leg);
         }
     }
@@ -396,60 +375,63 @@ impl Run<'_> {
         self.error.get_or_insert(error);
     }
 
+    fn describe(&mut self, failure: &EvalAltResult, handler: &str) -> ScriptError {
+        let operations = self.stage.operations();
+        let traced = self
+            .session
+            .with(|running| Ok(running.take_steps(operations)));
+        let traced = traced.unwrap_or_default();
+        error::describe(self.program, failure, handler, traced, self.limits)
+    }
+
     /// Calls `on_error`; false when there is none.
     fn tell_error(&mut self, about: event::Trouble<'_>, leg: Option<Leg>) -> bool {
         let Some(handler) = entry_point(self.program, "on_error") else {
             return false;
         };
         let event = event::error_event(&about, leg);
-        if let Err(failure) = self.invoke(&handler, &event) {
-            let second = error::describe(self.program, &failure, "on_error", &self.host.limits);
-            self.error = Some(second);
+        if let Err(failure) = self.invoke(&handler, event) {
+            self.error = Some(self.describe(&failure, "on_error"));
             self.fatal = true;
         }
         true
     }
 
     /// Calls a handler with what it carries and the event, if it takes the event.
-    fn invoke(&mut self, handler: &FnPtr, event: &Map) -> Answer<()> {
+    fn invoke(&mut self, handler: &FnPtr, event: Map) -> Answer<()> {
         let name = handler.fn_name();
         let carried = handler.curry().len();
         let mut arguments: Vec<Dynamic> = handler.curry().to_vec();
-        let by_script = self.program.has_function(name, carried + 1);
-        let takes_event = by_script
-            || !self.program.has_function(name, carried)
-                && !HOST_HANDLERS.contains(&(name, carried));
-        if takes_event {
-            arguments.push(Dynamic::from_map(event.clone()));
+        let takes_event = self.program.has_function(name, carried + 1);
+        let by_script = takes_event || self.program.has_function(name, carried);
+        if takes_event || !by_script && !HOST_HANDLERS.contains(&(name, carried)) {
+            arguments.push(Dynamic::from_map(event));
         }
-        turn::begin_operations();
-        trace::begin();
-        let script = self.program.has_function(name, arguments.len());
         let options = CallFnOptions::new().in_all_namespaces(true).eval_ast(true);
         // A host function gets no `this`: it would be taken for an argument.
-        let options = if script {
+        let options = if by_script {
             options.bind_this_ptr(self.state)
         } else {
             options
         };
-        let mut scope = Scope::new();
-        let engine = &self.host.engine;
-        let result = engine.call_fn_with_options::<Dynamic>(
-            options,
-            &mut scope,
-            &self.program.ast,
-            name,
-            arguments,
-        );
-        self.operations += turn::operations();
+        self.stage.begin_handler(self.limits.operations);
+        let (engine, ast) = (self.engine, &self.program.ast);
+        let result = self.session.on_stage(|| {
+            let mut scope = Scope::new();
+            engine.call_fn_with_options::<Dynamic>(options, &mut scope, ast, name, arguments)
+        });
         result.map(|_| ())
     }
 }
 
 /// Counts the failures in a row of a repeating timer; none when its handler did not fail. Gives
 /// their number when the timer was cancelled for them.
-fn count_failures(timer: TimerId, failed_at: Option<&Place>) -> Option<u32> {
-    let cancelled = turn::with(|running| {
+fn count_failures(
+    session: &mut Guard<'_>,
+    timer: TimerId,
+    failed_at: Option<&Place>,
+) -> Option<u32> {
+    let cancelled = session.with(|running| {
         let most = running.limits.timer_failures;
         let record = running.tables.timers.get_mut(&timer);
         let Some(TimerRecord::Script { failures, .. }) = record else {
@@ -573,12 +555,21 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
         | LegEvent::RecordStopped { .. }
         | LegEvent::RecordFailed { .. } => Vec::new(),
     };
-    calls.extend(handlers.into_iter().map(|handler| Call {
-        handler,
-        event: fields.clone(),
-        timer: None,
-    }));
+    calls.extend(each(handlers, fields));
     Ok(calls)
+}
+
+/// Calls of all these handlers with the same event.
+fn each(handlers: Vec<FnPtr>, event: Map) -> impl Iterator<Item = Call> {
+    let events = std::iter::repeat_n(event, handlers.len());
+    handlers
+        .into_iter()
+        .zip(events)
+        .map(|(handler, event)| Call {
+            handler,
+            event,
+            timer: None,
+        })
 }
 
 fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Call> {
@@ -597,14 +588,7 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
     if ended {
         running.tables.units.remove(&unit);
     }
-    handlers
-        .into_iter()
-        .map(|handler| Call {
-            handler,
-            event: fields.clone(),
-            timer: None,
-        })
-        .collect()
+    each(handlers, fields).collect()
 }
 
 fn timer_calls(running: &mut Running, timer: TimerId) -> Answer<Vec<Call>> {

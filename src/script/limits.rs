@@ -2,6 +2,8 @@
 //! limit of Rhai is set from here, because Rhai's own defaults differ between debug and release
 //! builds.
 
+use rhai::Engine;
+
 /// How much one session may use. Reaching a limit raises an error in the script that reached it;
 /// other sessions do not notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,5 +72,21 @@ impl Default for Limits {
             message_bytes: 8_192,
             speech_chars: 1_500,
         }
+    }
+}
+
+impl Limits {
+    /// Sets those that Rhai keeps.
+    pub(super) fn set(&self, engine: &mut Engine) {
+        engine.set_max_operations(self.operations);
+        engine.set_max_call_levels(self.call_depth);
+        engine.set_max_expr_depths(self.expression_depth, self.expression_depth);
+        engine.set_max_string_size(self.string_bytes);
+        engine.set_max_array_size(self.array_items);
+        engine.set_max_map_size(self.map_entries);
+        engine.set_max_variables(self.variables);
+        engine.set_max_modules(0);
+        // The interner is a lock that all script threads would share.
+        engine.set_max_strings_interned(0);
     }
 }

@@ -16,6 +16,7 @@ mod handle;
 mod host;
 mod instance;
 mod limits;
+mod parser;
 mod program;
 mod random;
 mod reference;

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{AST, ASTFlags, Engine, Module, Position, Stmt};
+use rhai::{AST, ASTFlags, Module, Position, Stmt};
 
 use super::check;
 use super::command::Place;
 use super::diagnostic::{self, Diagnostic};
-use super::host::{self, Host};
+use super::host::Host;
+use super::limits::Limits;
+use super::parser::parser;
 use super::trace;
 
 /// Lines of all files of a program: Rhai counts lines in 16 bits.
@@ -143,14 +145,14 @@ impl Program {
                 faults.push(fault);
                 break;
             }
-            match parse(&host.engine, &files, first_line, &source.text) {
+            match parse(&host.limits, &files, first_line, &source.text) {
                 Ok(ast) => parsed.push(ast),
                 Err(fault) => faults.push(fault),
             }
             first_line = next_line;
         }
         if faults.is_empty() {
-            faults = check::check(&host.engine, &files, &parsed, check::Extent::Program);
+            faults = check::check(&host.functions, &files, &parsed, check::Extent::Program);
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -234,7 +236,7 @@ pub fn check_idle(host: &Host, idle: &[Source], used: &[Source]) -> Vec<Idle> {
         let next_line = first_line + source.text.lines().count().max(1);
         if faults.is_empty() && next_line <= PROGRAM_LINES_MAX {
             files.push(source, first_line);
-            match parse(&host.engine, &files, first_line, &source.text) {
+            match parse(&host.limits, &files, first_line, &source.text) {
                 Ok(ast) => parsed.push(ast),
                 Err(fault) => faults.push(fault),
             }
@@ -248,7 +250,7 @@ pub fn check_idle(host: &Host, idle: &[Source], used: &[Source]) -> Vec<Idle> {
             });
         }
     }
-    let faults = check::check(&host.engine, &files, &parsed, check::Extent::Idle);
+    let faults = check::check(&host.functions, &files, &parsed, check::Extent::Idle);
     for idle in &mut found {
         let own = |fault: &&Diagnostic| fault.place.file == idle.file;
         let own: Vec<Diagnostic> = faults.iter().filter(own).cloned().collect();
@@ -270,7 +272,7 @@ pub fn check_syntax(host: &Host, source: &Source) -> Vec<Diagnostic> {
     files.push(source, 1);
     files.too_long().map_or_else(
         || {
-            parse(&host.engine, &files, 1, &source.text)
+            parse(&host.limits, &files, 1, &source.text)
                 .err()
                 .into_iter()
                 .collect()
@@ -279,7 +281,8 @@ pub fn check_syntax(host: &Host, source: &Source) -> Vec<Diagnostic> {
     )
 }
 
-fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {
+/// The tree of the last of `files`.
+fn parse(limits: &Limits, files: &Files, first_line: usize, text: &str) -> Result<AST, Diagnostic> {
     if let Some(at) = lone_return(text) {
         let before = text.get(..at).unwrap_or_default();
         let line = first_line + before.matches('\n').count();
@@ -291,19 +294,21 @@ fn parse(engine: &Engine, files: &Files, first_line: usize, text: &str) -> Resul
         return Err(files.diagnostic(position, message, Some(hint)));
     }
     let padded = format!("{}{text}", "\n".repeat(first_line - 1));
-    host::begin_text();
-    let ast = engine.compile(padded).map_err(|error| {
-        let position = error.position();
-        let line = files.line_text(position);
-        let column = position.position().unwrap_or(1);
-        let split = line
-            .char_indices()
-            .nth(column - 1)
-            .map_or(line.len(), |(at, _)| at);
-        let (before, from) = line.split_at(split);
-        let words = diagnostic::parse_error(&error, before, from);
-        files.diagnostic(position, words.message, words.hint)
-    })?;
+    let lines = files.0.last().map_or(&[][..], |file| &file.lines);
+    let ast = parser(limits, lines, first_line)
+        .compile(padded)
+        .map_err(|error| {
+            let position = error.position();
+            let line = files.line_text(position);
+            let column = position.position().unwrap_or(1);
+            let split = line
+                .char_indices()
+                .nth(column - 1)
+                .map_or(line.len(), |(at, _)| at);
+            let (before, from) = line.split_at(split);
+            let words = diagnostic::parse_error(&error, before, from);
+            files.diagnostic(position, words.message, words.hint)
+        })?;
     for statement in ast.statements() {
         let is_constant = matches!(
             statement,

@@ -5,94 +5,50 @@
 //! Rhai lets nobody make the body of a function but its parser, so the node comes from a text of
 //! one word, and carries the statements that were there.
 
-#![expect(clippy::disallowed_types, reason = "Rhai calls back without our data")]
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "syntax trees and tokens of Rhai have dozens of kinds, of which few are looked for"
 )]
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use rhai::{
-    AST, ASTNode, Dynamic, Engine, EvalAltResult, EvalContext, Expr, Expression, ImmutableString,
-    Module, OptimizationLevel, Position, ScriptFuncDef, Stmt, StmtBlock, Token,
+    AST, ASTNode, Dynamic, Engine, EvalContext, Expr, Expression, ImmutableString, Module,
+    OptimizationLevel, ScriptFuncDef, Stmt, StmtBlock, Token,
 };
 
 use super::handle::Answer;
-use super::turn;
+use super::turn::Stage;
 
 /// The word of our node: no scenario can write it, for the space in it.
 const NODE: &str = "function body";
-
-/// One function that an error went through.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    /// The function.
-    pub function: ImmutableString,
-    /// Where in it: the statement, or the call of the step before.
-    pub position: Position,
-    /// How many operations the handler had taken.
-    operations: u64,
-}
-
-thread_local! {
-    /// Of the error on its way out, innermost first.
-    static STEPS: RefCell<Vec<Step>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What our node carries.
 #[derive(Clone)]
 struct Body(Arc<(ImmutableString, Expr)>);
 
-/// Lets an engine run programs that went through [`wrap`].
-pub(super) fn register(engine: &mut Engine) {
-    let registered = engine.register_custom_syntax_handler(NODE, false, run);
+/// Lets an engine with this stage run programs that went through [`wrap`].
+pub(super) fn register(engine: &mut Engine, stage: &Stage) {
+    let stage = stage.clone();
+    let registered =
+        engine.register_custom_syntax_handler(NODE, false, move |context, _, state| {
+            run(&stage, context, state)
+        });
     debug_assert!(registered.is_ok(), "Rhai refuses it without a parser only");
 }
 
-fn run(context: &mut EvalContext, _: &[Expression], state: &Dynamic) -> Answer<Dynamic> {
+fn run(stage: &Stage, context: &mut EvalContext, state: &Dynamic) -> Answer<Dynamic> {
     let Some(body) = state.read_lock::<Body>() else {
         return Ok(Dynamic::UNIT);
     };
     let (function, statements) = &*body.0;
     let result = context.eval_expression_tree(&Expression::from(statements));
-    if let Err(error) = &result {
-        note(error, function);
+    if let Err(error) = &result
+        && error.unwrap_inner().is_system_exception()
+    {
+        stage.note_step(function, error.position());
     }
     result
-}
-
-fn note(error: &EvalAltResult, function: &ImmutableString) {
-    if !error.unwrap_inner().is_system_exception() {
-        return;
-    }
-    let operations = turn::operations();
-    STEPS.with_borrow_mut(|steps| {
-        // Nothing runs while an error is on its way out. So this is another one: `sort` goes on
-        // when a comparison fails.
-        if steps
-            .last()
-            .is_some_and(|step| step.operations != operations)
-        {
-            steps.clear();
-        }
-        steps.push(Step {
-            function: function.clone(),
-            position: error.position(),
-            operations,
-        });
-    });
-}
-
-/// Forgets the last error.
-pub(super) fn begin() {
-    STEPS.with_borrow_mut(Vec::clear);
-}
-
-/// The way of the last error that a limit raised, innermost first.
-pub(super) fn take() -> Vec<Step> {
-    STEPS.take()
 }
 
 /// The same program with our node around each function's statements.
@@ -132,7 +88,8 @@ fn wrap_function(parser: &mut Engine, function: &ScriptFuncDef) -> Option<Script
             Ok(None)
         },
         false,
-        run,
+        // It is run by the engines of the host only.
+        |_, _, _| Ok(Dynamic::UNIT),
     );
     let made = parser.compile("fn f() { body }").ok()?;
     let functions: &Module = made.as_ref();

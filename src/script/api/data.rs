@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::command::{Command, Place};
 use super::super::event::millis;
 use super::super::handle::{Answer, HeaderMap, kind_of, refuse};
-use super::super::turn::with;
+use super::super::turn::{Running, Stage, with};
 use super::{Entry, entry, function, options};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -41,7 +41,7 @@ const JSON_DEPTH_MAX: usize = 128;
 /// The mark at the end of a log line that was cut.
 const CUT_MARK: &str = " […cut]";
 
-pub(super) fn register(engine: &mut Engine) {
+pub(super) fn register(engine: &mut Engine, stage: &Stage) {
     function(engine, "parse_json", parse_json);
     function(engine, "to_json", |value: Dynamic| to_json(&value));
     // Rhai has a `to_json` for maps, which an exact match of the type would prefer.
@@ -60,19 +60,24 @@ pub(super) fn register(engine: &mut Engine) {
         "log_warn",
         |ctx: NativeCallContext, value: Dynamic| log(&ctx, value, true),
     );
-    function(engine, "now", || with(|running| Ok(millis(running.now_ms))));
-    function(engine, "uuid", || {
-        with(|running| Ok(running.tables.random.uuid()))
+    function(engine, "now", |ctx: NativeCallContext| {
+        with(&ctx, |running| Ok(millis(running.now_ms)))
     });
-    function(engine, "random", |a: Dynamic, b: Dynamic| {
-        let (a, b) = (options::whole(&a, "bounds")?, options::whole(&b, "bounds")?);
-        with(|running| Ok(running.tables.random.between(a, b)))
+    function(engine, "uuid", |ctx: NativeCallContext| {
+        with(&ctx, |running| Ok(running.tables.random.uuid()))
     });
-    engine.on_print(|text| print(text, Place::default()));
-    engine.on_debug(|text, _, position| {
-        // Nobody is told when there is no session: constants are written out, so nothing runs then.
-        let place = with(|running| Ok(running.program.place(position))).unwrap_or_default();
-        print(text, place);
+    function(
+        engine,
+        "random",
+        |ctx: NativeCallContext, a: Dynamic, b: Dynamic| {
+            let (a, b) = (options::whole(&a, "bounds")?, options::whole(&b, "bounds")?);
+            with(&ctx, |running| Ok(running.tables.random.between(a, b)))
+        },
+    );
+    let (print_on, debug_on) = (stage.clone(), stage.clone());
+    engine.on_print(move |text| print(&print_on, text, |_| Place::default()));
+    engine.on_debug(move |text, _, position| {
+        print(&debug_on, text, |running| running.program.place(position));
     });
 }
 
@@ -82,17 +87,17 @@ fn log(ctx: &NativeCallContext, value: Dynamic, warn: bool) -> Answer<()> {
         Ok(text) => text,
         Err(_) => ctx.call_native_fn::<ImmutableString>("to_string", (value,))?,
     };
-    with(|running| {
+    with(ctx, |running| {
         let text = cut(&text, running.limits.log_chars);
         running.push(ctx, Command::Log { warn, text })
     })
 }
 
 /// `print` has no way to refuse, so lines beyond the limit of commands are dropped.
-fn print(text: &str, place: Place) {
-    let _beyond_the_limit = with(|running| {
+fn print(stage: &Stage, text: &str, place: impl FnOnce(&Running) -> Place) {
+    let _beyond_the_limit = stage.with(|running| {
         let text = cut(text, running.limits.log_chars);
-        running.push_at(place, Command::Log { warn: false, text })
+        running.push_at(place(running), Command::Log { warn: false, text })
     });
 }
 

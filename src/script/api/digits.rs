@@ -108,8 +108,10 @@ fn begin(ctx: &NativeCallContext, leg: Leg, options: &Map, value: &Dynamic) -> A
         return refuse(format!("`max` is from 1 to {DIGITS_MAX}"));
     }
     let prompt = options::text(options, "prompt")?;
-    let prompt = with(|running| prompt.map(|text| sound(running, &text)).transpose())?;
-    with(|running| {
+    let prompt = with(ctx, |running| {
+        prompt.map(|text| sound(running, &text)).transpose()
+    })?;
+    with(ctx, |running| {
         let handler = handler(running, value)?;
         if running.tables.live_leg(leg.0).is_none() {
             return Ok(());
@@ -315,7 +317,8 @@ pub(in super::super) fn handle_digit(
     Ok(None)
 }
 
-/// What played on `leg` ended by itself.
+/// What played on `leg` ended by itself, or the script stopped it or played something else: then
+/// the prompt never "finishes".
 pub(in super::super) fn handle_prompt_finished(running: &mut Running, leg: LegId) -> Answer<()> {
     let Some(mut collector) = running.tables.collectors.remove(&leg) else {
         return Ok(());
@@ -326,15 +329,6 @@ pub(in super::super) fn handle_prompt_finished(running: &mut Running, leg: LegId
     }
     running.tables.collectors.insert(leg, collector);
     Ok(())
-}
-
-/// The script played something else on `leg`, or stopped what played: the prompt never "finishes".
-pub(super) fn handle_prompt_replaced(
-    running: &mut Running,
-    _: &NativeCallContext,
-    leg: LegId,
-) -> Answer<()> {
-    handle_prompt_finished(running, leg)
 }
 
 /// The pause of `leg` is over.

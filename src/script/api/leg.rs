@@ -177,13 +177,13 @@ fn register_properties(engine: &mut Engine) {
     property(engine, "number", |leg| leg.info.number.clone().into());
     property(engine, "user", |leg| leg.info.user.clone().into());
     property(engine, "headers", |leg| Dynamic::from(leg.headers.clone()));
-    engine.register_get("id", |leg: &mut Leg| {
+    engine.register_get("id", |ctx: NativeCallContext, leg: &mut Leg| {
         let id = leg.0;
-        with(|running| Ok(running.name(id)))
+        with(&ctx, |running| Ok(running.name(id)))
     });
-    engine.register_get("state", |leg: &mut Leg| {
+    engine.register_get("state", |ctx: NativeCallContext, leg: &mut Leg| {
         let id = leg.0;
-        with(|running| {
+        with(&ctx, |running| {
             let record = running.tables.legs.get(&id);
             Ok(record
                 .map_or("ended", |record| record.state.word())
@@ -327,7 +327,7 @@ fn register_messages(engine: &mut Engine) {
         engine,
         "send_message",
         |ctx: NativeCallContext, leg: &mut Leg, text: &str| {
-            with(|running| fits(&running.limits, text))?;
+            with(&ctx, |running| fits(&running.limits, text))?;
             push(
                 &ctx,
                 *leg,
@@ -354,15 +354,17 @@ fn register_messages(engine: &mut Engine) {
 }
 
 fn property(engine: &mut Engine, name: &str, read: fn(&LegRecord) -> Dynamic) {
-    engine.register_get(name, move |leg: &mut Leg| {
+    engine.register_get(name, move |ctx: NativeCallContext, leg: &mut Leg| {
         let id = leg.0;
-        with(|running| Ok(running.tables.legs.get(&id).map_or(Dynamic::UNIT, read)))
+        with(&ctx, |running| {
+            Ok(running.tables.legs.get(&id).map_or(Dynamic::UNIT, read))
+        })
     });
 }
 
 /// A command to a leg, unless it has ended.
 pub(super) fn push(ctx: &NativeCallContext, leg: Leg, command: LegCommand) -> Answer<()> {
-    with(|running| match running.tables.live_leg(leg.0) {
+    with(ctx, |running| match running.tables.live_leg(leg.0) {
         Some(_) => running.push(
             ctx,
             Command::Leg {
@@ -377,7 +379,9 @@ pub(super) fn push(ctx: &NativeCallContext, leg: Leg, command: LegCommand) -> An
 /// Like [`push`]; what `digits` played on this leg is replaced or stopped by it.
 fn push_sound(ctx: &NativeCallContext, leg: Leg, command: LegCommand) -> Answer<()> {
     push(ctx, leg, command)?;
-    with(|running| super::digits::handle_prompt_replaced(running, ctx, leg.0))
+    with(ctx, |running| {
+        super::digits::handle_prompt_finished(running, leg.0)
+    })
 }
 
 fn reject(ctx: &NativeCallContext, leg: Leg, code: &Dynamic, reason: &str) -> Answer<()> {
@@ -409,7 +413,9 @@ fn play(ctx: &NativeCallContext, leg: Leg, source: &str, options: &Map) -> Answe
 }
 
 fn say(ctx: &NativeCallContext, leg: Leg, text: &str, options: &Map) -> Answer<()> {
-    let sound = with(|running| options::speech(&running.limits, text, options))?;
+    let sound = with(ctx, |running| {
+        options::speech(&running.limits, text, options)
+    })?;
     push_sound(
         ctx,
         leg,
@@ -445,7 +451,7 @@ fn detect_digits(ctx: &NativeCallContext, leg: Leg, kinds: &Dynamic) -> Answer<(
             "`detect_digits` takes true, false or a list, not {what}"
         ));
     }
-    with(|running| {
+    with(ctx, |running| {
         if let Some(record) = running.tables.live_leg(leg.0) {
             record.detects_digits = telephone_event || in_band || info;
         }
@@ -479,7 +485,7 @@ fn send_info(
     body: &str,
     headers: &Dynamic,
 ) -> Answer<()> {
-    with(|running| fits(&running.limits, body))?;
+    with(ctx, |running| fits(&running.limits, body))?;
     if !mime.contains('/') || mime.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return refuse(format!("`{mime}` is not a type such as application/json"));
     }
@@ -501,7 +507,7 @@ fn record(
     options: &Map,
 ) -> Answer<super::super::handle::Recorder> {
     let options = options::record(options)?;
-    with(|running| {
+    with(ctx, |running| {
         // For a leg that has ended the recorder gets `record_failed`.
         let recorder = add_unit(running, UnitKind::Recorder)?;
         let command = LegCommand::Record { recorder, options };
@@ -554,7 +560,7 @@ fn on(ctx: &NativeCallContext, leg: Leg, name: &str, value: &Dynamic) -> Answer<
     let Some(name) = event::known(event::LEG_EVENTS, name) else {
         return refuse(format!("a leg has no event \"{name}\""));
     };
-    with(|running| {
+    with(ctx, |running| {
         let handler = handler(running, value)?;
         let Some(record) = running.tables.live_leg(leg.0) else {
             return Ok(());
@@ -579,7 +585,7 @@ fn off(ctx: &NativeCallContext, leg: Leg, name: &str) -> Answer<()> {
     let Some(name) = event::known(event::LEG_EVENTS, name) else {
         return refuse(format!("a leg has no event \"{name}\""));
     };
-    with(|running| {
+    with(ctx, |running| {
         let Some(record) = running.tables.live_leg(leg.0) else {
             return Ok(());
         };

@@ -23,7 +23,7 @@ pub(super) use digits::{Collector, handle_digit, handle_digits_timer, handle_leg
 pub(super) use options::sound;
 
 use super::handle::{Answer, kind_of, refuse};
-use super::turn::Running;
+use super::turn::{Running, Stage};
 
 /// One line of the reference.
 #[derive(Debug)]
@@ -107,14 +107,14 @@ fn register_curry(engine: &mut Engine) {
     );
 }
 
-/// Registers every host function.
-pub(super) fn register(engine: &mut Engine) {
+/// Registers every host function in the engine of `stage`.
+pub(super) fn register(engine: &mut Engine, stage: &Stage) {
     session::register(engine);
     leg::register(engine);
     unit::register(engine);
     timer::register(engine);
     digits::register(engine);
-    data::register(engine);
+    data::register(engine, stage);
     phone::register(engine);
     users::register(engine);
     register_curry(engine);
@@ -137,21 +137,37 @@ fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, FUNC>(
         .register_into_engine(engine, body);
 }
 
-/// Numbers of arguments of the registered functions by name, with or without those of the language.
-pub(super) fn native_functions(
-    engine: &Engine,
-    with_language: bool,
-) -> BTreeMap<String, BTreeSet<usize>> {
-    let all = engine.collect_fn_metadata(
-        None,
-        |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
-        with_language,
-    );
-    let mut functions = BTreeMap::<String, BTreeSet<usize>>::new();
-    for (name, arguments) in all {
-        functions.entry(name).or_default().insert(arguments);
+/// Numbers of arguments of functions, by name.
+pub(super) type Arities = BTreeMap<String, BTreeSet<usize>>;
+
+/// The functions of an engine that are not of a script.
+#[derive(Debug)]
+pub(super) struct Natives {
+    /// Ours and those of the language.
+    pub all: Arities,
+    /// Ours.
+    pub host: Arities,
+}
+
+impl Natives {
+    pub(super) fn of(engine: &Engine) -> Self {
+        let registered = |with_language| {
+            let mut functions = Arities::new();
+            let all = engine.collect_fn_metadata(
+                None,
+                |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+                with_language,
+            );
+            for (name, arguments) in all {
+                functions.entry(name).or_default().insert(arguments);
+            }
+            functions
+        };
+        Natives {
+            all: registered(true),
+            host: registered(false),
+        }
     }
-    functions
 }
 
 /// A handler from what the script gave: a name, `Fn("name")` with carried values, or a closure.

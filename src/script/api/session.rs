@@ -76,7 +76,7 @@ pub(super) const ENTRIES: &[Entry] = &[
 
 pub(super) fn register(engine: &mut Engine) {
     function(engine, "terminate", |ctx: NativeCallContext| {
-        with(|running| running.push(&ctx, Command::Terminate))
+        with(&ctx, |running| running.push(&ctx, Command::Terminate))
     });
     function(
         engine,
@@ -92,7 +92,9 @@ pub(super) fn register(engine: &mut Engine) {
         engine,
         "forward_to_user_direct",
         |ctx: NativeCallContext, leg: Leg| {
-            with(|running| running.push(&ctx, Command::ForwardDirect { leg: leg.0 }))
+            with(&ctx, |running| {
+                running.push(&ctx, Command::ForwardDirect { leg: leg.0 })
+            })
         },
     );
     function(engine, "create_conference", |ctx: NativeCallContext| {
@@ -175,13 +177,13 @@ fn register_object(engine: &mut Engine) {
 }
 
 fn property(engine: &mut Engine, name: &str, read: fn(&mut Running) -> Dynamic) {
-    engine.register_get(name, move |_: &mut Session| {
-        with(|running| Ok(read(running)))
+    engine.register_get(name, move |ctx: NativeCallContext, _: &mut Session| {
+        with(&ctx, |running| Ok(read(running)))
     });
 }
 
 fn set_custom_data(ctx: &NativeCallContext, text: &str) -> Answer<()> {
-    with(|running| {
+    with(ctx, |running| {
         if text.len() > running.limits.message_bytes {
             return refuse(format!(
                 "`custom_data` has at most {} bytes",
@@ -203,7 +205,7 @@ fn call_conference(ctx: &NativeCallContext, name: &str, options: &Map) -> Answer
     if name.is_empty() {
         return refuse("the name of the conference is empty");
     }
-    with(|running| {
+    with(ctx, |running| {
         let plain = running.tables.about.conference_name.is_empty();
         if plain && running.tables.live_legs() >= running.limits.legs {
             return refuse(format!(
@@ -262,7 +264,7 @@ pub(super) fn add_unit(running: &mut Running, kind: UnitKind) -> Answer<UnitId> 
 }
 
 fn create_conference(ctx: &NativeCallContext, label: &str) -> Answer<Conference> {
-    with(|running| {
+    with(ctx, |running| {
         let label = label.to_owned();
         let kind = UnitKind::Conference {
             label: label.clone(),
@@ -275,7 +277,7 @@ fn create_conference(ctx: &NativeCallContext, label: &str) -> Answer<Conference>
 }
 
 fn create_player(ctx: &NativeCallContext, source: &Dynamic, options: &Map) -> Answer<Player> {
-    with(|running| {
+    with(ctx, |running| {
         let (sound, looped, gain_db) = if let Ok(map) = source.as_map_ref() {
             let mut voice = map.clone();
             let Some(text) = options::text(&map, "say")? else {
@@ -312,7 +314,7 @@ fn create_player(ctx: &NativeCallContext, source: &Dynamic, options: &Map) -> An
 
 fn create_recorder(ctx: &NativeCallContext, options: &Map) -> Answer<Recorder> {
     let options = options::record(options)?;
-    with(|running| {
+    with(ctx, |running| {
         let unit = add_unit(running, UnitKind::Recorder)?;
         running.push(ctx, Command::CreateRecorder { unit, options })?;
         Ok(Recorder(unit))
@@ -322,7 +324,7 @@ fn create_recorder(ctx: &NativeCallContext, options: &Map) -> Answer<Recorder> {
 /// `from` is heard by `to`.
 pub(super) fn connect(ctx: &NativeCallContext, from: &Dynamic, to: &Dynamic) -> Answer<()> {
     let (from, to) = (unit_of(from)?, unit_of(to)?);
-    with(|running| {
+    with(ctx, |running| {
         if ended(running, from) || ended(running, to) {
             return Ok(());
         }
@@ -333,7 +335,7 @@ pub(super) fn connect(ctx: &NativeCallContext, from: &Dynamic, to: &Dynamic) -> 
 /// `from` is not heard by `to` any more.
 pub(super) fn disconnect(ctx: &NativeCallContext, from: &Dynamic, to: &Dynamic) -> Answer<()> {
     let (from, to) = (unit_of(from)?, unit_of(to)?);
-    with(|running| {
+    with(ctx, |running| {
         if ended(running, from) || ended(running, to) {
             return Ok(());
         }

@@ -45,7 +45,7 @@ pub(super) fn register(engine: &mut Engine) {
         "cancel",
         |ctx: NativeCallContext, timer: &mut Timer| {
             let timer = timer.0;
-            with(|running| match running.tables.timers.remove(&timer) {
+            with(&ctx, |running| match running.tables.timers.remove(&timer) {
                 Some(_) => running.push(&ctx, Command::CancelTimer { timer }),
                 None => Ok(()),
             })
@@ -61,7 +61,7 @@ fn set(ctx: &NativeCallContext, ms: &Dynamic, value: &Dynamic, repeat: bool) -> 
             "a timer runs from {least} ms to a day, not {ms} ms"
         ));
     }
-    with(|running| {
+    with(ctx, |running| {
         let handler = handler(running, value)?;
         let waiting = running.tables.timers.values();
         let waiting = waiting

@@ -137,9 +137,9 @@ fn register_media<T: Unit + Clone>(engine: &mut Engine) {
 }
 
 fn register_unit<T: Unit + Clone>(engine: &mut Engine) {
-    engine.register_get("id", |unit: &mut T| {
+    engine.register_get("id", |ctx: NativeCallContext, unit: &mut T| {
         let id = unit.unit();
-        with(|running| Ok(running.name(id)))
+        with(&ctx, |running| Ok(running.name(id)))
     });
     function(engine, "stop", |ctx: NativeCallContext, unit: &mut T| {
         stop(&ctx, unit.unit())
@@ -208,7 +208,9 @@ fn register_conference(engine: &mut Engine) {
             record(&ctx, *c, options::record(&options)?)
         },
     );
-    function(engine, "members", |c: &mut C| members(*c));
+    function(engine, "members", |ctx: NativeCallContext, c: &mut C| {
+        members(&ctx, *c)
+    });
     function(
         engine,
         "lock",
@@ -224,22 +226,12 @@ fn register_conference(engine: &mut Engine) {
             Err(_) => refuse("`max_members` takes 0 or a positive number"),
         },
     );
-    engine.register_get("label", |c: &mut C| {
-        let unit = c.0;
-        with(|running| {
-            Ok(
-                match running.tables.units.get(&unit).map(|record| &record.kind) {
-                    Some(UnitKind::Conference { label, .. }) => label.clone(),
-                    Some(UnitKind::Player { .. } | UnitKind::Recorder) | None => String::new(),
-                },
-            )
-        })
-    });
+    engine.register_get("label", |ctx: NativeCallContext, c: &mut C| label(&ctx, *c));
 }
 
 /// A command to a unit, unless it was stopped.
 fn push(ctx: &NativeCallContext, unit: UnitId, command: UnitCommand) -> Answer<()> {
-    with(|running| match running.tables.units.get(&unit) {
+    with(ctx, |running| match running.tables.units.get(&unit) {
         Some(_) => running.push(ctx, Command::Unit { unit, command }),
         None => Ok(()),
     })
@@ -247,7 +239,7 @@ fn push(ctx: &NativeCallContext, unit: UnitId, command: UnitCommand) -> Answer<(
 
 fn stop(ctx: &NativeCallContext, unit: UnitId) -> Answer<()> {
     push(ctx, unit, UnitCommand::Stop)?;
-    with(|running| {
+    with(ctx, |running| {
         // A recorder still has to tell where its recording is.
         let keep = running
             .tables
@@ -262,7 +254,9 @@ fn stop(ctx: &NativeCallContext, unit: UnitId) -> Answer<()> {
 }
 
 fn start(ctx: &NativeCallContext, player: Player) -> Answer<()> {
-    let kind = with(|running| Ok(running.tables.units.get(&player.0).map(|u| u.kind.clone())))?;
+    let kind = with(ctx, |running| {
+        Ok(running.tables.units.get(&player.0).map(|u| u.kind.clone()))
+    })?;
     match kind {
         Some(UnitKind::Player {
             sound,
@@ -298,7 +292,9 @@ fn play(
 }
 
 fn say(ctx: &NativeCallContext, conference: Conference, text: &str, options: &Map) -> Answer<()> {
-    let sound = with(|running| options::speech(&running.limits, text, options))?;
+    let sound = with(ctx, |running| {
+        options::speech(&running.limits, text, options)
+    })?;
     play(ctx, conference, (sound, false, 0.0))
 }
 
@@ -307,7 +303,7 @@ fn record(
     conference: Conference,
     options: RecordOptions,
 ) -> Answer<Recorder> {
-    with(|running| {
+    with(ctx, |running| {
         // For a conference that was stopped the recorder gets `record_failed`.
         let recorder = add_unit(running, UnitKind::Recorder)?;
         let command = UnitCommand::Record { recorder, options };
@@ -322,8 +318,18 @@ fn record(
     })
 }
 
-fn members(conference: Conference) -> Answer<Array> {
-    with(|running| {
+fn label(ctx: &NativeCallContext, conference: Conference) -> Answer<String> {
+    with(ctx, |running| {
+        let record = running.tables.units.get(&conference.0);
+        Ok(match record.map(|record| &record.kind) {
+            Some(UnitKind::Conference { label, .. }) => label.clone(),
+            Some(UnitKind::Player { .. } | UnitKind::Recorder) | None => String::new(),
+        })
+    })
+}
+
+fn members(ctx: &NativeCallContext, conference: Conference) -> Answer<Array> {
+    with(ctx, |running| {
         Ok(
             match running
                 .tables
@@ -346,7 +352,7 @@ fn on(ctx: &NativeCallContext, unit: UnitId, name: &str, value: &Dynamic) -> Ans
             "conferences, players and recorders have no event \"{name}\""
         ));
     };
-    with(|running| {
+    with(ctx, |running| {
         let handler = handler(running, value)?;
         let Some(record) = running.tables.units.get_mut(&unit) else {
             return Ok(());
@@ -367,7 +373,7 @@ fn off(ctx: &NativeCallContext, unit: UnitId, name: &str) -> Answer<()> {
             "conferences, players and recorders have no event \"{name}\""
         ));
     };
-    with(|running| {
+    with(ctx, |running| {
         let Some(record) = running.tables.units.get_mut(&unit) else {
             return Ok(());
         };

@@ -25,7 +25,9 @@ pub(super) fn register(engine: &mut Engine) {
                 return refuse("`users.remove` wants the name of a user");
             }
             let name = name.to_owned();
-            with(|running| running.push(&ctx, Command::RemoveUser { name }))
+            with(&ctx, |running| {
+                running.push(&ctx, Command::RemoveUser { name })
+            })
         },
     );
 }

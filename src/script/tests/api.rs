@@ -586,7 +586,9 @@ fn reference_names_what_is_registered_and_nothing_else() {
         "set$custom_data",
         api::CURRY,
     ];
-    let functions: BTreeSet<String> = api::native_functions(&host.engine, false)
+    let functions: BTreeSet<String> = host
+        .functions
+        .host
         .into_keys()
         .filter(|name| !plain.contains(&name.as_str()))
         .collect();
@@ -614,7 +616,7 @@ fn the_table_of_kinds_of_legs_has_each_command_of_a_leg() {
 #[test]
 fn host_functions_that_may_be_handlers_are_registered() {
     let host = Host::new(Limits::default(), || false);
-    let functions = api::native_functions(&host.engine, false);
+    let functions = host.functions.host;
     for (name, arguments) in super::super::host::HOST_HANDLERS {
         let known = functions.get(*name);
         assert!(

@@ -621,7 +621,13 @@ fn loop_is_a_name_in_a_map_and_a_word_elsewhere() {
             true,
         ),
         ("fn f() { let a = #{}; loop { break; } }", true),
-        ("fn f() { g(1, loop { break 1; }); }\nfn g(a, b) {}", false),
+        ("fn f() { g(1, loop { break 1; }); }\nfn g(a, b) {}", true),
+        (
+            "fn f() {\n let o = #{ // ä, /* \n  loop /* : { /* */\n // { */ // {\n : true };\n}",
+            true,
+        ),
+        ("fn f() { #{a: 1, loop /* : */ }; }", false),
+        ("fn f() { let a = 1; loop", false),
     ] {
         assert_eq!(fault(text).is_empty(), sound, "{text}: {}", fault(text));
     }

@@ -175,7 +175,7 @@ fn words_that_rhai_gives_a_script_work_as_the_reference_says() {
 #[test]
 fn nothing_that_waits_or_reads_files_or_clocks_is_registered() {
     let host = Host::new(Limits::default(), || false);
-    let all = super::super::api::native_functions(&host.engine, true);
+    let all = &host.functions.all;
     for name in [
         "sleep",
         "timestamp",
@@ -374,6 +374,55 @@ fn captured_values_become_data_of_the_handler() {
     assert_eq!(world.incoming(incoming(1, "phone", "a", &[])), ["log 2"]);
     assert_eq!(world.leg(1, LegEvent::Hold), ["log 1"]);
     assert_eq!(world.leg(1, LegEvent::Unhold), ["log 0", "log 1"]);
+}
+
+/// Both threads are in a handler at once: each waits for the other in the look at the time.
+#[test]
+fn handlers_on_two_threads_share_nothing() {
+    use std::sync::{Barrier, LazyLock};
+    static MEET: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(2));
+    let limits = Limits {
+        operations: 1_000,
+        ..Limits::default()
+    };
+    let host = Host::new(limits, || {
+        MEET.wait();
+        false
+    });
+    let text = "fn on_incoming(e) {
+             this.leg = e.leg; let n = 0;
+             while n < 100 { n += 1; }
+             log(n + session.id);
+             this.leg.ring();
+             loop {}
+         }";
+    let program = super::compile(&host, text);
+    let run = |id: u64| {
+        let mut about = about();
+        about.id = crate::id::SessionId(id);
+        let mut instance = Instance::new(program.clone(), about);
+        let event = Event::Incoming {
+            leg: incoming(id, "phone", "a", &[]),
+        };
+        let turn = super::Turn {
+            now_ms: 0,
+            ids: 10..20,
+        };
+        let outcome = host.handle(&mut instance, &event, turn);
+        let commands = outcome.commands.iter();
+        let commands: Vec<String> = commands.map(|c| super::show(&c.command)).collect();
+        (commands, outcome.error.map(|error| error.to_string()))
+    };
+    let (one, two) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| run(1));
+        let two = scope.spawn(|| run(2));
+        (one.join().expect("no panic"), two.join().expect("no panic"))
+    });
+    let error = "test.rhai:6:19: more than 1000 operations in one handler (in `on_incoming`)";
+    for (id, (commands, failed)) in [(1, one), (2, two)] {
+        assert_eq!(commands, [format!("log 100s{id}"), format!("l{id} ring")]);
+        assert_eq!(failed.as_deref(), Some(error));
+    }
 }
 
 #[test]

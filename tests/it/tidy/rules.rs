@@ -109,11 +109,9 @@ const PURE: [&str; 12] = [
 const SHELLS: [&str; 7] = ["api", "app", "load", "net", "run", "store", "telemetry"];
 
 /// Other files that may use something of it, by `#[expect]` and with their reason there.
-const EXCEPTIONS: [&str; 6] = [
+const EXCEPTIONS: [&str; 4] = [
     "src/media/webrtc/demux.rs",
     "src/pii.rs",
-    "src/script/host.rs",
-    "src/script/trace.rs",
     "src/script/turn.rs",
     "src/sim/world.rs",
 ];
