@@ -327,11 +327,12 @@ impl Uri {
         let unescaped =
             |part: &Option<String>| part.as_deref().map(|p| text::unescape(p).into_owned());
         let params_agree = |mine: &Params, theirs: &Params| {
-            mine.iter()
-                .all(|(name, value)| match find_unescaped(theirs, name) {
-                    Some(their_value) => same_text(value.unwrap_or_default(), their_value),
-                    None => !NEVER_DEFAULTED.iter().any(|n| same_text(n, name)),
-                })
+            // Of a name that stands twice, which no URI may have, the first value counts.
+            let values = |name| (find_unescaped(mine, name), find_unescaped(theirs, name));
+            mine.iter().all(|(name, _)| match values(name) {
+                (mine, Some(theirs)) => same_text(mine.unwrap_or_default(), theirs),
+                (_, None) => !NEVER_DEFAULTED.iter().any(|n| same_text(n, name)),
+            })
         };
         unescaped(&self.user) == unescaped(&other.user)
             && unescaped(&self.password) == unescaped(&other.password)

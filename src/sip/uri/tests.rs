@@ -165,6 +165,8 @@ fn equality_follows_the_examples_of_rfc_3261_and_rfc_3966() {
             "sip:bob@biloxi.com",
             false,
         ),
+        ("sip:bob@x;a=1;A=2", "sip:bob@x;a=1", true),
+        ("sip:bob@x;a=1;A=2", "sip:bob@x;a=2", false),
         ("tel:+1-201-555-0123", "tel:+12015550123", true),
         ("tel:+1(201)555.0123", "TEL:+12015550123", true),
         (

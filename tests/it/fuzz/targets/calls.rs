@@ -1,9 +1,10 @@
 //! Whole calls: peers that say anything in any order to the real engine, with the scenarios that
 //! ship, in virtual time.
 //!
-//! An input is a list of steps of three bytes: what, by or to which, and how. The peers know their
-//! dialogs well enough that most of what they say is taken for a part of a call; what they say is
-//! seldom right.
+//! An input is a byte of what the world is like (how late work outside the engine is, whether calls
+//! and legs are scarce, whether packets are lost) and a list of steps of three bytes: what, by or to
+//! which, and how. The peers know their dialogs well enough that most of what they say is taken for
+//! a part of a call; what they say is seldom right.
 //!
 //! The law: the engine writes messages that can be read; answers whatever was asked and nothing
 //! else, with one final response; counts its own requests upwards in each dialog and sends none
@@ -96,11 +97,22 @@ pub fn calls(input: &[u8]) {
     let mut setup = Setup::new(Arc::clone(once(&CATALOG, shipped)), host());
     let mut steps = Steps(input);
     let how = steps.byte().unwrap_or(0);
-    setup.latency = Latency::of(Duration::from_millis(
-        [0, 0, 150, 400][usize::from(how & 3)],
-    ));
-    setup.seed = u64::from(how >> 4);
+    let late = [0, 0, 150, 400][usize::from(how & 3)];
+    setup.latency = Latency::of(Duration::from_millis(late));
+    setup.seed = u64::from(how >> 5);
+    if how & 4 != 0 {
+        setup.engine.calls_max = 3;
+        setup.engine.messages_waiting_max = 1;
+    }
+    if how & 8 != 0 {
+        setup.media.legs_max = 2;
+    }
+    let loses = how & 16 != 0;
+    if loses {
+        setup.faults.loss = 0.2;
+    }
     let mut play = Play::new(setup);
+    play.loses = loses;
     for _ in 0..STEPS_MAX {
         let (Some(what), Some(who), Some(how)) = (steps.byte(), steps.byte(), steps.byte()) else {
             break;
@@ -162,6 +174,8 @@ struct Asked<'a> {
 
 struct Play {
     world: World,
+    /// The network loses packets.
+    loses: bool,
     peers: Vec<Peer>,
 }
 
@@ -251,7 +265,11 @@ impl Play {
                 next: 0,
             });
         }
-        Play { world, peers }
+        Play {
+            world,
+            loses: false,
+            peers,
+        }
     }
 
     fn step(&mut self, what: u8, who: u8, how: u8) {
@@ -318,7 +336,8 @@ impl Play {
         self.pass(RUN_OUT);
         // Answers to a WebSocket that was lost are lost too. A request with a branch of RFC 2543 is
         // taken for a repetition by what else it says.
-        for peer in self.peers.iter().filter(|peer| peer.transport == "UDP") {
+        let kept = |peer: &&Peer| peer.transport == "UDP" && !self.loses;
+        for peer in self.peers.iter().filter(kept) {
             for (asked, (_, final_code)) in &peer.answers {
                 let old = !asked.0.starts_with("z9hG4bK");
                 assert!(old || final_code.is_some(), "{asked:?}: no answer");
