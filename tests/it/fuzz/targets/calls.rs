@@ -1,13 +1,13 @@
 //! Whole calls: peers that say anything in any order to the real engine, with the scenarios that
 //! ship, in virtual time.
 //!
-//! An input is a byte of what the world is like (how late work outside the engine is, whether calls
-//! and legs are scarce, whether packets are lost) and a list of steps of three bytes: what, by or to
-//! which, and how. The peers know their dialogs well enough that most of what they say is taken for
-//! a part of a call; what they say is seldom right.
+//! An input is a byte of what the world is like (how late work outside the engine is, whether
+//! calls and legs are scarce, whether packets are lost) and a list of steps of three bytes: what,
+//! by or to which, and how. The peers know their dialogs well enough that most of what they say is
+//! taken for a part of a call; what they say is seldom right.
 //!
 //! The law: the engine writes messages that can be read; answers whatever was asked and nothing
-//! else, with one final response; counts its own requests upwards in each dialog and sends none
+//! else, with one final response; counts its own requests upwards in each dialog and asks nothing
 //! after a BYE; and when everybody has hung up, nothing is left in any table.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,6 +177,17 @@ struct Play {
     /// The network loses packets.
     loses: bool,
     peers: Vec<Peer>,
+    /// What was said, to be shown with a failure.
+    said: Vec<String>,
+}
+
+impl Drop for Play {
+    #[allow(clippy::print_stderr, reason = "it stands beside the failure")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.said.join("\n"));
+        }
+    }
 }
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 10.1.0.1\r\ns=-\r\nc=IN IP4 10.1.0.1\r\nt=0 0\r\n\
@@ -269,6 +280,7 @@ impl Play {
             world,
             loses: false,
             peers,
+            said: Vec::new(),
         }
     }
 
@@ -297,6 +309,8 @@ impl Play {
         if let Some(message) = message {
             let peer = &mut self.peers[index];
             peer.note(&message);
+            let line = outline(&self.world, peer.name, "→", message.as_bytes());
+            self.said.push(line);
             let phone = peer.phone;
             self.world.send_sip(phone, message);
         }
@@ -319,11 +333,14 @@ impl Play {
         self.world.advance(length);
         for peer in &mut self.peers {
             for bytes in self.world.take_sip(peer.phone) {
+                self.said.push(outline(&self.world, peer.name, "←", &bytes));
                 match wire::parse(bytes.clone(), Framing::Datagram) {
                     Ok(Message::Request(request)) => peer.take_request(request),
                     Ok(Message::Response(response)) => peer.take_response(&response),
                     // It repeats what could not be read.
-                    Err(_) if bytes.starts_with(b"SIP/2.0 400 ") => peer.take_refusal(&bytes),
+                    Err(_) if bytes.starts_with(b"SIP/2.0 400 ") => {
+                        peer.refused(&branch_of(&String::from_utf8_lossy(&bytes)), 400);
+                    }
                     Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&bytes)),
                 }
             }
@@ -550,12 +567,11 @@ impl Peer {
         self.sent.push(text.to_owned());
     }
 
-    /// The refusal of something that cannot be read.
-    fn take_refusal(&mut self, bytes: &[u8]) {
-        let branch = branch_of(&String::from_utf8_lossy(bytes));
+    /// Something was refused that cannot be read, or that says two things at once.
+    fn refused(&mut self, branch: &str, code: u16) {
         let asked = self.answers.iter_mut();
-        for (_, (_, final_code)) in asked.filter(|((asked, _), _)| *asked == branch) {
-            final_code.get_or_insert(400);
+        for (_, (_, final_code)) in asked.filter(|((asked, _), _)| asked == branch) {
+            final_code.get_or_insert(code);
         }
     }
 
@@ -573,6 +589,7 @@ impl Peer {
         let Some((times, final_code)) = self.answers.get_mut(&key) else {
             // To what was no request: its CSeq and start line differ, or it cannot be read.
             assert!(response.code >= 300, "{response:?} to nothing");
+            self.refused(&key.0, response.code);
             return;
         };
         if response.code >= 200 {
@@ -620,8 +637,12 @@ impl Peer {
         let method = request.method.as_str();
         let fresh = self.branches.insert((branch, method.to_owned()));
         let dialog = dialog(&call_id, &from, &to);
-        let over = fresh && method != "ACK" && self.over.contains(&dialog);
-        assert!(!over, "{method} after BYE: {request:?}");
+        // An answer to an INVITE that comes too late is acknowledged and hung up on.
+        let asks = fresh && !matches!(method, "ACK" | "BYE");
+        assert!(
+            !asks || !self.over.contains(&dialog),
+            "{method} after BYE: {request:?}"
+        );
         if fresh && !matches!(method, "ACK" | "CANCEL") {
             let last = self.heard.entry(key).or_default();
             assert!(cseq.seq > *last, "{} after {last}: {request:?}", cseq.seq);
@@ -657,6 +678,19 @@ fn branch_of(text: &str) -> String {
 fn dialog(call_id: &str, engine: &NameAddr, peer: &NameAddr) -> (String, String, String) {
     let tag = |side: &NameAddr| side.tag().unwrap_or_default().to_owned();
     (call_id.to_owned(), tag(engine), tag(peer))
+}
+
+/// When who said what, in a line.
+fn outline(world: &World, name: &str, way: &str, message: &[u8]) -> String {
+    let text = String::from_utf8_lossy(message);
+    let of = |start: &str| text.lines().find(|line| line.starts_with(start));
+    let start = text.lines().next().unwrap_or_default();
+    let (id, cseq) = (of("Call-ID: "), of("CSeq: "));
+    let (id, cseq) = (id.unwrap_or_default(), cseq.unwrap_or_default());
+    format!(
+        "{:>9.3?} {name} {way} {start} | {id} | {cseq}",
+        world.elapsed()
+    )
 }
 
 fn typed(kind: &str) -> String {
