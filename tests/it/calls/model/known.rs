@@ -52,6 +52,7 @@ pub fn cases() -> Vec<(&'static str, Case)> {
     ];
     let order = |order| Order { who, order };
     let ended = vec![Command, Check, order(0)];
+    let stopped = vec![Command, Check, order(7)];
     vec![
         (
             "a user who came again was counted twice, and the room was full for others",
@@ -68,6 +69,10 @@ pub fn cases() -> Vec<(&'static str, Case)> {
         (
             "a command to what has ended ended the session",
             case(0, 0, ended),
+        ),
+        (
+            "who was in a conference that was stopped was never told to have left it",
+            case(0, 0, stopped),
         ),
     ]
 }
