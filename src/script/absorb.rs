@@ -1,11 +1,9 @@
 //! Events that no handler waits for. They bring the session's tables up to date without a turn, so
 //! that neither a script thread nor the session's other events wait for them.
 
+use super::collector::Awaited;
 use super::command::{Event, LegEvent, UnitEvent};
-use super::event;
-use super::handle::Leg;
 use super::instance::{Instance, LegRecord, LegState, Tables, UnitKind, UnitRecord};
-use super::program::Program;
 use crate::id::{LegId, UnitId};
 
 impl Instance {
@@ -17,17 +15,17 @@ impl Instance {
         };
         let program = &self.program;
         match event {
-            Event::Started => !has_entry(program, "on_started"),
-            Event::Refused { .. } => !has_entry(program, "on_error"),
+            Event::Started => !program.defines("on_started"),
+            Event::Refused { .. } => !program.defines("on_error"),
             Event::Incoming { leg } => {
-                let is_unheard = !has_entry(program, "on_incoming");
+                let is_unheard = !program.defines("on_incoming");
                 if is_unheard {
                     tables.add_leg(leg.clone());
                 }
                 is_unheard
             }
             Event::Terminating { .. } => {
-                let is_unheard = !has_entry(program, "on_terminating");
+                let is_unheard = !program.defines("on_terminating");
                 tables.terminating |= is_unheard;
                 is_unheard
             }
@@ -38,24 +36,13 @@ impl Instance {
     }
 }
 
-fn has_entry(program: &Program, name: &str) -> bool {
-    program.functions.contains_key(name)
-}
-
 impl Tables {
     fn absorb_leg_event(&mut self, leg: LegId, event: &LegEvent) -> bool {
         let Some(record) = self.legs.get_mut(&leg) else {
             return true;
         };
-        let collects = matches!(
-            event,
-            LegEvent::Digit { .. }
-                | LegEvent::PlaybackFinished { .. }
-                | LegEvent::Disconnected { .. }
-                | LegEvent::Failed { .. }
-        );
-        let (name, _) = event::leg_event(Leg(leg), event);
-        if record.handlers.contains_key(name) || collects && self.collectors.contains_key(&leg) {
+        let is_collected = || Awaited::of(event).is_some() && self.collectors.contains_key(&leg);
+        if record.handlers.contains_key(event.word()) || is_collected() {
             return false;
         }
         record.note_event(event);
@@ -66,8 +53,7 @@ impl Tables {
         let Some(record) = self.units.get_mut(&unit) else {
             return true;
         };
-        let (name, _) = event::unit_event(event);
-        if record.handlers.contains_key(name) {
+        if record.handlers.contains_key(event.word()) {
             return false;
         }
         if record.note_event(event) {

@@ -286,7 +286,7 @@ pub struct LegInfo {
     pub user: String,
 }
 
-/// Something about a leg; the names in comments are those of `leg.on(…)`.
+/// Something about a leg; the names in comments are its words in `leg.on(…)`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LegEvent {
     /// `ringing`
@@ -367,6 +367,36 @@ pub enum LegEvent {
     RecordFailed { error: String },
 }
 
+impl LegEvent {
+    /// Its word in `leg.on(…)`.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            LegEvent::Ringing { .. } => "ringing",
+            LegEvent::EarlyMedia { .. } => "early_media",
+            LegEvent::Connected { .. } => "connected",
+            LegEvent::Disconnected { .. } => "disconnected",
+            LegEvent::Failed { .. } => "failed",
+            LegEvent::Message { .. } => "message",
+            LegEvent::Info { .. } => "info",
+            LegEvent::Digit { .. } => "digit",
+            LegEvent::DigitReleased { .. } => "digit_released",
+            LegEvent::PlaybackStarted { .. } => "playback_started",
+            LegEvent::PlaybackFinished { .. } => "playback_finished",
+            LegEvent::TalkStarted { .. } => "talk_started",
+            LegEvent::TalkStopped { .. } => "talk_stopped",
+            LegEvent::Hold => "hold",
+            LegEvent::Unhold => "unhold",
+            LegEvent::Reconnecting => "reconnecting",
+            LegEvent::Reconnected => "reconnected",
+            LegEvent::MediaTimeout => "media_timeout",
+            LegEvent::Quality { .. } => "quality",
+            LegEvent::RecordStarted { .. } => "record_started",
+            LegEvent::RecordStopped { .. } => "record_stopped",
+            LegEvent::RecordFailed { .. } => "record_failed",
+        }
+    }
+}
+
 /// Something about a conference, player or recorder.
 #[derive(Clone, Debug, PartialEq)]
 pub enum UnitEvent {
@@ -389,4 +419,20 @@ pub enum UnitEvent {
     RecordStopped { url: String, duration_ms: u64 },
     /// `record_failed`
     RecordFailed { error: String },
+}
+
+impl UnitEvent {
+    /// Its word in `unit.on(…)`.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            UnitEvent::MemberJoined { .. } => "member_joined",
+            UnitEvent::MemberLeft { .. } => "member_left",
+            UnitEvent::ActiveSpeaker { .. } => "active_speaker",
+            UnitEvent::PlaybackStarted { .. } => "playback_started",
+            UnitEvent::PlaybackFinished { .. } => "playback_finished",
+            UnitEvent::RecordStarted { .. } => "record_started",
+            UnitEvent::RecordStopped { .. } => "record_stopped",
+            UnitEvent::RecordFailed { .. } => "record_failed",
+        }
+    }
 }

@@ -81,7 +81,7 @@ fn calls(program: &Program, error: &EvalAltResult, handler: &str) -> Vec<(String
     while let EvalAltResult::ErrorInFunctionCall(name, _, inner, _) = outer {
         // The handler itself is called by nothing in the script, and functions of Rhai that call
         // closures have no lines.
-        let by_script = program.functions.contains_key(name) && !outer.position().is_none();
+        let by_script = program.defines(name) && !outer.position().is_none();
         if by_script {
             steps.push((name.clone(), inner.position()));
         } else if let Some((_, position)) = steps.last_mut()

@@ -304,164 +304,125 @@ pub(super) fn map<const N: usize>(fields: [(&str, Dynamic); N]) -> Map {
         .collect()
 }
 
-/// The word of a leg's event and the fields of `e`.
-pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> (&'static str, Map) {
+/// The fields of `e` of a leg's event.
+pub(super) fn leg_event(leg: Leg, event: &LegEvent) -> Map {
     // tidy: table
-    let (name, mut fields) = match event {
-        LegEvent::Ringing { code, headers: h } => (
-            "ringing",
-            map([("code", int(*code)), ("headers", headers(h))]),
-        ),
-        LegEvent::EarlyMedia { code, headers: h } => (
-            "early_media",
-            map([("code", int(*code)), ("headers", headers(h))]),
-        ),
-        LegEvent::Connected { code, headers: h } => (
-            "connected",
-            map([("code", int(*code)), ("headers", headers(h))]),
-        ),
+    let mut fields = match event {
+        LegEvent::Ringing { code, headers: h } => {
+            map([("code", int(*code)), ("headers", headers(h))])
+        }
+        LegEvent::EarlyMedia { code, headers: h } => {
+            map([("code", int(*code)), ("headers", headers(h))])
+        }
+        LegEvent::Connected { code, headers: h } => {
+            map([("code", int(*code)), ("headers", headers(h))])
+        }
         LegEvent::Disconnected {
             reason,
             code,
             duration_ms,
             text: t,
             headers: h,
-        } => (
-            "disconnected",
-            map([
-                ("text", text(t)),
-                ("headers", headers(h)),
-                ("reason", text(reason)),
-                ("code", int(*code)),
-                ("duration_ms", millis(*duration_ms)),
-            ]),
-        ),
+        } => map([
+            ("text", text(t)),
+            ("headers", headers(h)),
+            ("reason", text(reason)),
+            ("code", int(*code)),
+            ("duration_ms", millis(*duration_ms)),
+        ]),
         LegEvent::Failed {
             code,
             reason,
             class,
             text: t,
             headers: h,
-        } => (
-            "failed",
-            map([
-                ("text", text(t)),
-                ("headers", headers(h)),
-                ("code", int(*code)),
-                ("reason", text(reason)),
-                ("class", text(class)),
-            ]),
-        ),
-        LegEvent::Message { text: t } => ("message", map([("text", text(t))])),
+        } => map([
+            ("text", text(t)),
+            ("headers", headers(h)),
+            ("code", int(*code)),
+            ("reason", text(reason)),
+            ("class", text(class)),
+        ]),
+        LegEvent::Message { text: t } => map([("text", text(t))]),
         LegEvent::Info {
             mime,
             body,
             headers: h,
-        } => (
-            "info",
-            map([
-                ("mime", text(mime)),
-                ("body", text(body)),
-                ("headers", headers(h)),
-            ]),
-        ),
+        } => map([
+            ("mime", text(mime)),
+            ("body", text(body)),
+            ("headers", headers(h)),
+        ]),
         LegEvent::Digit {
             digit,
             kind,
             duration_ms,
-        } => (
-            "digit",
-            map([
-                ("digit", digit.to_string().into()),
-                ("kind", text(kind)),
-                ("duration_ms", duration_ms.map_or(Dynamic::UNIT, int)),
-            ]),
-        ),
+        } => map([
+            ("digit", digit.to_string().into()),
+            ("kind", text(kind)),
+            ("duration_ms", duration_ms.map_or(Dynamic::UNIT, int)),
+        ]),
         LegEvent::DigitReleased {
             digit,
             kind,
             duration_ms,
-        } => (
-            "digit_released",
-            map([
-                ("digit", digit.to_string().into()),
-                ("kind", text(kind)),
-                ("duration_ms", int(*duration_ms)),
-            ]),
-        ),
-        LegEvent::PlaybackStarted { source } => {
-            ("playback_started", map([("source", text(source))]))
-        }
-        LegEvent::PlaybackFinished { source, error } => (
-            "playback_finished",
-            map([
-                ("source", text(source)),
-                ("error", optional(error.as_ref())),
-            ]),
-        ),
-        LegEvent::TalkStarted { level_dbov } => {
-            ("talk_started", map([("level_dbov", int(*level_dbov))]))
-        }
-        LegEvent::TalkStopped { level_dbov } => {
-            ("talk_stopped", map([("level_dbov", int(*level_dbov))]))
-        }
-        LegEvent::Hold => ("hold", Map::new()),
-        LegEvent::Unhold => ("unhold", Map::new()),
-        LegEvent::Reconnecting => ("reconnecting", Map::new()),
-        LegEvent::Reconnected => ("reconnected", Map::new()),
-        LegEvent::MediaTimeout => ("media_timeout", Map::new()),
+        } => map([
+            ("digit", digit.to_string().into()),
+            ("kind", text(kind)),
+            ("duration_ms", int(*duration_ms)),
+        ]),
+        LegEvent::PlaybackStarted { source } => map([("source", text(source))]),
+        LegEvent::PlaybackFinished { source, error } => map([
+            ("source", text(source)),
+            ("error", optional(error.as_ref())),
+        ]),
+        LegEvent::TalkStarted { level_dbov } => map([("level_dbov", int(*level_dbov))]),
+        LegEvent::TalkStopped { level_dbov } => map([("level_dbov", int(*level_dbov))]),
+        LegEvent::Hold => Map::new(),
+        LegEvent::Unhold => Map::new(),
+        LegEvent::Reconnecting => Map::new(),
+        LegEvent::Reconnected => Map::new(),
+        LegEvent::MediaTimeout => Map::new(),
         LegEvent::Quality {
             loss,
             jitter_ms,
             mos,
             rtt_ms,
-        } => (
-            "quality",
-            map([
-                ("loss", float(*loss)),
-                ("jitter_ms", float(*jitter_ms)),
-                ("mos", float(*mos)),
-                ("rtt_ms", rtt_ms.map_or(Dynamic::UNIT, float)),
-            ]),
-        ),
-        LegEvent::RecordStarted { url } => ("record_started", map([("url", text(url))])),
-        LegEvent::RecordStopped { url, duration_ms } => (
-            "record_stopped",
-            map([("url", text(url)), ("duration_ms", millis(*duration_ms))]),
-        ),
-        LegEvent::RecordFailed { error } => ("record_failed", map([("error", text(error))])),
+        } => map([
+            ("loss", float(*loss)),
+            ("jitter_ms", float(*jitter_ms)),
+            ("mos", float(*mos)),
+            ("rtt_ms", rtt_ms.map_or(Dynamic::UNIT, float)),
+        ]),
+        LegEvent::RecordStarted { url } => map([("url", text(url))]),
+        LegEvent::RecordStopped { url, duration_ms } => {
+            map([("url", text(url)), ("duration_ms", millis(*duration_ms))])
+        }
+        LegEvent::RecordFailed { error } => map([("error", text(error))]),
     };
     fields.insert("leg".into(), Dynamic::from(leg));
-    (name, fields)
+    fields
 }
 
-/// The word of a unit's event and the fields of `e`, without the unit itself.
-pub(super) fn unit_event(event: &UnitEvent) -> (&'static str, Map) {
+/// The fields of `e` of a unit's event, without the unit itself.
+pub(super) fn unit_event(event: &UnitEvent) -> Map {
     match event {
-        UnitEvent::MemberJoined { leg } => {
-            ("member_joined", map([("leg", Dynamic::from(Leg(*leg)))]))
-        }
-        UnitEvent::MemberLeft { leg } => ("member_left", map([("leg", Dynamic::from(Leg(*leg)))])),
+        UnitEvent::MemberJoined { leg } => map([("leg", Dynamic::from(Leg(*leg)))]),
+        UnitEvent::MemberLeft { leg } => map([("leg", Dynamic::from(Leg(*leg)))]),
         UnitEvent::ActiveSpeaker { leg } => {
             let leg = leg.map_or(Dynamic::UNIT, |leg| Dynamic::from(Leg(leg)));
-            ("active_speaker", map([("leg", leg)]))
+            map([("leg", leg)])
         }
-        UnitEvent::PlaybackStarted { source } => {
-            ("playback_started", map([("source", text(source))]))
+        UnitEvent::PlaybackStarted { source } => map([("source", text(source))]),
+        UnitEvent::PlaybackFinished { source, error } => map([
+            ("source", text(source)),
+            ("error", optional(error.as_ref())),
+        ]),
+        UnitEvent::RecordStarted { url } => map([("url", text(url))]),
+        UnitEvent::RecordStopped { url, duration_ms } => {
+            map([("url", text(url)), ("duration_ms", millis(*duration_ms))])
         }
-        UnitEvent::PlaybackFinished { source, error } => (
-            "playback_finished",
-            map([
-                ("source", text(source)),
-                ("error", optional(error.as_ref())),
-            ]),
-        ),
-        UnitEvent::RecordStarted { url } => ("record_started", map([("url", text(url))])),
-        UnitEvent::RecordStopped { url, duration_ms } => (
-            "record_stopped",
-            map([("url", text(url)), ("duration_ms", millis(*duration_ms))]),
-        ),
-        UnitEvent::RecordFailed { error } => ("record_failed", map([("error", text(error))])),
+        UnitEvent::RecordFailed { error } => map([("error", text(error))]),
     }
 }
 

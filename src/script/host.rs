@@ -23,7 +23,8 @@ use rhai::packages::{
 };
 use rhai::{CallFnOptions, Dynamic, Engine, EvalAltResult, FnPtr, Map, Scope};
 
-use super::api::{self, Collected, Natives};
+use super::api::{self, Natives};
+use super::collector::{Awaited, Collected};
 use super::command::{Command, Event, LegEvent, LegInfo, Place, Placed, UnitEvent};
 use super::error::{self, ScriptError};
 use super::event;
@@ -452,8 +453,7 @@ fn count_failures(
 
 fn entry_point(program: &Program, name: &'static str) -> Option<FnPtr> {
     program
-        .functions
-        .contains_key(name)
+        .defines(name)
         .then(|| FnPtr::new(name).ok())
         .flatten()
 }
@@ -524,38 +524,17 @@ fn leg_calls(running: &mut Running, leg: LegId, event: &LegEvent) -> Answer<Vec<
     let Some(record) = running.tables.legs.get_mut(&leg) else {
         return Ok(Vec::new());
     };
-    let (name, fields) = event::leg_event(Leg(leg), event);
-    let handlers = record.handlers.get(name).cloned().unwrap_or_default();
+    let handlers = record
+        .handlers
+        .get(event.word())
+        .cloned()
+        .unwrap_or_default();
     record.note_event(event);
-    let mut calls = match event {
-        LegEvent::Disconnected { .. } | LegEvent::Failed { .. } => {
-            collected(api::handle_leg_ended(running, leg)?)
-        }
-        LegEvent::Digit { digit, .. } => collected(api::handle_digit(running, leg, *digit)?),
-        LegEvent::PlaybackFinished { .. } => {
-            api::handle_prompt_finished(running, leg)?;
-            Vec::new()
-        }
-        LegEvent::EarlyMedia { .. }
-        | LegEvent::Ringing { .. }
-        | LegEvent::Connected { .. }
-        | LegEvent::Message { .. }
-        | LegEvent::Info { .. }
-        | LegEvent::DigitReleased { .. }
-        | LegEvent::PlaybackStarted { .. }
-        | LegEvent::TalkStarted { .. }
-        | LegEvent::TalkStopped { .. }
-        | LegEvent::Hold
-        | LegEvent::Unhold
-        | LegEvent::Reconnecting
-        | LegEvent::Reconnected
-        | LegEvent::MediaTimeout
-        | LegEvent::Quality { .. }
-        | LegEvent::RecordStarted { .. }
-        | LegEvent::RecordStopped { .. }
-        | LegEvent::RecordFailed { .. } => Vec::new(),
+    let mut calls = match Awaited::of(event) {
+        Some(awaited) => collected(api::handle_leg(running, leg, awaited)?),
+        None => Vec::new(),
     };
-    calls.extend(each(handlers, fields));
+    calls.extend(each(handlers, event::leg_event(Leg(leg), event)));
     Ok(calls)
 }
 
@@ -576,14 +555,18 @@ fn unit_calls(running: &mut Running, unit: UnitId, event: &UnitEvent) -> Vec<Cal
     let Some(record) = running.tables.units.get_mut(&unit) else {
         return Vec::new();
     };
-    let (name, mut fields) = event::unit_event(event);
+    let mut fields = event::unit_event(event);
     let (word, unit_handle) = match record.kind {
         UnitKind::Conference { .. } => (Conference::WORD, Dynamic::from(Conference(unit))),
         UnitKind::Player { .. } => (Player::WORD, Dynamic::from(Player(unit))),
         UnitKind::Recorder => (Recorder::WORD, Dynamic::from(Recorder(unit))),
     };
     fields.insert(word.into(), unit_handle);
-    let handlers = record.handlers.get(name).cloned().unwrap_or_default();
+    let handlers = record
+        .handlers
+        .get(event.word())
+        .cloned()
+        .unwrap_or_default();
     let ended = record.note_event(event);
     if ended {
         running.tables.units.remove(&unit);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, FnPtr, Map};
 
-use super::api::Collector;
+use super::collector::Collector;
 use super::command::{LegInfo, Sound};
 use super::handle::HeaderMap;
 use super::program::Program;

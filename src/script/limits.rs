@@ -6,6 +6,11 @@ use rhai::Engine;
 
 /// How much one session may use. Reaching a limit raises an error in the script that reached it;
 /// other sessions do not notice.
+///
+/// Rhai measures a value when a function returns it or may have changed it, and at `m.name = x`.
+/// At `m[name] = x` and `a[i] = x` it measures x alone: only `operations` and the time of the
+/// handler stop a loop that makes a local map or array larger so, until the value is used as a
+/// whole. What stays in `this` is measured after the event, against `state_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Operations of one handler, callbacks of array functions included.

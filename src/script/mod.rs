@@ -8,6 +8,7 @@
 mod absorb;
 mod api;
 mod check;
+mod collector;
 mod command;
 mod diagnostic;
 mod error;

@@ -205,6 +205,11 @@ impl Program {
         found.unwrap_or(Position::NONE)
     }
 
+    /// Whether the program has a function `name`.
+    pub(super) fn defines(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
+    }
+
     /// Whether the program has a function `name` with so many parameters.
     pub(super) fn has_function(&self, name: &str, parameters: usize) -> bool {
         self.functions

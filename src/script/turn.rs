@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rhai::{Dynamic, Engine, ImmutableString, NativeCallContext, Position};
 
-use super::api::Collected;
+use super::collector::Collected;
 use super::command::{Command, Place, Placed};
 use super::handle::{Answer, refuse};
 use super::instance::Tables;

@@ -16,6 +16,7 @@
 
 use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
 
+use super::super::collector::{Awaited, Collected, Collector};
 use super::super::command::{Command, LegCommand, Place};
 use super::super::event;
 use super::super::handle::{Answer, Leg, refuse};
@@ -55,29 +56,6 @@ const TIMEOUT_S_MAX: f64 = 600.0;
 /// Endings and beginnings by which a prompt is a sound rather than a text.
 const SOUND_ENDS: &[&str] = &[".wav", ".mp3", ".ogg", ".flac"];
 const SOUND_BEGINS: &[&str] = &["http://", "https://", "tone:"];
-
-/// What is being collected on one leg.
-#[derive(Debug)]
-pub(in super::super) struct Collector {
-    pub handler: FnPtr,
-    max: usize,
-    terminator: Option<char>,
-    clear: Option<char>,
-    first_timeout_ms: u64,
-    inter_digit_timeout_ms: u64,
-    digits: String,
-    prompt_plays: bool,
-    timer: Option<TimerId>,
-    /// Where `digits` was called: its commands belong there.
-    place: Place,
-}
-
-/// What was collected, for the handler.
-#[derive(Debug)]
-pub(in super::super) struct Collected {
-    pub handler: FnPtr,
-    pub event: Map,
-}
 
 pub(super) fn register(engine: &mut Engine) {
     function(
@@ -282,12 +260,24 @@ fn replace(running: &mut Running, leg: LegId, prompt_follows: bool) -> Answer<()
     Ok(())
 }
 
-/// A digit came on `leg`.
-pub(in super::super) fn handle_digit(
+/// Something happened to `leg` for which collections wait.
+pub(in super::super) fn handle_leg(
     running: &mut Running,
     leg: LegId,
-    digit: char,
+    event: Awaited,
 ) -> Answer<Option<Collected>> {
+    match event {
+        Awaited::Digit(digit) => handle_digit(running, leg, digit),
+        Awaited::PlaybackFinished => handle_prompt_finished(running, leg).map(|()| None),
+        Awaited::LegEnded => match running.tables.collectors.remove(&leg) {
+            Some(collector) => collector.done(running, leg, "hangup").map(Some),
+            None => Ok(None),
+        },
+    }
+}
+
+/// A digit came on `leg`.
+fn handle_digit(running: &mut Running, leg: LegId, digit: char) -> Answer<Option<Collected>> {
     let Some(mut collector) = running.tables.collectors.remove(&leg) else {
         return Ok(None);
     };
@@ -319,7 +309,7 @@ pub(in super::super) fn handle_digit(
 
 /// What played on `leg` ended by itself, or the script stopped it or played something else: then
 /// the prompt never "finishes".
-pub(in super::super) fn handle_prompt_finished(running: &mut Running, leg: LegId) -> Answer<()> {
+pub(super) fn handle_prompt_finished(running: &mut Running, leg: LegId) -> Answer<()> {
     let Some(mut collector) = running.tables.collectors.remove(&leg) else {
         return Ok(());
     };
@@ -341,15 +331,4 @@ pub(in super::super) fn handle_digits_timer(
     };
     collector.timer = None;
     collector.done(running, leg, "timeout").map(Some)
-}
-
-/// `leg` ended.
-pub(in super::super) fn handle_leg_ended(
-    running: &mut Running,
-    leg: LegId,
-) -> Answer<Option<Collected>> {
-    match running.tables.collectors.remove(&leg) {
-        Some(collector) => collector.done(running, leg, "hangup").map(Some),
-        None => Ok(None),
-    }
 }

@@ -18,8 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, RhaiNativeFunc, Variant};
 
-pub(super) use digits::{Collected, handle_prompt_finished, is_sound};
-pub(super) use digits::{Collector, handle_digit, handle_digits_timer, handle_leg_ended};
+pub(super) use digits::{handle_digits_timer, handle_leg, is_sound};
 pub(super) use options::sound;
 
 use super::handle::{Answer, kind_of, refuse};
@@ -193,7 +192,7 @@ fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
         return refuse("a handler carries data, not functions");
     }
     let name = handler.fn_name();
-    let known = running.program.functions.contains_key(name) || super::host::is_host_function(name);
+    let known = running.program.defines(name) || super::host::is_host_function(name);
     if !known {
         return refuse(format!("there is no function `{name}` for this handler"));
     }

@@ -1,17 +1,6 @@
 //! What the writer of a faulty program reads, to the letter.
 
-use super::super::{Host, Limits, Program, Source};
-use super::source;
-
-fn faults(sources: &[Source]) -> Vec<String> {
-    thread_local! {
-        static HOST: Host = Host::new(Limits::default(), || false);
-    }
-    match HOST.with(|host| Program::compile(host, sources)) {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().map(ToString::to_string).collect(),
-    }
-}
+use super::{faults, source};
 
 fn fault(text: &str) -> String {
     faults(&[source(

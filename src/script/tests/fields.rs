@@ -1,17 +1,7 @@
 //! What `check` knows of the fields of events and of sounds, and where it holds its tongue.
 
-use super::super::{Event, Host, LegEvent, Limits, Program, Source};
-use super::{World, incoming, source};
-
-fn faults(sources: &[Source]) -> Vec<String> {
-    thread_local! {
-        static HOST: Host = Host::new(Limits::default(), || false);
-    }
-    match HOST.with(|host| Program::compile(host, sources)) {
-        Ok(_) => Vec::new(),
-        Err(faults) => faults.iter().map(ToString::to_string).collect(),
-    }
-}
+use super::super::{Event, Host, LegEvent, Limits, Program};
+use super::{World, faults, incoming, source};
 
 /// The faults of a program without the lines that they stand in, one in a row.
 fn said(text: &str) -> String {

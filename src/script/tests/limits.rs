@@ -53,6 +53,15 @@ fn each_limit_ends_the_handler_with_words() {
             "let m = #{}; for i in 0..30000 { m.set(\"k\" + i, i); }",
             "more than 20000 entries in one map",
         ),
+        // Rhai measures the map when it is used as a whole.
+        (
+            "let m = #{}; for i in 0..30000 { m[\"k\" + i] = i; } m.len();",
+            "more than 20000 entries in one map",
+        ),
+        (
+            "let m = #{}; let i = 0; loop { i += 1; m[\"k\" + i] = i; }",
+            "more than 1000000 operations in one handler",
+        ),
         (
             "let s = \"[\"; for i in 0..11000 { s += \"1,\"; } s += \"1]\"; parse_json(s);",
             "more than 10000 items in one array",

@@ -14,7 +14,7 @@ mod places;
 mod session;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{
     Command, Event, Host, Instance, LegCommand, LegEvent, LegInfo, Limits, Outcome, Program,
@@ -59,6 +59,15 @@ fn compile(host: &Host, text: &str) -> Arc<Program> {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         panic!("{}", faults.join("\n"))
     })
+}
+
+/// What is wrong with a program, as its writer reads it; nothing when it compiles.
+fn faults(sources: &[Source]) -> Vec<String> {
+    static HOST: LazyLock<Host> = LazyLock::new(|| Host::new(Limits::default(), || false));
+    match Program::compile(&HOST, sources) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// A leg that came in from `source`.
