@@ -15,10 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Module, Position, Stmt};
 
-use super::api::Natives;
+use super::api::{self, Natives};
 use super::diagnostic::Diagnostic;
 use super::event;
-use super::host;
 use super::program::Files;
 use super::spelling;
 
@@ -521,7 +520,7 @@ impl Check<'_> {
             }
             return;
         }
-        if host::is_host_function(name) {
+        if api::is_host_function(name) {
             return;
         }
         let names = self.known.functions.keys().map(String::as_str);

@@ -233,39 +233,6 @@ fn make_worker(limits: &Limits, over_budget: fn() -> bool) -> Worker {
     Worker { engine, stage }
 }
 
-/// Functions of the host that may be handlers by name, with the number of arguments that they take
-/// then.
-pub(super) const HOST_HANDLERS: &[(&str, usize)] = &[
-    ("terminate", 0),
-    ("log", 1),
-    ("log_warn", 1),
-    ("answer", 1),
-    ("ring", 1),
-    ("reject", 1),
-    ("hangup", 1),
-    ("stop_playback", 1),
-    ("cancel", 1),
-    ("stop", 1),
-    ("start", 1),
-    ("pause", 1),
-    ("resume", 1),
-    ("start_early_media", 1),
-    ("send_media_between", 2),
-    ("stop_media_between", 2),
-    ("send_media_to", 2),
-    ("stop_media_to", 2),
-    ("say", 2),
-    ("play", 2),
-    ("send_message", 2),
-    ("mute", 2),
-    ("deafen", 2),
-];
-
-/// Whether a handler may be this function of the host.
-pub(super) fn is_host_function(name: &str) -> bool {
-    HOST_HANDLERS.iter().any(|(known, _)| *known == name)
-}
-
 /// One event on its way through the handlers.
 struct Run<'a> {
     engine: &'a Engine,
@@ -405,7 +372,7 @@ impl Run<'_> {
         let mut arguments: Vec<Dynamic> = handler.curry().to_vec();
         let takes_event = self.program.has_function(name, carried + 1);
         let by_script = takes_event || self.program.has_function(name, carried);
-        if takes_event || !by_script && !HOST_HANDLERS.contains(&(name, carried)) {
+        if takes_event || !by_script && !api::HOST_HANDLERS.contains(&(name, carried)) {
             arguments.push(Dynamic::from_map(event));
         }
         let options = CallFnOptions::new().in_all_namespaces(true).eval_ast(true);

@@ -10,6 +10,7 @@ mod api;
 mod check;
 mod collector;
 mod command;
+mod compile;
 mod diagnostic;
 mod error;
 mod event;
@@ -33,11 +34,12 @@ pub use command::{
     CallOptions, Command, Event, Headers, LegCommand, LegEvent, LegInfo, Place, Placed,
     RecordOptions, Sound, UnitCommand, UnitEvent, VoiceChoice,
 };
+pub use compile::{Idle, Source, check_idle, check_syntax};
 pub use diagnostic::Diagnostic;
 pub use error::ScriptError;
 pub use host::{Host, Outcome, Turn};
 pub use instance::{Instance, SessionInfo};
 pub use limits::Limits;
-pub use program::{Idle, Program, Source, check_idle, check_syntax};
+pub use program::Program;
 pub use reference::reference;
 pub use support::{COLUMNS, LegKind, SUPPORT, Support, support};

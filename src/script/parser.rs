@@ -3,9 +3,10 @@
 
 use rhai::{Engine, OptimizationLevel, Token};
 
-use super::api::CURRY;
 use super::limits::Limits;
 
+/// The name under which our `curry` is registered.
+pub(super) const CURRY: &str = "carry";
 /// Words of the language that a scenario has no use for.
 const DISABLED: [&str; 3] = ["eval", "import", "export"];
 

@@ -22,6 +22,7 @@ pub(super) use digits::{handle_digits_timer, handle_leg, is_sound};
 pub(super) use options::sound;
 
 use super::handle::{Answer, kind_of, refuse};
+use super::parser::CURRY;
 use super::turn::{Running, Stage};
 
 /// One line of the reference.
@@ -60,8 +61,6 @@ pub(super) fn entries() -> impl Iterator<Item = &'static Entry> {
         .flatten()
 }
 
-/// The name under which `curry` is registered.
-pub(super) const CURRY: &str = "carry";
 /// Values that one function carries at most.
 const CARRIED_MAX: usize = 16;
 
@@ -169,6 +168,39 @@ impl Natives {
     }
 }
 
+/// Functions of the host that may be handlers by name, with the number of arguments that they take
+/// then.
+pub(super) const HOST_HANDLERS: &[(&str, usize)] = &[
+    ("terminate", 0),
+    ("log", 1),
+    ("log_warn", 1),
+    ("answer", 1),
+    ("ring", 1),
+    ("reject", 1),
+    ("hangup", 1),
+    ("stop_playback", 1),
+    ("cancel", 1),
+    ("stop", 1),
+    ("start", 1),
+    ("pause", 1),
+    ("resume", 1),
+    ("start_early_media", 1),
+    ("send_media_between", 2),
+    ("stop_media_between", 2),
+    ("send_media_to", 2),
+    ("stop_media_to", 2),
+    ("say", 2),
+    ("play", 2),
+    ("send_message", 2),
+    ("mute", 2),
+    ("deafen", 2),
+];
+
+/// Whether a handler may be this function of the host.
+pub(super) fn is_host_function(name: &str) -> bool {
+    HOST_HANDLERS.iter().any(|(known, _)| *known == name)
+}
+
 /// A handler from what the script gave: a name, `Fn("name")` with carried values, or a closure.
 /// What it carries becomes data of its own.
 fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
@@ -192,7 +224,7 @@ fn handler(running: &Running, value: &Dynamic) -> Answer<FnPtr> {
         return refuse("a handler carries data, not functions");
     }
     let name = handler.fn_name();
-    let known = running.program.defines(name) || super::host::is_host_function(name);
+    let known = running.program.defines(name) || is_host_function(name);
     if !known {
         return refuse(format!("there is no function `{name}` for this handler"));
     }

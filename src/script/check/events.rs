@@ -17,6 +17,7 @@ use rhai::{
 
 use super::super::api;
 use super::super::event::{self, CALLS, EventWord, LEG_EVENTS, UNIT_EVENTS};
+use super::super::parser;
 use super::super::spelling;
 use super::Check;
 
@@ -351,7 +352,7 @@ fn pointed<'a>(handler: &'a Expr, carried: &mut Vec<&'a Expr>) -> Option<(String
             let Expr::MethodCall(call, _) = &chain.rhs else {
                 return None;
             };
-            if call.name != api::CURRY {
+            if call.name != parser::CURRY {
                 return None;
             }
             let found = pointed(&chain.lhs, carried)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::api;
 use super::super::handle;
+use super::super::parser;
 use super::super::support;
 use super::{Host, Limits, World, connected, disconnected, incoming};
 
@@ -584,7 +585,7 @@ fn reference_names_what_is_registered_and_nothing_else() {
         "to_string",
         "to_debug",
         "set$custom_data",
-        api::CURRY,
+        parser::CURRY,
     ];
     let functions: BTreeSet<String> = host
         .functions
@@ -617,7 +618,7 @@ fn the_table_of_kinds_of_legs_has_each_command_of_a_leg() {
 fn host_functions_that_may_be_handlers_are_registered() {
     let host = Host::new(Limits::default(), || false);
     let functions = host.functions.host;
-    for (name, arguments) in super::super::host::HOST_HANDLERS {
+    for (name, arguments) in api::HOST_HANDLERS {
         let known = functions.get(*name);
         assert!(
             known.is_some_and(|counts| counts.contains(arguments)),
