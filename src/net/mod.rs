@@ -12,6 +12,7 @@
 //! - A UDP socket's send buffer is full: the datagram is dropped and counted; timers repeat it.
 //! - There are too many connections, in all or per address: a new one is closed at once.
 
+mod connections;
 mod counters;
 mod flow_id;
 mod incoming;

@@ -1,6 +1,5 @@
 //! All listeners and connections together: binding, the flow table, sending, closing.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use super::connections::{Connections, Entry, Registered, Table};
 use super::counters::{Counters, CountersRead, count};
 use super::flow_id;
 use super::incoming::{self, IncomingQueue, IncomingSender, KEPT_MAX, ORDINARY_MAX};
 use super::local_address::LocalAddress;
 use super::stream::{self, Connection, Outbox, StreamDeadlines};
 use super::udp::{self, UdpListener};
-use super::websocket::{Registered, WsDeadlines, WsLink};
+use super::websocket::{WsDeadlines, WsLink};
 use crate::id::FlowId;
-use crate::network::{Network, Repeats};
+use crate::network::Network;
 use crate::sip::flow::{Flow, Transport};
 
 /// Connections that may wait to be accepted.
@@ -103,11 +103,11 @@ pub struct Transports {
     shared: Arc<Shared>,
 }
 
-pub(super) struct Shared {
-    pub(super) settings: NetSettings,
+struct Shared {
+    settings: NetSettings,
     udp: Vec<Arc<UdpListener>>,
     tcp: Vec<Arc<LocalAddress>>,
-    table: Mutex<Table>,
+    connections: Arc<Connections>,
     next_connection: AtomicU64,
     incoming: IncomingSender,
     counters: Arc<Counters>,
@@ -117,18 +117,6 @@ pub(super) struct Shared {
     running: Mutex<Option<mpsc::Sender<()>>>,
     ended: Mutex<Option<mpsc::Receiver<()>>>,
     runtime: Handle,
-}
-
-#[derive(Default)]
-struct Table {
-    connections: HashMap<FlowId, Entry>,
-    per_address: BTreeMap<Network, usize>,
-    refusals: Repeats,
-}
-
-struct Entry {
-    outbox: Outbox,
-    flow: Flow,
 }
 
 impl Transports {
@@ -189,7 +177,7 @@ impl Transports {
             settings,
             udp,
             tcp: tcp.iter().map(|(_, local)| Arc::clone(local)).collect(),
-            table: Mutex::default(),
+            connections: Arc::default(),
             next_connection: AtomicU64::new(1),
             incoming: sender,
             counters: Arc::default(),
@@ -315,10 +303,11 @@ impl Transports {
         match registered.and_then(|running| Ok((running, shared.register(flow)?))) {
             Ok((running, connection)) => {
                 count(&shared.counters.connections_accepted);
-                let shared = Arc::clone(shared);
+                let connections = Arc::clone(&shared.connections);
                 Ok(WsLink {
                     connection,
-                    registered: Registered { shared, flow },
+                    registered: Registered { connections, flow },
+                    deadlines: shared.settings.websocket,
                     running,
                 })
             }
@@ -407,7 +396,7 @@ fn bind_tcp(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections.table()
     }
 
     fn next_id(&self) -> FlowId {
@@ -554,21 +543,9 @@ impl Shared {
                 drop(connection);
             }
         }
-        self.forget(flow);
+        self.connections.forget(flow);
         if !*self.closing.borrow() {
             self.incoming.flow_closed(flow.id).await;
-        }
-    }
-
-    pub(super) fn forget(&self, flow: Flow) {
-        let mut table = self.table();
-        table.connections.remove(&flow.id);
-        let network = Network::of(flow.remote.ip());
-        if let Some(left) = table.per_address.get_mut(&network) {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                table.per_address.remove(&network);
-            }
         }
     }
 }

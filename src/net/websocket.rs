@@ -23,10 +23,10 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::connections::Registered;
 use super::counters::{Counters, count};
 use super::incoming::{IncomingSender, Received};
 use super::stream::{Connection, End, FLUSH, Outbox, OutboxQueue, UNHANDLED_MAX, has_sip_version};
-use super::transports::Shared;
 use crate::pii::{ClientAddress, Pii};
 use crate::sip::flow::Flow;
 use crate::sip::wire::MESSAGE_BYTES_MAX;
@@ -97,24 +97,13 @@ pub trait FrameWriter: Send {
     fn send(&mut self, frame: Outgoing) -> impl Future<Output = std::io::Result<()>> + Send;
 }
 
-/// A place among the connections; given back when it is dropped.
-pub(super) struct Registered {
-    pub shared: Arc<Shared>,
-    pub flow: Flow,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.shared.forget(self.flow);
-    }
-}
-
 /// A WebSocket that has a place among the connections and waits for its frames.
 pub struct WsLink {
     // The connection is dropped before the table forgets the flow, so that no message enters a
     // dead queue.
     pub(super) connection: Connection,
     pub(super) registered: Registered,
+    pub(super) deadlines: WsDeadlines,
     pub(super) running: mpsc::Sender<()>,
 }
 
@@ -135,11 +124,11 @@ impl WsLink {
         let WsLink {
             connection,
             registered,
+            deadlines,
             running,
         } = self;
         let flow = registered.flow;
         let (incoming, closing) = (connection.incoming.clone(), connection.closing.clone());
-        let deadlines = registered.shared.settings.websocket;
         if let Some(user) = identity.as_deref().map(Pii) {
             let address = ClientAddress(flow.remote.ip());
             tracing::info!(trace = %flow.id, %address, %user, "WebSocket opened");

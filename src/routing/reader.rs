@@ -6,13 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::excerpt::SourceError;
 use super::pattern::Pattern;
-use super::rule::{Limits, RULES_MAX, RULESET_BYTES_MAX, Rule, SCENARIOS_MAX, Source, Variable};
+use super::rule::{
+    Limits, RULES_MAX, RULESET_BYTES_MAX, Rule, Ruleset, SCENARIOS_MAX, Source, Variable,
+};
 use super::schedule::{Part, Schedule, ScheduleError, Zone};
 
 /// Errors that are named of one file.
@@ -37,8 +40,35 @@ const REST: &str = "(the rest of the file)";
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
+impl Ruleset {
+    /// Reads the text of a rules file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place in `text`.
+    pub fn parse(application: &str, file: &str, text: &str) -> Result<Self, Vec<SourceError>> {
+        let (ruleset, errors) = Self::read(application, file, text);
+        if errors.is_empty() {
+            Ok(ruleset)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Reads as much of a rules file as can be read, and what is wrong with the rest. Rules with
+    /// errors are kept out; a rule that takes every call stands for rules that cannot be told.
+    pub fn read(application: &str, file: &str, text: &str) -> (Self, Vec<SourceError>) {
+        let (rules, errors) = read(file, text);
+        let ruleset = Self {
+            application: application.to_owned(),
+            file: file.to_owned(),
+            rules: rules.into_iter().map(Arc::new).collect(),
+        };
+        (ruleset, errors)
+    }
+}
+
 /// Reads a file. The errors come in the order of their places.
-pub(super) fn read(file: &str, text: &str) -> (Vec<Rule>, Vec<SourceError>) {
+fn read(file: &str, text: &str) -> (Vec<Rule>, Vec<SourceError>) {
     let mut reader = Reader {
         file,
         text,

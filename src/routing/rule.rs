@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::excerpt::SourceError;
 use super::pattern::Pattern;
-use super::reader;
 use super::schedule::Schedule;
 
 /// Most rules in one file.
@@ -150,31 +148,6 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// Reads the text of a rules file.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each with its place in `text`.
-    pub fn parse(application: &str, file: &str, text: &str) -> Result<Self, Vec<SourceError>> {
-        let (ruleset, errors) = Self::read(application, file, text);
-        if errors.is_empty() {
-            Ok(ruleset)
-        } else {
-            Err(errors)
-        }
-    }
-
-    /// Reads as much of a rules file as can be read, and what is wrong with the rest. Rules with
-    /// errors are kept out; a rule that takes every call stands for rules that cannot be told.
-    pub fn read(application: &str, file: &str, text: &str) -> (Self, Vec<SourceError>) {
-        let (rules, errors) = reader::read(file, text);
-        let ruleset = Self {
-            application: application.to_owned(),
-            file: file.to_owned(),
-            rules: rules.into_iter().map(Arc::new).collect(),
-        };
-        (ruleset, errors)
-    }
-
     /// Stands for a file that cannot be read at all: every call to it is kept out.
     pub fn unreadable(application: &str, file: &str) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! Makes a program of the scenario files of one rule, which all its sessions share, and checks files
-//! that no rule runs.
+//! Makes a program of the scenario files of one rule, which all its sessions share, and checks
+//! files that no rule runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! A compiled program, and the files that it was made of. Each file is compiled behind as many empty
-//! lines as the files before it have, so that a line number of the program names file and line at
-//! once.
+//! A compiled program, and the files that it was made of. Each file is compiled behind as many
+//! empty lines as the files before it have, so that a line number of the program names file and
+//! line at once.
 
 use std::collections::BTreeMap;
 

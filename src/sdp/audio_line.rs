@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::description::{Attribute, Connection, Description, Media};
 use super::format::Formats;
+use super::media_line::{is_audio, is_plain, value_of};
 use super::webrtc_line::{self, OurWebRtc};
 use super::{Direction, Local, Refusal};
 
@@ -12,8 +13,6 @@ use super::{Direction, Local, Refusal};
 const PTIME_MS: u32 = 20;
 /// The packet times of a peer that we heed, in milliseconds.
 const REMOTE_PTIME_MS: std::ops::RangeInclusive<u32> = 10..=60;
-/// Profiles that carry plain RTP (RFC 3551, RFC 4585).
-const PLAIN_PROFILES: [&str; 2] = ["RTP/AVP", "RTP/AVPF"];
 /// Payload types that look like RTCP on a shared port (RFC 5761 §4).
 const RTCP_LIKE: std::ops::RangeInclusive<u8> = 64..=95;
 
@@ -42,19 +41,6 @@ pub(super) fn is_usable(media: &Media, local: &Local) -> bool {
         Some(_) => is_audio(media) && webrtc_line::is_profile(&media.protocol),
         None => is_plain(media),
     }
-}
-
-/// Whether a line is audio over plain RTP and not refused by port 0.
-pub(super) fn is_plain(media: &Media) -> bool {
-    is_audio(media)
-        && PLAIN_PROFILES
-            .iter()
-            .any(|profile| media.protocol.eq_ignore_ascii_case(profile))
-}
-
-/// Whether a line is audio and not refused by port 0.
-pub(super) fn is_audio(media: &Media) -> bool {
-    media.kind.eq_ignore_ascii_case("audio") && media.port != 0
 }
 
 impl RemoteAudio {
@@ -148,13 +134,6 @@ fn rtcp_attribute(local: &Local) -> Option<Attribute> {
     }
     let is_next = rtp.port().checked_add(1) == Some(rtcp.port());
     (!is_next).then(|| Attribute::new("rtcp", rtcp.port().to_string()))
-}
-
-pub(super) fn value_of<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    attributes
-        .iter()
-        .find(|attribute| attribute.name == name)
-        .map(|found| found.value.as_str())
 }
 
 fn direction(attributes: &[Attribute]) -> Option<Direction> {

@@ -27,6 +27,7 @@ use crate::codec::CodecInfo;
 mod audio_line;
 mod description;
 mod format;
+mod media_line;
 mod offer_answer;
 mod refusal;
 mod webrtc_line;

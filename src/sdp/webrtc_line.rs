@@ -7,8 +7,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::audio_line::{self, value_of};
 use super::description::{Attribute, Description, Media};
+use super::media_line::{is_audio, is_plain, value_of};
 use super::{IceCredentials, LocalWebRtc, Refusal, RemoteWebRtc, Setup};
 
 /// Profiles of SRTP keyed by DTLS. `RTP/SAVPF` is what browsers wrote before RFC 8841.
@@ -34,15 +34,12 @@ pub fn wants_webrtc(offer: &[u8]) -> bool {
     };
     let is_webrtc = |media: &Media| {
         let said = |name| value(&offer, media, name).is_some();
-        audio_line::is_audio(media)
-            && is_profile(&media.protocol)
-            && said("fingerprint")
-            && said("ice-ufrag")
+        is_audio(media) && is_profile(&media.protocol) && said("fingerprint") && said("ice-ufrag")
     };
     let first = offer
         .media
         .iter()
-        .find(|media| audio_line::is_plain(media) || is_webrtc(media));
+        .find(|media| is_plain(media) || is_webrtc(media));
     first.is_some_and(is_webrtc)
 }
 

@@ -18,5 +18,9 @@ mod world;
 pub use ear::{hears_tone, tone_of};
 pub use late::Latency;
 pub use network::Faults;
-pub use phone::{Phone, PhoneId, PhoneOptions, PhoneState};
+pub use phone::{Phone, PhoneOptions, PhoneState};
 pub use world::{Setup, World};
+
+/// Which phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PhoneId(pub usize);

@@ -11,11 +11,8 @@ use bytes::Bytes;
 use crate::codec::CodecInfo;
 use crate::sip::{Flow, Framing, Message, Request, Response, wire};
 
+use super::PhoneId;
 use super::ear::{EVENT_PAYLOAD_TYPE, Ear};
-
-/// Which phone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PhoneId(pub usize);
 
 /// How a phone behaves.
 #[derive(Clone, Debug)]

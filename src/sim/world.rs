@@ -15,12 +15,13 @@ use crate::script::Host;
 use crate::sip::login::User;
 use crate::sip::{Flow, Transport};
 
+use super::PhoneId;
 use super::ear::{TONES, hears_tone, tone_of};
 use super::files::Files;
 use super::journal::Journal;
 use super::late::{Late, Latency, Lates};
 use super::network::{Faults, Network, Parcel};
-use super::phone::{Phone, PhoneId, PhoneOptions, PhoneState};
+use super::phone::{Phone, PhoneOptions, PhoneState};
 use super::sockets::Sockets;
 
 /// Unix time at which a simulation begins unless told otherwise: 2026-01-01 12:00:00 UTC.

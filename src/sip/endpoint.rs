@@ -29,6 +29,7 @@
 //! their retransmissions when no transaction is free.
 
 mod admission;
+mod arrival;
 mod arrive;
 mod emit;
 mod reply;
@@ -43,7 +44,8 @@ use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 
-pub(super) use arrive::{Arrival, RETRY_AFTER_S};
+pub(super) use arrival::Arrival;
+pub(super) use arrive::RETRY_AFTER_S;
 pub(super) use emit::{add_contact, add_extra, bad, overload};
 pub(super) use reply::Reply;
 

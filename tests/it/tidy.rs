@@ -2,9 +2,10 @@
 //! one door per dependency, sizes, module headers and words.
 //!
 //! `scan` makes text into code without comments and strings, `rules` and `sizes` judge one Rust
-//! file, this file walks the repository and proves with small bad snippets that each rule catches
-//! something.
+//! file, `circles` all files of a module, this file walks the repository and proves with small bad
+//! snippets that each rule catches something.
 
+mod circles;
 mod rules;
 mod scan;
 mod sizes;
@@ -95,14 +96,17 @@ fn the_repository_keeps_its_rules() {
             texts.insert(file.to_string_lossy().replace('\\', "/"), text);
         }
     }
-    let rust: Vec<Source<'_>> = texts
+    let mut rust: Vec<Source<'_>> = texts
         .iter()
         .filter(|(path, _)| path.ends_with(".rs"))
         .map(|(path, text)| Source::new(path, text))
         .collect();
     assert!(rust.len() > 10, "only {} Rust files found", rust.len());
+    mark_tests(&mut rust);
+    let circles = circles::check(&rust);
     let findings: Vec<String> = check_all(rust)
         .into_iter()
+        .chain(circles)
         .chain(
             texts
                 .iter()
@@ -141,8 +145,16 @@ fn the_architecture_shows_the_arrows() {
 
 /// Checks Rust files together: a file that another one includes for tests only is test code.
 fn check_all(mut sources: Vec<Source<'_>>) -> Vec<String> {
+    mark_tests(&mut sources);
+    sources
+        .iter()
+        .flat_map(|source| described(source.path, check_rust(source)))
+        .collect()
+}
+
+fn mark_tests(sources: &mut [Source<'_>]) {
     let test_modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
-    for source in &mut sources {
+    for source in sources {
         let stem = source.path.trim_end_matches(".rs");
         let is_below = |module: &String| {
             stem.strip_prefix(module.as_str())
@@ -150,10 +162,6 @@ fn check_all(mut sources: Vec<Source<'_>>) -> Vec<String> {
         };
         source.is_test |= test_modules.iter().any(is_below);
     }
-    sources
-        .iter()
-        .flat_map(|source| described(source.path, check_rust(source)))
-        .collect()
 }
 
 fn described(path: &str, findings: Vec<Finding>) -> Vec<String> {
@@ -203,6 +211,74 @@ fn a_file_that_is_included_for_tests_only_may_do_what_tests_may() {
         let sources = vec![Source::new(parent, &parent_text), Source::new(path, impure)];
         let found = check_all(sources);
         assert_eq!(found.len(), findings, "{parent} {declaration}: {found:?}");
+    }
+}
+
+// tidy: table
+#[test]
+fn circles_between_files_are_caught_however_they_are_closed() {
+    let root = ("src/sip/mod.rs", "mod a;\nmod b;\nmod c;\npub use b::B;");
+    for (files, expected) in [
+        (
+            vec![
+                ("src/sip/a.rs", "use super::b::B;"),
+                ("src/sip/b.rs", "use super::c::C;"),
+            ],
+            &[][..],
+        ),
+        (
+            vec![
+                ("src/sip/a.rs", "use super::{c, b::B};"),
+                ("src/sip/b.rs", "fn f() { super::a::g(); }"),
+            ],
+            &["src/sip: circle: a -> b (src/sip/a.rs), b -> a (src/sip/b.rs)"],
+        ),
+        (
+            vec![
+                ("src/sip/a.rs", "use crate::sip::B;"),
+                ("src/sip/b.rs", "use super::c::C;"),
+                ("src/sip/c.rs", "fn f(a: crate::sip::a::A) {}"),
+            ],
+            &[
+                "src/sip: circle: a -> b (src/sip/a.rs), b -> c (src/sip/b.rs), \
+               c -> a (src/sip/c.rs)",
+            ],
+        ),
+        (
+            vec![
+                ("src/sip/a/deep.rs", "use super::super::b::B;"),
+                ("src/sip/b.rs", "use super::a::deep::D;"),
+            ],
+            &["src/sip: circle: a -> b (src/sip/a/deep.rs), b -> a (src/sip/b.rs)"],
+        ),
+        (
+            vec![
+                (
+                    "src/sip/a.rs",
+                    "use super::b::B;\n#[cfg(test)]\nmod tests { use super::*; }",
+                ),
+                (
+                    "src/sip/b.rs",
+                    "#[cfg(test)]\nmod tests { use crate::sip::a::A; }",
+                ),
+            ],
+            &[],
+        ),
+    ] {
+        let files = files.into_iter().chain([root]);
+        let mut sources: Vec<_> = files.map(|(path, text)| Source::new(path, text)).collect();
+        for path in ["src/sip/a.rs", "src/sip/b.rs", "src/sip/c.rs"] {
+            if sources.iter().all(|source| source.path != path) {
+                sources.push(Source::new(path, ""));
+            }
+        }
+        let found: Vec<String> = circles::find(&sources)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let advice = ": move what both sides need into a file below them";
+        let expected: Vec<String> = expected.iter().map(|e| format!("{e}{advice}")).collect();
+        assert_eq!(found, expected);
     }
 }
 

@@ -14,7 +14,7 @@
 //! Later digits belong to nobody. The handler of what was replaced is called when the handler that
 //! replaced it has returned, so before anything comes of the new collection.
 
-use rhai::{Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
 
 use super::super::collector::{Awaited, Collected, Collector};
 use super::super::command::{Command, LegCommand, Place};

@@ -20,6 +20,7 @@
 
 use std::time::Instant;
 
+use super::arrival::Arrival;
 use super::{Endpoint, admission, reply};
 use crate::sip::dialog::DialogId;
 use crate::sip::flow::Flow;
@@ -34,19 +35,6 @@ use super::emit::ALLOW;
 
 /// Retry-After of a 503, in seconds.
 pub(in crate::sip) const RETRY_AFTER_S: &str = "10";
-
-/// A request with what is known about its way.
-#[derive(Debug)]
-pub(in crate::sip) struct Arrival {
-    /// The request, with `received` and `rport` in its Via.
-    pub request: Request,
-    /// Its transaction.
-    pub key: Key,
-    /// How it came.
-    pub flow: Flow,
-    /// Where its responses go.
-    pub back: Flow,
-}
 
 impl Endpoint {
     pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request) {
