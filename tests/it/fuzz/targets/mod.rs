@@ -37,21 +37,21 @@ const SCENARIOS: &[&str] = &["scripts", "fixtures/scenarios"];
 /// All of them.
 // tidy: table
 pub static TARGETS: &[Target] = &[
-    target("sip", sip::message, SIP, 66_000, 8_000),
+    target("sip", sip::message, SIP, 66_000, 6_000),
     target("sip_stream", sip::stream, SIP, 4_000, 5_000),
-    target("multipart", sip::multipart, &[], 2_000, 8_000),
+    target("multipart", sip::multipart, &[], 2_000, 5_000),
     target("sdp", sdp::negotiate, &["fixtures/sdp"], 66_000, 6_000),
     target("rtp", media::rtp, &[], 1_500, 20_000),
     target("rtcp", media::rtcp, &[], 1_500, 20_000),
     target("stun", media::stun, &[], 600, 20_000),
-    target("media", media::core, &[], 4_000, 400),
-    target("rules", files::rules, RULES, 20_000, 250),
+    target("media", media::core, &[], 4_000, 300),
+    target("rules", files::rules, RULES, 20_000, 150),
     target("config", files::config, &[], 20_000, 1_000),
     target("sound", files::sound, &["fixtures/audio"], 40_000, 120),
     target("scenario", script::scenario, SCENARIOS, 20_000, 2_000),
-    target("message", script::message, &[], 9_000, 600),
+    target("message", script::message, &[], 9_000, 400),
     target("http", http::request, &[], 70_000, 1_000),
-    target("calls", calls::calls, &[], 181, 200),
+    target("calls", calls::calls, &[], 181, 150),
 ];
 
 const fn target(
