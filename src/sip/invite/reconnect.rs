@@ -15,7 +15,8 @@
 //! An INFO over a stream has no Timer F here: as long as the stream is there, a peer that is busy
 //! gets to it. What was unanswered when the stream closed is sent again, with a new CSeq
 //! (RFC 3261 §12.2.1.1); the peer may have it already. A re-INVITE of the peer that is not finished
-//! when its stream closes, or when its user has another one, is taken back.
+//! when its stream closes, or when its user has another one, is taken back; over a stream that is
+//! still open it gets 487.
 //!
 //! A BYE waits like an INFO, and gives up after Timer F or `Settings::reconnect`; whoever asked for
 //! it has nothing more to do with the call.
@@ -166,7 +167,7 @@ impl Endpoint {
         };
         call.lost_until = Some(until);
         let told = call.is_confirmed();
-        self.take_back_change(key);
+        self.take_back_change(now, key);
         self.arm(key);
         if told {
             self.tell(Event::FlowLost { call: key });
@@ -174,17 +175,28 @@ impl Endpoint {
     }
 
     /// Forgets a re-INVITE of the peer that is not finished: our answer, or its ACK, is lost with
-    /// the stream.
-    fn take_back_change(&mut self, key: CallKey) {
-        let call = self.calls.get_mut(&key);
-        let unfinished = call.and_then(|call| call.server.take_if(|server| server.key.is_some()));
-        if let Some(request) = unfinished.and_then(|server| server.key) {
-            self.requests.remove(&request);
-            self.tell(Event::ReinviteCancelled {
-                call: key,
-                key: request,
-            });
+    /// the stream. A stream that was replaced may still be open; there the re-INVITE gets 487, so
+    /// that neither side waits for its end.
+    fn take_back_change(&mut self, now: Instant, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(request) = call.server.as_ref().and_then(|server| server.key) else {
+            return;
+        };
+        if call.unanswered().is_some()
+            && let Err(error) = self.reject_invite(now, key, 487, None, &ExtraHeaders::new())
+        {
+            tracing::debug!(%error, "487 cannot be written");
         }
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.server = None;
+        }
+        self.requests.remove(&request);
+        self.tell(Event::ReinviteCancelled {
+            call: key,
+            key: request,
+        });
     }
 
     /// The time in which a peer may come back is over.
@@ -223,7 +235,7 @@ impl Endpoint {
         }
         self.note_stream(key, flow);
         if kept && old.id != flow.id {
-            self.take_back_change(key);
+            self.take_back_change(now, key);
         }
         self.arm(key);
         if told {

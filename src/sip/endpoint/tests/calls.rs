@@ -694,6 +694,13 @@ fn a_user_whose_stream_closes_is_waited_for() {
              400000 | BYE          | 200 BYE, Bye",
         ),
         (
+            "a re-INVITE that waits on a stream that was replaced gets its end there",
+            "30 | INVITE sdp   | 100 INVITE, Reinvite INVITE+
+             40 | INFO flow=2  | 487 INVITE, ReinviteCancelled, Info
+             50 | .respond 200 | 200 INFO
+             60 | BYE flow=2   | 200 BYE, Bye",
+        ),
+        (
             "what was on its way goes again",
             "30 | .info        | INFO+
              40 | closed 1     | FlowLost
