@@ -65,9 +65,10 @@ impl Feed {
         self.entries.pop_front()
     }
 
-    /// Whether what goes in is written down; false for good once entries were not taken away.
-    pub fn writes(&self) -> bool {
-        self.writes
+    /// Writes down nothing more.
+    pub fn stop(&mut self) {
+        self.writes = false;
+        self.entries.clear();
     }
 
     /// The engine, to be asked.
@@ -79,8 +80,7 @@ impl Feed {
         if self.entries.len() < ENTRIES_MAX {
             self.entries.push_back(entry);
         } else {
-            self.writes = false;
-            self.entries.clear();
+            self.stop();
         }
     }
 }

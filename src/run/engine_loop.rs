@@ -351,8 +351,8 @@ impl EngineLoop {
     fn perform(&mut self) {
         if let Some(journal) = &mut self.shells.journal {
             let entries: Vec<_> = std::iter::from_fn(|| self.feed.poll_entry()).collect();
-            if !entries.is_empty() {
-                journal.put(entries);
+            if !entries.is_empty() && !journal.put(entries) {
+                self.feed.stop();
             }
         }
         while let Some(output) = self.feed.poll_output() {

@@ -61,11 +61,13 @@ impl JournalFile {
         })
     }
 
-    /// Hands over what one turn was fed. Never waits.
-    pub fn put(&mut self, entries: Vec<Entry>) {
-        let Some(batches) = &self.batches else { return };
+    /// Hands over what one turn was fed. Never waits. False when the journal has ended.
+    pub fn put(&mut self, entries: Vec<Entry>) -> bool {
+        let Some(batches) = &self.batches else {
+            return false;
+        };
         match batches.try_send(entries) {
-            Ok(()) => {}
+            Ok(()) => return true,
             Err(TrySendError::Full(_)) => {
                 warn!("The journal ends: the disk does not keep up");
                 self.batches = None;
@@ -73,6 +75,7 @@ impl JournalFile {
             // The thread has said why.
             Err(TrySendError::Disconnected(_)) => self.batches = None,
         }
+        false
     }
 }
 
